@@ -1,0 +1,523 @@
+"""Every kind of event: all that the system can remember, in one file.
+
+Rules:
+- A kind, once released, is only ever upcast (``perdure.log.upcast``); its name is never re-spelled.
+- A body is small. What may be large stands in a blob and is named by ``Content`` or a digest.
+- Some kinds are *facts* (the world, a person or a clock said so) and the rest are *decisions*
+  (``orchestrator.step`` derived them); ``FACTS`` says which. A decision's cause is its fact.
+- Times are nanoseconds since the epoch, from the driver's clock.
+"""
+
+import msgspec
+
+from perdure.values.digest import Json
+
+
+class Body(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an event says; the kind is the class."""
+
+
+class Content(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """Text that stands here, or the blob that holds it. ``size`` is in bytes of UTF-8."""
+
+    size: int
+    text: str | None = None
+    blob: str | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one model call as the provider counted them, and money in millionths of a dollar."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_microusd: int = 0
+
+
+class ClaimSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A claim that another run of the lineage or tenant holds, as the store showed it."""
+
+    key: str
+    stem: str
+    run: str
+    position: int
+    tool: str
+    attempt: int
+    arguments: str
+    """digest of the canonical arguments without volatile fields"""
+    outcome: str | None = None
+    """None while it is open"""
+    result: Content | None = None
+    loose: str = ""
+
+
+class CounterSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A budget or rate counter that several runs share, as the store showed it."""
+
+    counter: str
+    used: int
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+class RunOpened(Body, frozen=True):
+    """A run began."""
+
+    agent: str
+    definition: str
+    """digest of the agent's definition: instructions, model and tool declarations"""
+    contract: str
+    lineage: str
+    tenant: str
+    step: int
+    """version of the deciding logic"""
+    depth: int = 0
+    parent: str | None = None
+
+
+class RunForked(Body, frozen=True):
+    """A run began as the prefix of another; positions up to ``at`` are the parent's."""
+
+    parent: str
+    at: int
+    tenant: str
+    step: int
+    why: str = ""
+
+
+class RunRewound(Body, frozen=True):
+    """The run went back to ``to``; later events are an abandoned tail."""
+
+    to: int
+    by: str
+    why: str = ""
+
+
+class RunSuspended(Body, frozen=True):
+    """The run waits for a person, a timer or a child."""
+
+    why: str
+    """'approval', 'doubt', 'divergence', 'person', 'timer', 'pending', 'child', 'backup'"""
+    text: str
+    needs_person: bool = True
+
+
+class RunResumed(Body, frozen=True):
+    """What the run waited for has come."""
+
+    why: str
+
+
+class RunClosed(Body, frozen=True):
+    """The run ended: 'finished', 'failed' or 'cancelled'."""
+
+    status: str
+    answer: Content | None = None
+    why: str = ""
+    by: str = ""
+
+
+class ContractAdopted(Body, frozen=True):
+    """From here on the contract of this digest judges, and tools are as this definition says."""
+
+    contract: str
+    definition: str
+    source: str = ""
+
+
+class MessageReceived(Body, frozen=True):
+    """A person, or perdure itself, said something to the model."""
+
+    id: str
+    sender: str
+    text: Content
+
+
+class TimerSet(Body, frozen=True):
+    """A timer will fire at ``due``."""
+
+    timer: str
+    due: int
+    why: str
+
+
+class TimerFired(Body, frozen=True):
+    """The timer's time has come."""
+
+    timer: str
+
+
+# --- the model ----------------------------------------------------------------------------------
+
+
+class ModelRequested(Body, frozen=True):
+    """The model is asked to go on from the conversation as it stands."""
+
+    turn: int
+    attempt: int
+    entries: int
+    """entries of the conversation that the prompt is made from"""
+
+
+class ModelReplied(Body, frozen=True):
+    """The model's whole reply."""
+
+    turn: int
+    reply: Content
+    usage: Usage = Usage()
+
+
+class ModelFailed(Body, frozen=True):
+    """The model gave no reply."""
+
+    turn: int
+    error: str
+    retryable: bool = True
+
+
+# --- intentions and approvals -------------------------------------------------------------------
+
+
+class IntentionProposed(Body, frozen=True):
+    """The model wants this done; nothing is allowed yet."""
+
+    call: str
+    tool: str
+    index: int
+    """place among the reply's calls; the reply holds the arguments word for word"""
+    digest: str
+    """of the canonical arguments, all of them"""
+    arguments: dict[str, Json] | None = None
+    """None when they are large: read them from the reply"""
+
+
+class IntentionRefused(Body, frozen=True):
+    """It will not be done; the model is told why."""
+
+    call: str
+    rule: str
+    reason: str
+    hint: str = ""
+
+
+class IntentionAccepted(Body, frozen=True):
+    """It may be done, under this key."""
+
+    call: str
+    key: str
+
+
+class ApprovalRequested(Body, frozen=True):
+    """A person must allow exactly this: key, arguments and contract."""
+
+    approval: str
+    call: str
+    key: str
+    arguments: str
+    contract: str
+    expires: int
+    why: str
+    who: str = ""
+
+
+class ApprovalGranted(Body, frozen=True):
+    """A person allowed it."""
+
+    approval: str
+    by: str
+    note: str = ""
+
+
+class ApprovalDenied(Body, frozen=True):
+    """A person forbade it."""
+
+    approval: str
+    by: str
+    note: str = ""
+
+
+class ApprovalExpired(Body, frozen=True):
+    """Nobody answered in time."""
+
+    approval: str
+
+
+# --- effects ------------------------------------------------------------------------------------
+
+
+class Reservation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An amount that an effect takes from a counter; given back if it is known not done."""
+
+    counter: str
+    amount: int
+    limit: int
+    shared: bool = False
+    """whether other runs count here too, so that the store must check it"""
+
+
+class EffectStarted(Body, frozen=True):
+    """The promise: durable before the deed. ``send`` counts requests of the same key."""
+
+    key: str
+    call: str
+    tool: str
+    effect: str
+    stem: str
+    attempt: int
+    send: int
+    arguments: str
+    """digest of the canonical arguments without volatile fields"""
+    loose: str = ""
+    """digest of them with everything masked that looks like an id or a time"""
+    reserved: tuple[Reservation, ...] = ()
+    approval: str | None = None
+    undoes: str | None = None
+
+
+class EffectPending(Body, frozen=True):
+    """The other side took it and is still working; ``reference`` finds it again."""
+
+    key: str
+    reference: Json
+    poll_ns: int
+    give_up: int
+
+
+class EffectSettled(Body, frozen=True):
+    """The outcome: 'succeeded', 'failed' (known not done) or 'partial'."""
+
+    key: str
+    outcome: str
+    result: Content | None = None
+    error: str = ""
+    by: str = "tool"
+
+
+class EffectDoubted(Body, frozen=True):
+    """Whether it happened is not known. ``ended``: its sender can't send any more."""
+
+    key: str
+    why: str
+    ended: bool
+
+
+class EffectReconciled(Body, frozen=True):
+    """What looking showed: 'found', 'never', 'barred' (can't come any more) or 'unknown'."""
+
+    key: str
+    verdict: str
+    evidence: str = ""
+    result: Content | None = None
+    by: str = "probe"
+
+
+class EffectReplayed(Body, frozen=True):
+    """An equal intention was answered with the receipt of ``key``."""
+
+    call: str
+    key: str
+
+
+class EffectCompensated(Body, frozen=True):
+    """An undo took it back; its identity is free again."""
+
+    key: str
+    by: str
+
+
+class MemoryLearned(Body, frozen=True):
+    """What the store remembers of other runs that share a lineage, tenant or budget with this one."""
+
+    claims: tuple[ClaimSeen, ...] = ()
+    counters: tuple[CounterSeen, ...] = ()
+
+
+# --- workspace and checkpoints ------------------------------------------------------------------
+
+
+class WorkspaceChanged(Body, frozen=True):
+    """Files changed, from one tree to the next."""
+
+    before: str
+    after: str
+    paths: tuple[str, ...] = ()
+    key: str | None = None
+
+
+class DriftFound(Body, frozen=True):
+    """The world is not as a receipt says it should be."""
+
+    key: str
+    text: str
+
+
+class CheckpointTaken(Body, frozen=True):
+    """The workspace stands in the store as this tree."""
+
+    tree: str
+    files: int
+    new_bytes: int
+
+
+class CheckpointSkipped(Body, frozen=True):
+    """Nothing has changed since the checkpoint that holds this tree."""
+
+    tree: str
+
+
+class CheckpointFailed(Body, frozen=True):
+    """The workspace could not be recorded."""
+
+    error: str
+
+
+class CheckpointRestored(Body, frozen=True):
+    """The workspace is this tree again."""
+
+    tree: str
+    why: str
+    written: int = 0
+    deleted: int = 0
+
+
+# --- pages --------------------------------------------------------------------------------------
+
+
+class PageAdmitted(Body, frozen=True):
+    """A page entered the window, 'whole' or as a 'preview'."""
+
+    page: str
+    blob: str
+    size: int
+    shape: str = "whole"
+
+
+class PageEvicted(Body, frozen=True):
+    """A page left the window; its handle stays."""
+
+    page: str
+
+
+class PageFaulted(Body, frozen=True):
+    """The model asked for a page again."""
+
+    page: str
+
+
+class PagePinned(Body, frozen=True):
+    """A page may not leave."""
+
+    page: str
+
+
+class PageUnpinned(Body, frozen=True):
+    """A page may leave again."""
+
+    page: str
+
+
+# --- the rest -----------------------------------------------------------------------------------
+
+
+class ChangeReverted(Body, frozen=True):
+    """A person asked to undo what one event did, and keep what came after."""
+
+    position: int
+    key: str
+    by: str
+
+
+class ChildSpawned(Body, frozen=True):
+    """A child run works on this call."""
+
+    key: str
+    child: str
+
+
+class ChildFinished(Body, frozen=True):
+    """The child run ended, or waits for a person ('waiting')."""
+
+    key: str
+    child: str
+    status: str
+    answer: Content | None = None
+    why: str = ""
+
+
+class LeaseAcquired(Body, frozen=True):
+    """A writer took the run. ``attends``: it only records what people post, and drives nothing."""
+
+    holder: str
+    attends: bool = False
+    dead: tuple[int, ...] = ()
+    """epochs whose writers are proved to run no more"""
+    open: tuple[int, ...] = ()
+    """earlier epochs whose writers may still be alive"""
+
+
+class HeadSigned(Body, frozen=True):
+    """The head at ``position`` was signed."""
+
+    position: int
+    digest: str
+    signature: str
+
+
+class PayloadErased(Body, frozen=True):
+    """The key of a payload was destroyed."""
+
+    blob: str
+    by: str
+
+
+KINDS: dict[str, type[Body]] = {
+    "run.opened": RunOpened,
+    "run.forked": RunForked,
+    "run.rewound": RunRewound,
+    "run.suspended": RunSuspended,
+    "run.resumed": RunResumed,
+    "run.closed": RunClosed,
+    "contract.adopted": ContractAdopted,
+    "message.received": MessageReceived,
+    "timer.set": TimerSet,
+    "timer.fired": TimerFired,
+    "model.requested": ModelRequested,
+    "model.replied": ModelReplied,
+    "model.failed": ModelFailed,
+    "intention.proposed": IntentionProposed,
+    "intention.refused": IntentionRefused,
+    "intention.accepted": IntentionAccepted,
+    "approval.requested": ApprovalRequested,
+    "approval.granted": ApprovalGranted,
+    "approval.denied": ApprovalDenied,
+    "approval.expired": ApprovalExpired,
+    "effect.started": EffectStarted,
+    "effect.pending": EffectPending,
+    "effect.settled": EffectSettled,
+    "effect.doubted": EffectDoubted,
+    "effect.reconciled": EffectReconciled,
+    "effect.replayed": EffectReplayed,
+    "effect.compensated": EffectCompensated,
+    "memory.learned": MemoryLearned,
+    "workspace.changed": WorkspaceChanged,
+    "drift.found": DriftFound,
+    "checkpoint.taken": CheckpointTaken,
+    "checkpoint.skipped": CheckpointSkipped,
+    "checkpoint.failed": CheckpointFailed,
+    "checkpoint.restored": CheckpointRestored,
+    "page.admitted": PageAdmitted,
+    "page.evicted": PageEvicted,
+    "page.faulted": PageFaulted,
+    "page.pinned": PagePinned,
+    "page.unpinned": PageUnpinned,
+    "change.reverted": ChangeReverted,
+    "child.spawned": ChildSpawned,
+    "child.finished": ChildFinished,
+    "lease.acquired": LeaseAcquired,
+    "head.signed": HeadSigned,
+    "payload.erased": PayloadErased,
+}
+
+KIND_OF: dict[type[Body], str] = {body: kind for kind, body in KINDS.items()}

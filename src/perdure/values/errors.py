@@ -1,0 +1,194 @@
+"""Errors, sorted by what the caller must do. Codes never change; each has a page in docs/errors/.
+
+A refusal of the contract is no error: it is a value that goes back to the model.
+"""
+
+from typing import ClassVar
+
+
+class PerdureError(Exception):
+    """Every error of perdure: a sentence, a code, and what to do next."""
+
+    code: ClassVar[str] = "P000"
+    next_step: ClassVar[str] = "see docs/errors/P000.md"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Hold ``message`` (what is wrong, naming the field) and ``hint`` (the cure)."""
+        super().__init__(message)
+        self.hint: str = hint or self.next_step
+
+
+class FixTheCall(PerdureError):
+    """The caller asked for something that can't be: change the call."""
+
+
+class TryAgain(PerdureError):
+    """Nothing is wrong with the call; the same one may succeed later."""
+
+
+class AskSomeone(PerdureError):
+    """A person has to decide before this can go on."""
+
+
+class StopNow(PerdureError):
+    """An assumption is broken: going on could lose or repeat something."""
+
+
+class BadName(FixTheCall):
+    """A name doesn't have the shape of one."""
+
+    code: ClassVar[str] = "P101"
+    next_step: ClassVar[str] = "choose another name"
+
+
+class UnknownRun(FixTheCall):
+    """No run of that name is in this store."""
+
+    code: ClassVar[str] = "P102"
+    next_step: ClassVar[str] = "list the runs with `perdure ls`"
+
+
+class RunExists(FixTheCall):
+    """A run of that name is there already."""
+
+    code: ClassVar[str] = "P103"
+    next_step: ClassVar[str] = "resume it with `perdure resume`, or choose another name with --run"
+
+
+class BadPosition(FixTheCall):
+    """The run has no such position, or one can't go there."""
+
+    code: ClassVar[str] = "P104"
+    next_step: ClassVar[str] = "look at `perdure log RUN`"
+
+
+class BadTool(FixTheCall):
+    """A tool's declaration contradicts itself or its function."""
+
+    code: ClassVar[str] = "P105"
+    next_step: ClassVar[str] = "correct the @tool(...) line it names"
+
+
+class BadContract(FixTheCall):
+    """A contract has an unknown key, tool or a condition that doesn't type-check."""
+
+    code: ClassVar[str] = "P106"
+    next_step: ClassVar[str] = "correct the line it names; `perdure contract check FILE` looks again"
+
+
+class BadInput(FixTheCall):
+    """A value from outside doesn't have the form that is asked for."""
+
+    code: ClassVar[str] = "P107"
+    next_step: ClassVar[str] = "correct the field it names"
+
+
+class Unsettled(FixTheCall):
+    """There is no such effect in doubt, or it is settled already."""
+
+    code: ClassVar[str] = "P108"
+    next_step: ClassVar[str] = "see what is open with `perdure show RUN`"
+
+
+class NoUndo(FixTheCall):
+    """This effect can't be reverted."""
+
+    code: ClassVar[str] = "P109"
+    next_step: ClassVar[str] = "declare undo= on the tool, or put it right by hand"
+
+
+class AgentChanged(FixTheCall):
+    """The agent given to resume is not able to go on with this run."""
+
+    code: ClassVar[str] = "P110"
+    next_step: ClassVar[str] = "resume with the agent that began the run"
+
+
+class Held(TryAgain):
+    """Another live writer holds the run."""
+
+    code: ClassVar[str] = "P201"
+    next_step: ClassVar[str] = "wait for it, or take the run over with --take-over"
+
+
+class Busy(TryAgain):
+    """The store did not take the write within its bound."""
+
+    code: ClassVar[str] = "P202"
+    next_step: ClassVar[str] = "try again; look for a process that holds the store"
+
+
+class ModelUnavailable(TryAgain):
+    """The model could not be asked."""
+
+    code: ClassVar[str] = "P203"
+    next_step: ClassVar[str] = "try again later with `perdure resume`"
+
+
+class Suspended(AskSomeone):
+    """The run's store was restored or copied; a person has to release it."""
+
+    code: ClassVar[str] = "P301"
+    next_step: ClassVar[str] = "read why with `perdure store stats`, then `perdure store release`"
+
+
+class Fenced(StopNow):
+    """Another writer has taken the run over; this one may not write any more."""
+
+    code: ClassVar[str] = "P401"
+    next_step: ClassVar[str] = "let the other writer go on"
+
+
+class Conflict(StopNow):
+    """The run's stream is longer than its writer believed."""
+
+    code: ClassVar[str] = "P402"
+    next_step: ClassVar[str] = "resume the run, which reads the stream again"
+
+
+class StoreFailed(StopNow):
+    """The store could not make a write durable; nothing more is written to it."""
+
+    code: ClassVar[str] = "P403"
+    next_step: ClassVar[str] = "free space or mend the disk, then resume: every acknowledged event is there"
+
+
+class StoreDamaged(StopNow):
+    """Bytes in the store are not what was written."""
+
+    code: ClassVar[str] = "P404"
+    next_step: ClassVar[str] = "find the place with `perdure verify`, and restore a backup"
+
+
+class StoreNewer(StopNow):
+    """The store was written by a newer perdure."""
+
+    code: ClassVar[str] = "P405"
+    next_step: ClassVar[str] = "upgrade perdure"
+
+
+class StoreReadOnly(StopNow):
+    """The store can be read and not written."""
+
+    code: ClassVar[str] = "P406"
+    next_step: ClassVar[str] = "mend the permissions of the directory, or work on a copy"
+
+
+class BlobMissing(StopNow):
+    """A blob that an event names is not in the store."""
+
+    code: ClassVar[str] = "P407"
+    next_step: ClassVar[str] = "restore it from a backup"
+
+
+class Broken(StopNow):
+    """A check inside perdure failed; this is a fault of ours."""
+
+    code: ClassVar[str] = "P408"
+    next_step: ClassVar[str] = "report it with the run's log"
+
+
+def require(truth: bool, sentence: str) -> None:
+    """Stop with ``Broken`` unless ``truth`` holds; unlike ``assert``, ``-O`` can't remove it."""
+    if not truth:
+        raise Broken(sentence)

@@ -1,0 +1,99 @@
+"""Every bound of the system with its reason, in one place."""
+
+from typing import Final
+
+RUN_NAME_CHARACTERS_MAX: Final = 128
+"""Longer names break file names and terminal columns; 128 holds any UUID, slug and date."""
+
+EVENT_BYTES_MAX: Final = 1024 * 1024
+"""One event; larger payloads are blobs. Keeps a page of 500 events well below memory bounds."""
+
+INLINE_BYTES_MAX: Final = 512
+"""Content up to here stands in its event: a blob row costs about as much as it would save."""
+
+ARGUMENTS_INLINE_BYTES_MAX: Final = 1024
+"""Arguments up to here are repeated in ``intention.proposed`` so that the log reads well."""
+
+BLOB_BYTES_MAX: Final = 512 * 1024 * 1024
+"""One blob; it is held in memory once while it is hashed and compressed."""
+
+BLOB_IN_STORE_BYTES_MAX: Final = 1024 * 1024
+"""Blobs up to here share the event's transaction and its one sync; larger ones lie beside."""
+
+TOOL_RESULT_BYTES_MAX: Final = 16 * 1024 * 1024
+"""One tool result; more than any context window holds, little enough to keep 32 runs in memory."""
+
+READ_PAGE_EVENTS: Final = 1000
+"""Events per read: large enough to hide the query, small enough to stop early."""
+
+BATCH_EVENTS_MAX: Final = 10_000
+"""Events in one append; a single decision never comes near, so more is a fault of the caller."""
+
+GROUP_BATCHES_MAX: Final = 256
+"""Batches that share one commit; more adds latency and no throughput."""
+
+SNAPSHOT_EVENTS: Final = 256
+"""Events between snapshots of a projection: bounds ``at`` and resume to one short fold."""
+
+SNAPSHOT_CHUNK_ITEMS: Final = 128
+"""Items per snapshot chunk: unchanged chunks are stored once, changed ones stay small."""
+
+CALLS_PER_REPLY_MAX: Final = 128
+"""Tool calls in one reply; providers stop far below, a runaway reply does not."""
+
+BAD_REPLIES_MAX: Final = 5
+"""Replies in a row that hold no usable call before the run fails: a model that can't, won't."""
+
+TURNS_MAX: Final = 10_000
+"""Turns of one run unless the agent says otherwise: a bound on a loop that nobody watches."""
+
+READS_TOGETHER_MAX: Final = 16
+"""Adjacent reads that run side by side: enough to hide latency, few enough for any API."""
+
+SENDS_MAX: Final = 4
+"""Times one promised effect is requested (idempotent, or proved not done) before a person decides."""
+
+PROBES_MAX: Final = 6
+"""Probes of one doubt before a person is asked: about a minute with doubling pauses."""
+
+PROBE_PAUSE_NS: Final = 1_000_000_000
+"""First pause between probes; it doubles."""
+
+PROBE_SECONDS_MAX: Final = 30
+"""One probe or resolve; a longer one counts as 'not known'."""
+
+MODEL_ATTEMPTS_MAX: Final = 5
+"""Requests of one turn to the model before the run stops as failed."""
+
+MODEL_PAUSE_NS: Final = 1_000_000_000
+"""First pause after a failed model request; it doubles."""
+
+MODEL_SECONDS_MAX: Final = 600
+"""One model request; the longest reasoning replies seen stay under ten minutes."""
+
+APPROVAL_SECONDS: Final = 7 * 24 * 3600
+"""An approval request expires after this unless the contract says otherwise."""
+
+TIMEOUT_SECONDS: Final = 60.0
+"""One call of a tool unless it declares otherwise."""
+
+PENDING_SECONDS_MAX: Final = 7 * 24 * 3600
+"""A pending operation that was never settled is put in doubt after this."""
+
+POLL_SECONDS: Final = 5.0
+"""Between two polls of a pending operation unless the tool says otherwise."""
+
+REMEMBERED_RECEIPTS_MAX: Final = 200
+"""Receipts listed to the model after a rewind; the newest, with a count of the rest."""
+
+INBOX_BYTES_MAX: Final = 1024 * 1024
+"""One posted input."""
+
+CHILD_DEPTH_MAX: Final = 8
+"""Runs within runs: deeper nesting is a loop."""
+
+WORKSPACE_FILES_MAX: Final = 200_000
+"""Files of a workspace tree that the portable scanner records; more wants another rung."""
+
+GRACE_SECONDS: Final = 5.0
+"""How long a cancelled run waits for tools that are still running."""
