@@ -1,0 +1,1 @@
+"""What perdure costs, measured beside its peers and beside the bare disk."""
