@@ -271,6 +271,8 @@ class EffectStarted(Body, frozen=True):
     """digest of the canonical arguments without volatile fields"""
     loose: str = ""
     """digest of them with everything masked that looks like an id or a time"""
+    what: str = ""
+    """the act in a few words, for people and for the model"""
     reserved: tuple[Reservation, ...] = ()
     approval: str | None = None
     undoes: str | None = None

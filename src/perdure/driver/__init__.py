@@ -1,0 +1,1 @@
+"""Floor 6: the only loop and the only concurrency. It does what is wanted, and reports facts."""

@@ -1,0 +1,103 @@
+"""What the driver reads of a store: the law, the state, and the content that events name.
+
+Invariant: everything here is a fold or a cache of the log; nothing of it is written anywhere.
+"""
+
+from typing import NamedTuple, Protocol
+
+from perdure.contract import Law, compile_law, read_contract
+from perdure.intention.declaration import read_definition
+from perdure.intention.reply import Call, Reply, read_reply
+from perdure.log.envelope import GENESIS, unseal
+from perdure.log.events import Content, ModelReplied
+from perdure.log.port import BlobStore, ClaimStore, LeaseStore, LogStore, SnapshotStore
+from perdure.projection.evolve import evolve
+from perdure.projection.snapshot import thaw
+from perdure.projection.state import Effect, State, Turn
+from perdure.values.digest import Json
+from perdure.values.errors import Broken
+from perdure.values.limits import READ_PAGE_EVENTS
+
+
+class Store(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol):
+    """A whole store: all the ports of ``perdure.log.port`` in one."""
+
+
+class Standing(NamedTuple):
+    """A run's state and the digest of its last event."""
+
+    state: State
+    head: bytes
+
+
+def read_state(store: Store, run: str, at: int | None = None) -> Standing:
+    """Return the run's state at position ``at`` (its end if None), from the nearest snapshot.
+
+    Raises ``UnknownRun``, ``StoreDamaged``.
+    """
+    state, head, after = State(), GENESIS, 0
+    found = store.latest(run, 2**62 if at is None else at)
+    if found is not None:
+        thawed = thaw(found[1], store.chunk)
+        if thawed is not None:
+            state, head, after = thawed.state, thawed.head, found[0]
+    while at is None or after < at:
+        limit = READ_PAGE_EVENTS if at is None else min(READ_PAGE_EVENTS, at - after)
+        page = store.read(run, after, limit)
+        for stored in page:
+            state = evolve(state, unseal(stored))
+            head, after = stored.digest, stored.position
+        if len(page) < limit:
+            break
+    return Standing(state, head)
+
+
+def read_law(store: BlobStore, definition: str, contract: str) -> Law:
+    """Return the law of the definition and the contract of these digests, compiled."""
+    known = read_definition(store.get(definition))
+    return compile_law(known, read_contract(store.get(contract)))
+
+
+def text_of(store: Store, content: Content | None) -> str:
+    """Return the text that ``content`` holds or names; empty for None."""
+    if content is None:
+        return ""
+    if content.text is not None:
+        return content.text
+    if content.blob is None:
+        raise Broken("content with neither text nor blob")
+    return store.get(content.blob).decode()
+
+
+def reply_of(store: Store, turn: Turn | None) -> Reply | None:
+    """Return the reply of ``turn`` in full; None while there is none."""
+    if turn is None or turn.reply is None:
+        return None
+    return read_reply(text_of(store, turn.reply).encode())
+
+
+def arguments_of(store: Store, state: State, effect: Effect) -> dict[str, Json]:
+    """Return the recorded arguments of ``effect``, word for word: a later send repeats these."""
+    root = effect
+    while root.undoes:
+        undone = state.world.receipts.get(root.undoes)
+        if undone is None:
+            raise Broken(f"the receipt {root.undoes} that {root.key} undoes is gone")
+        root = undone
+    call = _call(store, root)
+    if call.arguments is None:
+        raise Broken(f"the effect {root.key} was promised without arguments")
+    return call.arguments
+
+
+def _call(store: Store, effect: Effect) -> Call:
+    """Return the proposed call: from the reply that is the cause of its intention."""
+    (proposed,) = store.read(effect.run, effect.proposed - 1, 1)
+    cause = unseal(proposed).cause
+    (replied,) = store.read(effect.run, cause - 1, 1)
+    body = unseal(replied).body
+    index = getattr(unseal(proposed).body, "index", 0)
+    if not isinstance(body, ModelReplied):
+        raise Broken(f"{effect.run} at {cause}: no reply, though an intention came from it")
+    reply = read_reply(text_of(store, body.reply).encode())
+    return reply.calls[int(index)]

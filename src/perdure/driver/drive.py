@@ -1,0 +1,180 @@
+"""The loop: take facts in, do what is wanted, until nothing more can be done without someone.
+
+Invariants:
+- At most one task per request; a request that the state no longer wants is ended.
+- A task's facts are taken in whole or not at all; a task never touches the state.
+- Where a tool is ended from here, its effect is put in doubt, not forgotten.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from perdure.driver.books import Store
+from perdure.driver.port import Clock, Progress
+from perdure.driver.work import Work, cancelled
+from perdure.driver.writer import Heard, Writer
+from perdure.log import events as e
+from perdure.log.envelope import Event
+from perdure.log.port import Post
+from perdure.orchestrator.wanted import Perform, Request, wanted
+from perdure.projection.state import State
+
+INBOX_SECONDS = 0.1
+"""Between looks into the inbox for what other processes posted: below what a person notices."""
+
+POSTABLE = (
+    "message.received",
+    "approval.granted",
+    "approval.denied",
+    "effect.settled",
+    "effect.reconciled",
+    "run.rewound",
+    "run.closed",
+    "change.reverted",
+    "contract.adopted",
+)
+"""Kinds that people and webhooks may post; all else is the driver's or a decision."""
+
+_Task = asyncio.Task[tuple[Heard, ...]]
+
+
+class Drive:
+    """One run being driven by one writer."""
+
+    def __init__(self, writer: Writer, work: Work, clock: Clock, progress: Progress | None) -> None:
+        """Drive the run of ``writer``, doing its work with ``work``."""
+        self._writer: Writer = writer
+        self._work: Work = work
+        self._clock: Clock = clock
+        self._progress: Progress | None = progress
+        self._tasks: dict[Request, _Task] = {}
+        self._arrived: asyncio.Queue[Request | None] = asyncio.Queue()
+        self._store: Store = writer.store
+
+    @property
+    def state(self) -> State:
+        """The state as of the last durable event."""
+        return self._writer.state
+
+    def poke(self) -> None:
+        """Look into the inbox soon."""
+        self._arrived.put_nowait(None)
+
+    async def take(self, *heard: Heard) -> tuple[Event, ...]:
+        """Take facts in, and tell who watches."""
+        events = await self._writer.take(heard)
+        if self._progress is not None:
+            for event in events:
+                self._progress.event(event.kind, event.position, _words(event))
+        return events
+
+    async def go(self) -> State:
+        """Drive until the run is closed and settled, or waits for a person; return its state."""
+        ear = asyncio.create_task(self._listen())
+        try:
+            await self._hear_posts()
+            while True:
+                await self._begin_and_end()
+                if self._still():
+                    return self.state
+                await self._next()
+        finally:
+            ear.cancel()
+            await self._end_all()
+
+    def _still(self) -> bool:
+        waits = self.state.status == "waiting" and self.state.needs_person
+        return not self._tasks or (waits and not self._busy())
+
+    def _busy(self) -> bool:
+        """Whether a task is under way that ends by itself soon: not an alarm, a poll or a child."""
+        return any(type(request).__name__ not in ("Alarm", "Poll", "RunChild") for request in self._tasks)
+
+    async def _next(self) -> None:
+        """Wait for something to arrive and take in all that has."""
+        requests = [await self._arrived.get()]
+        while not self._arrived.empty():
+            requests.append(self._arrived.get_nowait())
+        heard: list[Heard] = []
+        for request in requests:
+            task = self._tasks.pop(request, None) if request is not None else None
+            if task is not None and not task.cancelled():
+                heard += task.result()
+        if heard:
+            await self.take(*heard)
+        if None in requests:
+            await self._hear_posts()
+
+    async def _hear_posts(self) -> None:
+        posts = self._store.inbox(self._writer.run)
+        if posts:
+            await self.take(*(heard_post(post) for post in posts))
+
+    async def _listen(self) -> None:
+        while True:
+            await asyncio.sleep(INBOX_SECONDS)
+            if self._store.inbox(self._writer.run):
+                self.poke()
+
+    async def _begin_and_end(self) -> None:
+        """End what is under way and not wanted; then begin what is wanted and not under way."""
+        requests = wanted(self.state, self._writer.law)
+        while stale := next((known for known in self._tasks if known not in requests), None):
+            await cancelled(self._tasks.pop(stale))
+            await self._doubt(stale)
+            requests = wanted(self.state, self._writer.law)
+        for request in requests:
+            if request not in self._tasks:
+                task = asyncio.create_task(self._work.carry_out(request))
+                self._tasks[request] = task
+                task.add_done_callback(self._arrival(request))
+
+    def _arrival(self, request: Request) -> Callable[[_Task], None]:
+        def arrived(task: _Task) -> None:
+            if self._tasks.get(request) is task:
+                self._arrived.put_nowait(request)
+
+        return arrived
+
+    async def _doubt(self, request: Request) -> None:
+        if isinstance(request, Perform):
+            effect = self.state.world.open.get(request.key)
+            if effect is not None and effect.phase == "started" and effect.send == request.send:
+                await self.take(Heard(e.EffectDoubted(request.key, "it was ended", ended=False)))
+
+    async def _end_all(self) -> None:
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks.values():
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks.values())
+
+
+def heard_post(post: Post) -> Heard:
+    """Return the fact that ``post`` carries. Posts are checked when they are made."""
+    body = msgspec.json.decode(post.body, type=e.KINDS[post.kind])
+    return Heard(body, post=post.id)
+
+
+def _words(event: Event) -> str:
+    match event.body:
+        case e.EffectStarted(tool=tool, what=what, send=send):
+            return f"{tool} {what}".strip() + (f" (request {send})" if send > 1 else "")
+        case e.IntentionProposed(tool=tool):
+            return tool
+        case e.IntentionRefused(reason=reason):
+            return reason
+        case e.EffectSettled(outcome=outcome, error=error):
+            return f"{outcome} {error}".strip()
+        case e.EffectDoubted(why=why):
+            return why
+        case e.RunSuspended(text=text):
+            return text
+        case e.RunClosed(status=status, why=why):
+            return f"{status} {why}".strip()
+        case e.ModelRequested(turn=turn, attempt=attempt):
+            return f"turn {turn}" + (f", attempt {attempt}" if attempt > 1 else "")
+        case _:
+            return ""

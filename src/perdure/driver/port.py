@@ -1,0 +1,155 @@
+"""What the driver asks of the world: tools, a model, a workspace, child runs and a clock.
+
+The invariant of every one: it reports what it knows. "It may have happened" is an answer; a
+guess is not.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from perdure.intention.reply import Reply
+from perdure.values.digest import Json
+from perdure.wire.prompt import Prompt
+
+
+class Deed(NamedTuple):
+    """One promised effect, with all that a tool may know of it."""
+
+    run: str
+    key: str
+    tool: str
+    arguments: dict[str, Json]
+    attempt: int
+    send: int
+    position: int
+    reference: Json = None
+    """of a pending operation"""
+    receipt: str | None = None
+    """the settled result (JSON text), for an undo"""
+
+
+class Done(NamedTuple):
+    """It happened. ``result`` is JSON text; ``partial`` says that not all of it did."""
+
+    result: str
+    partial: bool = False
+    drift: str = ""
+    """what the tool's check found to be otherwise"""
+
+
+class Undone(NamedTuple):
+    """It is known not to have happened."""
+
+    reason: str
+
+
+class InDoubt(NamedTuple):
+    """Whether it happened is not known. ``ended``: nothing of this attempt runs any more."""
+
+    why: str
+    ended: bool
+
+
+class Underway(NamedTuple):
+    """The other side took it and is still working."""
+
+    reference: Json
+    poll_ns: int
+    give_up_ns: int
+
+
+Outcome = Done | Undone | InDoubt | Underway
+
+
+class Finding(NamedTuple):
+    """What looking showed: 'found', 'never', 'barred' or 'unknown'."""
+
+    verdict: str
+    evidence: str = ""
+    result: str = "null"
+
+
+class Tools(Protocol):
+    """The agent's tools."""
+
+    async def perform(self, deed: Deed) -> Outcome:
+        """Do the deed, or undo it if it carries a receipt; never raises for what the tool does."""
+        ...
+
+    async def look(self, deed: Deed) -> Finding:
+        """Find out whether the deed happened."""
+        ...
+
+    async def poll(self, deed: Deed) -> Outcome:
+        """Ask after the pending operation of ``deed.reference``."""
+        ...
+
+
+class Model(Protocol):
+    """The language model."""
+
+    async def ask(
+        self, prompt: Prompt, *, key: str, on_text: Callable[[str], None] | None, timeout: float
+    ) -> Reply:
+        """Return the whole reply; raises ``ModelFailure``."""
+        ...
+
+
+class Tree(NamedTuple):
+    """The workspace as recorded: its tree's digest, how many files, and the bytes that were new."""
+
+    tree: str
+    files: int
+    blobs: tuple[tuple[str, bytes], ...]
+
+
+class Workspace(Protocol):
+    """The directory that the agent works in."""
+
+    async def record(self, known: str) -> Tree:
+        """Return the tree of the workspace; the same digest as ``known`` if nothing changed."""
+        ...
+
+    async def restore(self, tree: str) -> tuple[int, int]:
+        """Make the workspace that tree; return how many files were written and deleted."""
+        ...
+
+
+class ChildEnd(NamedTuple):
+    """How a child run stands: 'finished', 'failed', 'cancelled' or 'waiting'."""
+
+    status: str
+    answer: str = ""
+    why: str = ""
+
+
+class Children(Protocol):
+    """Runs that work for this run."""
+
+    async def run(self, *, child: str, parent: str, tool: str, task: str, depth: int) -> ChildEnd:
+        """Start the child, or go on with it, and return how it ended or that it waits."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that a test can hold it."""
+
+    def now(self) -> int:
+        """Return nanoseconds since the epoch."""
+        ...
+
+    async def until(self, due: int) -> None:
+        """Return when ``now()`` is at least ``due``."""
+        ...
+
+
+class Progress(Protocol):
+    """Someone who watches a run: a terminal, a test, a caller that streams text."""
+
+    def text(self, piece: str) -> None:
+        """The model said a piece of its reply."""
+        ...
+
+    def event(self, kind: str, position: int, words: str) -> None:
+        """An event is durable."""
+        ...

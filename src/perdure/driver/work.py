@@ -1,0 +1,223 @@
+"""Carrying out requests: each becomes one task that ends in facts, and in nothing else."""
+
+import asyncio
+from collections.abc import Callable
+
+from perdure.contract import redact
+from perdure.driver.books import Store, arguments_of, text_of
+from perdure.driver.port import (
+    Children,
+    Clock,
+    Deed,
+    Done,
+    InDoubt,
+    Model,
+    Outcome,
+    Tools,
+    Underway,
+    Undone,
+    Workspace,
+)
+from perdure.driver.prompting import Prompter
+from perdure.driver.writer import Heard, Writer
+from perdure.intention.reply import reply_bytes
+from perdure.log import events as e
+from perdure.orchestrator.draft import content_of
+from perdure.orchestrator.wanted import (
+    Alarm,
+    AskModel,
+    Checkpoint,
+    Look,
+    Perform,
+    Poll,
+    Refresh,
+    Request,
+    RestoreTree,
+    RunChild,
+)
+from perdure.projection.state import Effect
+from perdure.values.errors import Broken
+from perdure.values.limits import MODEL_SECONDS_MAX
+from perdure.wire.prompt import ModelFailure
+
+_LATE_PAUSE_NS = 100_000_000
+
+
+class Work:
+    """What the requests of one run are carried out with."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        tools: Tools,
+        model: Model,
+        children: Children,
+        clock: Clock,
+        workspace: Workspace | None,
+        on_text: Callable[[str], None] | None,
+    ) -> None:
+        """Work for the run of ``writer``."""
+        self._writer: Writer = writer
+        self._store: Store = writer.store
+        self._tools: Tools = tools
+        self._model: Model = model
+        self._children: Children = children
+        self._clock: Clock = clock
+        self._workspace: Workspace | None = workspace
+        self._on_text: Callable[[str], None] | None = on_text
+        self._prompter: Prompter = Prompter(writer.store)
+
+    async def carry_out(self, request: Request) -> tuple[Heard, ...]:
+        """Do what ``request`` says and return the facts that came of it."""
+        match request:
+            case AskModel():
+                return await self._ask(request)
+            case Perform(key, _):
+                deed = self._deed(key)
+                return self._heard(key, await self._tools.perform(deed))
+            case Look(key, _):
+                return await self._look(key)
+            case Poll(key):
+                return await self._poll(key)
+            case RunChild(key, child):
+                return await self._child(key, child)
+            case Checkpoint():
+                return await self._checkpoint()
+            case RestoreTree(tree, _):
+                return await self._restore(tree)
+            case Refresh(stems, _):
+                claims = (claim for stem in stems for claim in self._store.claims(stem=stem))
+                return (Heard(e.MemoryLearned(tuple(claims))),)
+            case Alarm(timer, due):
+                await self._clock.until(due)
+                return (Heard(e.TimerFired(timer)),)
+
+    async def _ask(self, request: AskModel) -> tuple[Heard, ...]:
+        writer = self._writer
+        prompt = self._prompter.prompt(writer.state, writer.law)
+        key = f"{writer.run}-{request.turn}-{request.attempt}"
+        try:
+            reply = await self._model.ask(
+                prompt, key=key, on_text=self._on_text, timeout=MODEL_SECONDS_MAX
+            )
+        except ModelFailure as failure:
+            return (Heard(e.ModelFailed(request.turn, failure.message, failure.retryable)),)
+        content, blob = content_of(reply_bytes(reply).decode())
+        body = e.ModelReplied(request.turn, content, reply.usage)
+        return (Heard(body, (blob,) if blob is not None else (), reply),)
+
+    def _deed(self, key: str) -> Deed:
+        state = self._writer.state
+        effect = state.world.open.get(key)
+        if effect is None:
+            raise Broken(f"a deed for {key} was asked for, and nothing of that key is open")
+        undone = state.world.receipts.get(effect.undoes)
+        return Deed(
+            run=self._writer.run,
+            key=key,
+            tool=effect.tool,
+            arguments=self._arguments(effect),
+            attempt=effect.attempt,
+            send=effect.send,
+            position=effect.started,
+            reference=effect.reference,
+            receipt=text_of(self._store, undone.result) if undone is not None else None,
+        )
+
+    def _arguments(self, effect: Effect) -> "dict[str, e.Json]":
+        reply, turn = self._writer.reply, self._writer.state.live.turn
+        if reply is not None and turn is not None and not effect.undoes:
+            for record in turn.calls:
+                if record.proposed == effect.proposed and effect.run == self._writer.run:
+                    return reply.calls[record.index].arguments or {}
+        return arguments_of(self._store, self._writer.state, effect)
+
+    def _heard(self, key: str, outcome: Outcome) -> tuple[Heard, ...]:
+        law = self._writer.law
+        match outcome:
+            case Done(result, partial, drift):
+                content, blob = content_of(redact(law, result))
+                kind = "partial" if partial else "succeeded"
+                settled = Heard(
+                    e.EffectSettled(key, kind, content), (blob,) if blob is not None else ()
+                )
+                if drift:
+                    return settled, Heard(e.DriftFound(key, redact(law, drift)))
+                return (settled,)
+            case Undone(reason):
+                return (Heard(e.EffectSettled(key, "failed", None, redact(law, reason))),)
+            case InDoubt(why, ended):
+                return (Heard(e.EffectDoubted(key, redact(law, why), ended)),)
+            case Underway(reference, poll_ns, give_up_ns):
+                give_up = self._clock.now() + give_up_ns
+                return (Heard(e.EffectPending(key, reference, poll_ns, give_up)),)
+
+    async def _look(self, key: str) -> tuple[Heard, ...]:
+        finding = await self._tools.look(self._deed(key))
+        law = self._writer.law
+        evidence = redact(law, finding.evidence)
+        if finding.verdict != "found":
+            return (Heard(e.EffectReconciled(key, finding.verdict, evidence)),)
+        content, blob = content_of(redact(law, finding.result))
+        body = e.EffectReconciled(key, "found", evidence, content)
+        return (Heard(body, (blob,) if blob is not None else ()),)
+
+    async def _poll(self, key: str) -> tuple[Heard, ...]:
+        """Ask until it is done; only the end is worth an event."""
+        while True:
+            effect = self._writer.state.world.open.get(key)
+            if effect is None:
+                return ()
+            if self._clock.now() >= effect.give_up:
+                return (Heard(e.EffectDoubted(key, "it is pending for longer than allowed", ended=True)),)
+            outcome = await self._tools.poll(self._deed(key))
+            match outcome:
+                case Underway(reference) if reference != effect.reference:
+                    return self._heard(key, outcome)
+                case Underway() | InDoubt():
+                    await self._clock.until(min(self._clock.now() + effect.poll_ns, effect.give_up))
+                case _:
+                    return self._heard(key, outcome)
+
+    async def _child(self, key: str, child: str) -> tuple[Heard, ...]:
+        deed = self._deed(key)
+        end = await self._children.run(
+            child=child,
+            parent=self._writer.run,
+            tool=deed.tool,
+            task=str(deed.arguments.get("task", "")),
+            depth=self._writer.state.depth + 1,
+        )
+        content, blob = content_of(end.answer)
+        answer = content if end.status == "finished" else None
+        body = e.ChildFinished(key, child, end.status, answer, end.why)
+        return (Heard(body, (blob,) if blob is not None and answer is not None else ()),)
+
+    async def _checkpoint(self) -> tuple[Heard, ...]:
+        if self._workspace is None:
+            return (Heard(e.CheckpointFailed("this agent was started without its workspace")),)
+        known = self._writer.state.live.tree
+        try:
+            tree = await self._workspace.record(known)
+        except OSError as error:
+            return (Heard(e.CheckpointFailed(str(error))),)
+        if tree.tree == known:
+            return (Heard(e.CheckpointSkipped(known)),)
+        new = sum(len(content) for _, content in tree.blobs)
+        return (Heard(e.CheckpointTaken(tree.tree, tree.files, new), tree.blobs),)
+
+    async def _restore(self, tree: str) -> tuple[Heard, ...]:
+        if self._workspace is None:
+            return (Heard(e.CheckpointFailed("this agent was started without its workspace")),)
+        try:
+            written, deleted = await self._workspace.restore(tree)
+        except OSError as error:
+            return (Heard(e.CheckpointFailed(str(error))),)
+        return (Heard(e.CheckpointRestored(tree, "a deed in doubt is put back", written, deleted)),)
+
+
+async def cancelled(task: "asyncio.Task[tuple[Heard, ...]]") -> None:
+    """End ``task`` and wait until it has ended, whatever it had to say."""
+    task.cancel()
+    await asyncio.wait([task])

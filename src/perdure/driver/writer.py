@@ -1,0 +1,173 @@
+"""The one writer of a run: facts go in, durable events come out.
+
+Invariants:
+- Nothing that a decision allows begins before the decision is durable.
+- If the store remembers more than the state does (another run's claim, a shared budget), that is
+  written down as ``memory.learned`` first, and the facts are decided again with it.
+- A refused or failed append leaves the writer unusable: the state in memory may be ahead.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from perdure.contract import Law
+from perdure.driver.books import Store, read_law, read_state, reply_of
+from perdure.driver.port import Clock
+from perdure.intention.reply import Reply
+from perdure.log import events as e
+from perdure.log.envelope import Event, Stored, seal
+from perdure.log.port import Batch, ClaimClosed, ClaimOpened, CounterMoved, Remembered
+from perdure.orchestrator.claims import shared_of
+from perdure.orchestrator.draft import Fact
+from perdure.orchestrator.step import step
+from perdure.projection.evolve import evolve
+from perdure.projection.snapshot import freeze
+from perdure.projection.state import State
+from perdure.values.errors import Broken
+from perdure.values.limits import SNAPSHOT_EVENTS
+
+_RETRIES_MAX = 16
+"""Times one batch may learn of rivals before this is taken for a fault: each teaches it one more."""
+
+
+class Heard(NamedTuple):
+    """A fact as it reached the driver, with what has to be stored beside it."""
+
+    body: e.Body
+    blobs: tuple[tuple[str, bytes], ...] = ()
+    reply: Reply | None = None
+    """in full, for ``model.replied``"""
+    post: str = ""
+    """the inbox post that it comes from"""
+
+
+class _Draft(NamedTuple):
+    state: State
+    events: tuple[Event, ...]
+    blobs: tuple[tuple[str, bytes], ...]
+    opened: tuple[ClaimOpened, ...]
+    closed: tuple[ClaimClosed, ...]
+    counters: tuple[CounterMoved, ...]
+    posts: tuple[str, ...]
+
+
+class Writer:
+    """The state of a run and the right to extend its stream."""
+
+    def __init__(self, store: Store, run: str, epoch: int, clock: Clock) -> None:
+        """Take up the run where its stream ends; ``epoch`` is the lease's."""
+        self.store: Store = store
+        self.run: str = run
+        self.epoch: int = epoch
+        self.clock: Clock = clock
+        standing = read_state(store, run)
+        self.state: State = standing.state
+        self.head: bytes = standing.head
+        self._head_next: bytes = standing.head
+        self.reply: Reply | None = reply_of(store, self.state.live.turn)
+        self._laws: dict[tuple[str, str], Law] = {}
+        self._frozen_at: int = self.state.position
+
+    @property
+    def law(self) -> Law:
+        """The law that the state names; compiled again only when it changes."""
+        return self._named(self.state.definition, self.state.contract)
+
+    def begin(self, definition: str, contract: str, law: Law) -> None:
+        """Know ``law`` under these digests before the store does: its blobs come with the batch."""
+        self._laws[definition, contract] = law
+
+    async def take(self, heard: Sequence[Heard]) -> tuple[Event, ...]:
+        """Decide on all of ``heard`` and return their events once they are durable.
+
+        Raises what ``LogStore.append`` raises.
+        """
+        learned: list[Heard] = []
+        for _ in range(_RETRIES_MAX):
+            draft = self._decide((*learned, *heard))
+            answer = await asyncio.wrap_future(self.store.append(self._batch(draft)))
+            if not isinstance(answer, Remembered):
+                self.state, self.head = draft.state, self._head_next
+                self._snapshot()
+                return draft.events
+            if not answer.claims and not answer.counters:
+                raise Broken("the store refused a batch and remembers no reason")
+            learned.append(Heard(e.MemoryLearned(tuple(answer.claims), tuple(answer.counters))))
+        raise Broken(f"{self.run}: {_RETRIES_MAX} rivals in a row for one decision")
+
+    def _decide(self, heard: Sequence[Heard]) -> _Draft:
+        state, reply, at = self.state, self.reply, max(self.clock.now(), self.state.at)
+        events: list[Event] = []
+        blobs: list[tuple[str, bytes]] = []
+        opened: list[ClaimOpened] = []
+        closed: list[ClaimClosed] = []
+        counters: list[CounterMoved] = []
+        for item in heard:
+            reply = item.reply or reply
+            if isinstance(item.body, e.RunRewound | e.RunForked):
+                reply = self._reply_after(state, item.body, reply)
+            fact = Fact(item.body, at, self.epoch, reply)
+            law = self._law_for(state, item.body)
+            decision = step(state, fact, law, run=self.run)
+            shared = shared_of(decision, law)
+            state = decision.state
+            events += decision.events
+            blobs += item.blobs
+            blobs += decision.blobs
+            opened += shared.opened
+            closed += shared.closed
+            counters += shared.counters
+        self.reply = reply
+        posts = tuple(item.post for item in heard if item.post)
+        return _Draft(
+            state, tuple(events), tuple(blobs), tuple(opened), tuple(closed), tuple(counters), posts
+        )
+
+    def _reply_after(self, state: State, body: e.Body, reply: Reply | None) -> Reply | None:
+        """Going back may make an earlier turn the newest: its reply is the one that counts."""
+        at = max(self.clock.now(), state.at)
+        gone_back = Event(self.run, state.position + 1, at, self.epoch, 0, body)
+        return reply_of(self.store, evolve(state, gone_back).live.turn) or reply
+
+    def _law_for(self, state: State, body: e.Body) -> Law:
+        match body:
+            case e.RunOpened() | e.ContractAdopted():
+                return self._named(body.definition, body.contract)
+            case _:
+                return self._named(state.definition, state.contract)
+
+    def _named(self, definition: str, contract: str) -> Law:
+        law = self._laws.get((definition, contract))
+        if law is None:
+            law = read_law(self.store, definition, contract)
+            self._laws[definition, contract] = law
+        return law
+
+    def _batch(self, draft: _Draft) -> Batch:
+        head, sealed = self.head, list[Stored]()
+        for event in draft.events:
+            stored = seal(event, head)
+            head = stored.digest
+            sealed.append(stored)
+        self._head_next = head
+        due = [timer.due for timer in draft.state.live.timers.values()]
+        return Batch(
+            run=self.run,
+            expected=self.state.position,
+            epoch=self.epoch,
+            events=sealed,
+            blobs=draft.blobs,
+            opened=draft.opened,
+            closed=draft.closed,
+            counters=draft.counters,
+            consumed=draft.posts,
+            status=draft.state.status,
+            wake=min(due, default=None),
+        )
+
+    def _snapshot(self) -> None:
+        if self.state.position - self._frozen_at >= SNAPSHOT_EVENTS:
+            self._frozen_at = self.state.position
+            frozen = freeze(self.state, self.head)
+            self.store.save(self.run, self.state.position, frozen.manifest, frozen.chunks)

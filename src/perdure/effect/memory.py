@@ -1,0 +1,141 @@
+"""What the world remembers of an act before it is done.
+
+Invariants:
+- At most one success per stem: an equal act is answered with its receipt, never done again.
+- An act whose earlier attempt is in doubt waits for that attempt, whatever run it belongs to.
+- A shape (an id, a time, a nonce) never makes two acts equal; after a rewind it raises a question.
+"""
+
+from typing import NamedTuple
+
+from perdure.intention.declaration import Declaration
+from perdure.intention.identity import Identity, identify, key_of
+from perdure.projection.state import Effect, State
+from perdure.values.digest import Json, name_of
+
+
+class Fresh(NamedTuple):
+    """Nothing stands against it: begin this attempt under this key."""
+
+    key: str
+    stem: str
+    attempt: int
+
+
+class Equal(NamedTuple):
+    """It was done: answer with the receipt."""
+
+    receipt: Effect
+
+
+class Blocked(NamedTuple):
+    """An earlier attempt of this run is not settled."""
+
+    effect: Effect
+
+
+class Elsewhere(NamedTuple):
+    """Another run has begun it and not settled it, as far as this run knows."""
+
+    effect: Effect
+
+
+class Differs(NamedTuple):
+    """It meets ``receipt`` and differs from it; ``fresh`` is how it would be done all the same."""
+
+    receipt: Effect
+    fresh: Fresh
+    near: bool
+    """whether it differs only in what looks like ids and times"""
+
+
+Memory = Fresh | Equal | Blocked | Elsewhere | Differs
+
+
+def scope_of(state: State, declaration: Declaration) -> str:
+    """Return the scope within which this tool's acts are told apart."""
+    if declaration.scope == "tenant":
+        return f"tenant:{state.tenant}"
+    return f"lineage:{state.lineage}"
+
+
+def identity_on_path(
+    state: State, declaration: Declaration, arguments: dict[str, Json]
+) -> Identity:
+    """Return the call's names, with the occurrence that the live path gives it.
+
+    Occurrences are met in order, so the first one that isn't met is found by bisection.
+    """
+    scope = scope_of(state, declaration)
+
+    def at(occurrence: int) -> Identity:
+        return identify(declaration, scope, arguments, occurrence=occurrence)
+
+    if declaration.identity is not None:
+        return at(1)
+    met = state.live.met
+    if (first := at(1)).stem not in met:
+        return first
+    low, high = 1, 2
+    while at(high).stem in met:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if at(middle).stem in met else (low, middle)
+    return at(high)
+
+
+def recall(state: State, declaration: Declaration, identity: Identity) -> Memory:
+    """Return what is remembered of this act."""
+    world = state.world
+    found = _by_stem(state, identity.stem)
+    match found:
+        case Blocked() | Elsewhere():
+            return found
+        case Equal(receipt) if receipt.arguments == identity.arguments:
+            return found
+        case Equal(receipt):
+            other = name_of("divergent", identity.stem, identity.arguments)
+            again = _by_stem(state, other)
+            if isinstance(again, Fresh):
+                return Differs(receipt, again, near=receipt.loose == identity.loose)
+            return again
+        case Fresh():
+            pass
+        case Differs():
+            return found
+    if declaration.identity is None and world.rewinds:
+        unmet = _unmet(state, declaration.name, identity)
+        if unmet is not None:
+            return Differs(unmet, found, near=unmet.loose == identity.loose)
+    return found
+
+
+def _by_stem(state: State, stem: str) -> Memory:
+    world = state.world
+    keys = world.stems.get(stem, ())
+    if stem in world.elsewhere:
+        return Elsewhere(world.elsewhere[stem])
+    for key in keys:
+        if key in world.open:
+            return Blocked(world.open[key])
+        receipt = world.receipts.get(key)
+        if receipt is not None and receipt.outcome in ("succeeded", "partial"):
+            return Equal(receipt)
+    attempt = len(keys) + 1
+    return Fresh(key_of(stem, attempt), stem, attempt)
+
+
+def _unmet(state: State, tool: str, identity: Identity) -> Effect | None:
+    """Return a success of this tool that the present path hasn't met; a near-match if there is one."""
+    unmet = [
+        receipt
+        for receipt in state.world.receipts.values()
+        if receipt.tool == tool
+        and receipt.outcome in ("succeeded", "partial")
+        and receipt.stem not in state.live.met
+        and not receipt.undoes
+        and receipt.arguments != identity.arguments
+    ]
+    near = [receipt for receipt in unmet if receipt.loose and receipt.loose == identity.loose]
+    return (near or unmet or [None])[0]

@@ -1,0 +1,290 @@
+"""Judging one intention: schema, memory, contract, approval; then the promise.
+
+The order is the invariant: what was done already is answered from memory before anything is
+allowed, and nothing starts that a rule refuses or a person hasn't allowed.
+"""
+
+from enum import Enum, auto
+
+from perdure.contract import Allowed, Refusal, check_arguments, divergence, judge
+from perdure.effect.memory import (
+    Blocked,
+    Differs,
+    Elsewhere,
+    Equal,
+    Fresh,
+    identity_on_path,
+    recall,
+)
+from perdure.intention.declaration import Declaration
+from perdure.intention.identity import Identity, digest_of, key_of, meaning
+from perdure.intention.reply import Call, Reply
+from perdure.log import events as e
+from perdure.orchestrator.draft import Draft
+from perdure.orchestrator.figures import figures_of, where_of
+from perdure.projection.state import Approval, CallRecord
+from perdure.values.digest import Json, canonical, name_of
+from perdure.values.errors import Broken
+from perdure.values.limits import APPROVAL_SECONDS, CHILD_DEPTH_MAX
+
+WHAT_CHARACTERS_MAX = 80
+"""A line in a terminal beside key and outcome."""
+
+
+class Verdict(Enum):
+    """How a judgement leaves the call."""
+
+    ANSWERED = auto()
+    STARTED = auto()
+    WAITS = auto()
+    """for a person, or for another effect"""
+    UNKNOWN = auto()
+    """until the store was asked again about other runs"""
+
+
+def judge_call(d: Draft, record: CallRecord, reply: Reply) -> Verdict:
+    """Refuse, replay, ask or start the call; return how that leaves it."""
+    call = reply.calls[record.index]
+    declaration = d.law.definition.tool(call.tool)
+    wrong = _wrong_form(d, call, declaration)
+    if wrong is not None:
+        return _refuse(d, record, wrong)
+    if declaration is None or call.arguments is None:
+        raise Broken("a call without tool or arguments passed the check of its form")
+    if declaration.builtin in ("wait", "ask"):
+        return _builtin(d, record, declaration, call.arguments)
+    if declaration.effect == "read":
+        return _read(d, record, declaration, call.arguments)
+    return _deed(d, record, declaration, call.arguments)
+
+
+def _wrong_form(d: Draft, call: Call, declaration: Declaration | None) -> Refusal | None:
+    if declaration is None:
+        names = ", ".join(sorted(tool.name for tool in d.law.definition.tools))
+        return Refusal("tool", f"there is no tool {call.tool!r}.", f"Use one of: {names}.")
+    if call.arguments is None:
+        return Refusal(
+            "unreadable",
+            f"the arguments are not a JSON object: {call.unreadable!r}.",
+            "Send the call again with valid JSON.",
+        )
+    return check_arguments(d.law, call.tool, call.arguments)
+
+
+def _refuse(d: Draft, record: CallRecord, refusal: Refusal) -> Verdict:
+    d.emit(e.IntentionRefused(record.id, refusal.rule, refusal.reason, refusal.hint))
+    return Verdict.ANSWERED
+
+
+def _builtin(
+    d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]
+) -> Verdict:
+    verdict = judge(d.law, declaration, arguments, figures_of(d.state, d.at), where_of(d.state))
+    if isinstance(verdict, Refusal):
+        return _refuse(d, record, verdict)
+    if declaration.builtin == "ask":
+        d.emit(e.IntentionAccepted(record.id, "ask"))
+        return Verdict.WAITS
+    seconds = arguments.get("seconds")
+    pause = int(float(seconds) * 1e9) if isinstance(seconds, int | float) else 0
+    timer = f"wait-{record.proposed}"
+    d.emit(e.IntentionAccepted(record.id, timer))
+    d.emit(e.TimerSet(timer, d.at + pause, "the agent waits"))
+    return Verdict.STARTED
+
+
+def _read(
+    d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]
+) -> Verdict:
+    """A read has no identity: doing it again is always right, so its key is its place."""
+    stem = name_of("read", d.run, record.proposed)
+    identity = Identity(stem, record.digest, "")
+    return _allow(d, record, declaration, arguments, identity, Fresh(key_of(stem, 1), stem, 1))
+
+
+def _deed(
+    d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]
+) -> Verdict:
+    identity = identity_on_path(d.state, declaration, arguments)
+    remembered = recall(d.state, declaration, identity)
+    match remembered:
+        case Equal(receipt):
+            d.emit(e.EffectReplayed(record.id, receipt.key))
+            return Verdict.ANSWERED
+        case Blocked():
+            return Verdict.WAITS
+        case Elsewhere(effect):
+            if not isinstance(d.fact.body, e.MemoryLearned):
+                return Verdict.UNKNOWN
+            return _refuse(d, record, _busy_elsewhere(effect.run))
+        case Differs():
+            return _differing(d, record, declaration, arguments, identity, remembered)
+        case Fresh():
+            return _allow(d, record, declaration, arguments, identity, remembered)
+
+
+def _busy_elsewhere(run: str) -> Refusal:
+    return Refusal(
+        "in doubt",
+        f"run {run!r} has begun exactly this and its outcome is not known yet.",
+        "Do something else, and try this later.",
+    )
+
+
+def _differing(
+    d: Draft,
+    record: CallRecord,
+    declaration: Declaration,
+    arguments: dict[str, Json],
+    identity: Identity,
+    found: Differs,
+) -> Verdict:
+    policy = divergence(d.law, declaration)
+    told = f"{declaration.name} was done before: {found.receipt.what}"
+    if policy == "refuse":
+        reason = f"{told}. The world remembers it, and this call differs from it."
+        hint = "If it is the same act, use its result. If not, say how it differs to a person."
+        return _refuse(d, record, Refusal("divergence", reason, hint))
+    ask = policy == "ask" or (found.near and declaration.identity is None)
+    why = f"{told}. The new call differs: {what(declaration, arguments)}" if ask else ""
+    return _allow(d, record, declaration, arguments, identity, found.fresh, ask=why)
+
+
+def _allow(
+    d: Draft,
+    record: CallRecord,
+    declaration: Declaration,
+    arguments: dict[str, Json],
+    identity: Identity,
+    fresh: Fresh,
+    *,
+    ask: str = "",
+) -> Verdict:
+    denied = d.state.world.denied.get(f"{fresh.key}:{record.digest}")
+    if denied is not None:
+        by = d.state.world.approvals[denied].by
+        reason = f"{by} denied exactly this ({denied})."
+        return _refuse(d, record, Refusal("denied", reason, "Do something else."))
+    verdict = judge(d.law, declaration, arguments, figures_of(d.state, d.at), where_of(d.state))
+    if isinstance(verdict, Refusal):
+        return _refuse(d, record, verdict)
+    approval = ""
+    if verdict.approval is not None or ask:
+        answered = _approval(d, record, declaration, arguments, fresh, verdict, ask)
+        if isinstance(answered, Verdict):
+            return answered
+        approval = answered.id
+    if declaration.effect == "workspace" and _needs_checkpoint(d):
+        return Verdict.WAITS
+    _start(d, record, declaration, arguments, identity, fresh, verdict, approval)
+    return Verdict.STARTED
+
+
+def _needs_checkpoint(d: Draft) -> bool:
+    return d.law.definition.workspace and not d.state.live.fresh
+
+
+def _approval(
+    d: Draft,
+    record: CallRecord,
+    declaration: Declaration,
+    arguments: dict[str, Json],
+    fresh: Fresh,
+    verdict: Allowed,
+    ask: str,
+) -> Approval | Verdict:
+    """Return the grant that covers exactly this call, or how the question stands."""
+    asked = d.state.world.approvals.get(record.approval)
+    bound = (fresh.key, record.digest, d.state.contract)
+    if asked is not None and (asked.key, asked.arguments, asked.contract) == bound:
+        match asked.phase:
+            case "granted":
+                return asked
+            case "asked":
+                return Verdict.WAITS
+            case "denied":
+                note = f": {asked.note}" if asked.note else ""
+                refusal = Refusal("denied", f"{asked.by} denied it{note}.", "Do something else.")
+                return _refuse(d, record, refusal)
+            case "expired":
+                refusal = Refusal("expired", "nobody approved it in time.", "Ask for it again.")
+                return _refuse(d, record, refusal)
+            case "used" | "void":
+                pass
+    need = verdict.approval
+    expires = d.at + (need.expires_ns if need is not None else APPROVAL_SECONDS * 10**9)
+    why = "; ".join(part for part in (need.why if need is not None else "", ask) if part)
+    name = "ap-" + name_of(d.run, d.state.position, *bound)[:12]
+    act = f"{declaration.name}: {what(declaration, arguments)}"
+    d.emit(
+        e.ApprovalRequested(
+            approval=name,
+            call=record.id,
+            key=fresh.key,
+            arguments=record.digest,
+            contract=d.state.contract,
+            expires=expires,
+            why=f"{act} ({why})" if why else act,
+            who=need.who if need is not None else "",
+        )
+    )
+    d.emit(e.TimerSet(name, expires, "the approval expires"))
+    return Verdict.WAITS
+
+
+def _start(
+    d: Draft,
+    record: CallRecord,
+    declaration: Declaration,
+    arguments: dict[str, Json],
+    identity: Identity,
+    fresh: Fresh,
+    verdict: Allowed,
+    approval: str,
+) -> None:
+    if declaration.builtin == "child" and d.state.depth >= CHILD_DEPTH_MAX:
+        reason = f"runs are nested {CHILD_DEPTH_MAX} deep."
+        _refuse(d, record, Refusal("depth", reason, "Do the work in this run."))
+        return
+    d.emit(e.IntentionAccepted(record.id, fresh.key))
+    d.emit(
+        e.EffectStarted(
+            key=fresh.key,
+            call=record.id,
+            tool=declaration.name,
+            effect=declaration.effect,
+            stem=fresh.stem,
+            attempt=fresh.attempt,
+            send=1,
+            arguments=identity.arguments,
+            loose=identity.loose if identity.loose != identity.arguments else "",
+            what="" if declaration.effect == "read" else what(declaration, arguments),
+            reserved=verdict.reservations,
+            approval=approval or None,
+        )
+    )
+    if declaration.builtin == "child":
+        d.emit(e.ChildSpawned(fresh.key, f"{d.run}.{fresh.key[:12]}"))
+
+
+def what(declaration: Declaration, arguments: dict[str, Json]) -> str:
+    """Return the act in a few words: its identity, else what it says, cut to one line."""
+    told = meaning(declaration, arguments)
+    if declaration.identity is not None:
+        told = {name: arguments.get(name) for name in declaration.identity}
+    words = " ".join(f"{name}={_short(value)}" for name, value in sorted(told.items()))
+    return words if len(words) <= WHAT_CHARACTERS_MAX else words[: WHAT_CHARACTERS_MAX - 3] + "..."
+
+
+def _short(value: Json) -> str:
+    return value if isinstance(value, str) else canonical(value).decode()
+
+
+def full_digest(call: Call) -> str:
+    """Return the digest of all of the call's arguments, or of the words that are none."""
+    if call.arguments is None:
+        return digest_of({"unreadable": call.unreadable})
+    try:
+        return digest_of(call.arguments)
+    except ValueError:
+        return digest_of({"unreadable": repr(call.arguments)})

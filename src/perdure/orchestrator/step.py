@@ -1,0 +1,126 @@
+"""``step``: the one place where a fact becomes decisions.
+
+Invariants:
+- Pure: the same state, fact and law give the same events, byte for byte. No clock, no chance, no
+  store, no order of a set.
+- Every batch begins with its fact; the events after it have the fact's position as cause. So a
+  log can be decided again, fact by fact, and compared (``perdure.replay``).
+- ``STEP`` names the logic. It is recorded when a run opens; a change of any decision raises it.
+"""
+
+from typing import Final
+
+from perdure.contract import Law
+from perdure.intention.reply import Reply
+from perdure.log import events as e
+from perdure.orchestrator.advance import advance
+from perdure.orchestrator.draft import Decision, Draft, Fact
+from perdure.orchestrator.judge import full_digest
+from perdure.orchestrator.remember import remembered
+from perdure.orchestrator.revert import revert
+from perdure.projection.state import State
+from perdure.values.digest import canonical
+from perdure.values.limits import (
+    ARGUMENTS_INLINE_BYTES_MAX,
+    CALLS_PER_REPLY_MAX,
+    MODEL_ATTEMPTS_MAX,
+    MODEL_PAUSE_NS,
+)
+
+STEP: Final = 1
+
+
+def step(state: State, fact: Fact, law: Law, *, run: str) -> Decision:
+    """Return what follows from ``fact`` in ``state`` under ``law``.
+
+    ``run`` names the stream (it matters for the first event of a run and of a fork).
+    """
+    draft = Draft(state, fact, law, run)
+    draft.emit(fact.body)
+    _react(draft)
+    advance(draft, fact.reply)
+    return Decision(tuple(draft.events), draft.state, tuple(draft.blobs))
+
+
+def _react(d: Draft) -> None:
+    body = d.fact.body
+    match body:
+        case e.ModelReplied():
+            if d.fact.reply is not None:
+                _propose(d, d.fact.reply)
+        case e.ModelFailed():
+            _model_failed(d, body)
+        case e.TimerFired():
+            _timer_fired(d, body)
+        case e.EffectReconciled():
+            if body.verdict == "found" and body.key in d.state.world.open:
+                d.emit(e.EffectSettled(body.key, "succeeded", body.result, by=body.by))
+                _compensated(d, body.key)
+        case e.EffectSettled():
+            _compensated(d, body.key)
+        case e.RunRewound() | e.RunForked():
+            remembered(d)
+        case e.ChangeReverted():
+            revert(d, body)
+        case e.LeaseAcquired():
+            _take_up(d)
+        case _:
+            pass
+
+
+def _propose(d: Draft, reply: Reply) -> None:
+    seen: set[str] = set()
+    for index, call in enumerate(reply.calls):
+        name = call.id if call.id and call.id not in seen else f"{call.id or 'call'}-{index}"
+        seen.add(name)
+        arguments = call.arguments
+        try:
+            small = arguments is not None and len(canonical(arguments)) <= ARGUMENTS_INLINE_BYTES_MAX
+        except ValueError:
+            small = False
+        d.emit(
+            e.IntentionProposed(
+                name, call.tool, index, full_digest(call), arguments if small else None
+            )
+        )
+        if index >= CALLS_PER_REPLY_MAX:
+            reason = f"a reply may hold at most {CALLS_PER_REPLY_MAX} calls."
+            d.emit(e.IntentionRefused(name, "too many", reason, "Send the rest in a later reply."))
+
+
+def _model_failed(d: Draft, body: e.ModelFailed) -> None:
+    turn = d.state.live.turn
+    if turn is None or d.state.closed:
+        return
+    if body.retryable and turn.failures < MODEL_ATTEMPTS_MAX:
+        due = d.at + (MODEL_PAUSE_NS << (turn.failures - 1))
+        d.emit(e.TimerSet("model", due, "before the model is asked again"))
+    else:
+        d.emit(e.RunSuspended("model", body.error))
+
+
+def _timer_fired(d: Draft, body: e.TimerFired) -> None:
+    turn = d.state.live.turn
+    if body.timer == "model" and turn is not None and not turn.replied:
+        d.emit(e.ModelRequested(turn.number, turn.attempt + 1, len(d.state.live.entries)))
+    approval = d.state.world.approvals.get(body.timer)
+    if approval is not None and approval.phase == "asked" and d.at >= approval.expires:
+        d.emit(e.ApprovalExpired(body.timer))
+
+
+def _compensated(d: Draft, key: str) -> None:
+    receipt = d.state.world.receipts.get(key)
+    if receipt is not None and receipt.undoes and receipt.outcome == "succeeded":
+        d.emit(e.EffectCompensated(receipt.undoes, receipt.key))
+
+
+def _take_up(d: Draft) -> None:
+    """A new writer asks the model anew, since nobody waits for the old answer, and looks at children."""
+    if d.state.attended:
+        return
+    for effect in tuple(d.state.world.open.values()):
+        if effect.child:
+            d.emit(e.ChildSpawned(effect.key, effect.child))
+    turn = d.state.live.turn
+    if not d.state.closed and turn is not None and not turn.replied:
+        d.emit(e.ModelRequested(turn.number, turn.attempt + 1, len(d.state.live.entries)))

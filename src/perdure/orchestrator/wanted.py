@@ -1,0 +1,144 @@
+"""What should be going on in a state: the driver begins what is missing and ends what isn't here.
+
+A function of the state alone, so resuming after a crash is the same as going on.
+"""
+
+from typing import NamedTuple
+
+from perdure.contract import Law
+from perdure.effect import doubt as ways
+from perdure.projection.state import State
+
+
+class AskModel(NamedTuple):
+    """Ask the model to go on from the conversation; ``requested`` tells equal turns apart."""
+
+    turn: int
+    attempt: int
+    requested: int
+
+
+class Perform(NamedTuple):
+    """Do the deed that was promised."""
+
+    key: str
+    send: int
+
+
+class Look(NamedTuple):
+    """Find out whether a deed in doubt happened."""
+
+    key: str
+    probe: int
+
+
+class Poll(NamedTuple):
+    """Ask after a pending operation until it is done."""
+
+    key: str
+
+
+class RunChild(NamedTuple):
+    """Drive the child run and wait for its end."""
+
+    key: str
+    child: str
+
+
+class Checkpoint(NamedTuple):
+    """Record the workspace before the deed that was proposed at this position."""
+
+    proposed: int
+
+
+class RestoreTree(NamedTuple):
+    """Make the workspace this tree again."""
+
+    tree: str
+    key: str
+
+
+class Refresh(NamedTuple):
+    """Ask the store what became of acts that other runs have begun."""
+
+    stems: tuple[str, ...]
+    proposed: int
+
+
+class Alarm(NamedTuple):
+    """Say when this time has come."""
+
+    timer: str
+    due: int
+
+
+Request = (
+    AskModel | Perform | Look | Poll | RunChild | Checkpoint | RestoreTree | Refresh | Alarm
+)
+
+
+def wanted(state: State, law: Law) -> tuple[Request, ...]:
+    """Return the requests of ``state``, each named by what makes it one of a kind."""
+    if state.attended:
+        return ()
+    requests: list[Request] = [*_effects(state, law)]
+    if not state.closed:
+        requests += _turn(state, law)
+        requests += (Alarm(name, timer.due) for name, timer in state.live.timers.items())
+    elif requests or any(True for _ in state.world.open):
+        requests += (
+            Alarm(name, timer.due)
+            for name, timer in state.live.timers.items()
+            if name.startswith(("probe:", "send:"))
+        )
+    return tuple(requests)
+
+
+def _effects(state: State, law: Law) -> list[Request]:
+    requests: list[Request] = []
+    for effect in state.world.open.values():
+        match effect.phase:
+            case "started" if effect.child:
+                requests.append(RunChild(effect.key, effect.child))
+            case "started":
+                if state.status != "cancelled" or effect.undoes:
+                    requests.append(Perform(effect.key, effect.send))
+            case "pending" if not effect.child:
+                requests.append(Poll(effect.key))
+            case "doubted":
+                declaration = law.definition.tool(effect.tool)
+                way = ways.way_out(state, declaration, effect, state.at)
+                if isinstance(way, ways.Probe):
+                    requests.append(Look(effect.key, effect.probes + 1))
+                elif isinstance(way, ways.Restore):
+                    requests.append(RestoreTree(state.live.tree, effect.key))
+            case "pending" | "settled":
+                pass
+    return requests
+
+
+def _turn(state: State, law: Law) -> list[Request]:
+    turn = state.live.turn
+    if turn is None:
+        return []
+    if not turn.replied:
+        return [] if turn.failed_at else [AskModel(turn.number, turn.attempt, turn.requested)]
+    waiting = next((call for call in turn.calls if not call.answered), None)
+    if waiting is None or waiting.accepted or state.world.open:
+        return []
+    requests: list[Request] = []
+    approval = state.world.approvals.get(waiting.approval)
+    if approval is not None and approval.phase == "asked":
+        return requests
+    if state.world.elsewhere:
+        requests.append(Refresh(tuple(state.world.elsewhere), waiting.proposed))
+    declaration = law.definition.tool(waiting.tool)
+    if (
+        law.definition.workspace
+        and declaration is not None
+        and declaration.effect == "workspace"
+        and not state.live.fresh
+        and not state.live.workspace_error
+    ):
+        requests.append(Checkpoint(waiting.proposed))
+    return requests

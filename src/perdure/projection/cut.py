@@ -1,0 +1,62 @@
+"""Going back: ``live`` without what is newer than a position."""
+
+from msgspec.structs import replace
+
+from perdure.projection.state import CallRecord, Live, Message, Page, Turn
+from perdure.values.table import Table
+
+
+def cut(live: Live, to: int) -> Live:
+    """Return ``live`` as it stood at position ``to``, as far as the path goes.
+
+    Failures of the model and replies without a usable call are forgiven: going back is a new start.
+    """
+    entries: dict[int, Turn | Message] = {}
+    for ordinal, entry in live.entries.items():
+        match entry:
+            case Message():
+                if entry.position <= to:
+                    entries[ordinal] = entry
+            case Turn():
+                if entry.requested <= to:
+                    entries[ordinal] = _turn(entry, to)
+    kept_tree = live.tree_position <= to
+    met_to = _met_to(entries, live, to)
+    return Live(
+        entries=Table(entries),
+        met=Table({stem: met for stem, met in live.met.items() if met <= met_to}),
+        pages=Table(
+            {name: _page(page, to) for name, page in live.pages.items() if page.moves[0][0] <= to}
+        ),
+        timers=Table({name: timer for name, timer in live.timers.items() if timer.position <= to}),
+        tree=live.tree if kept_tree else "",
+        tree_position=live.tree_position if kept_tree else 0,
+    )
+
+
+def _met_to(kept: dict[int, Turn | Message], live: Live, to: int) -> int:
+    """A call that is judged anew meets its own act again, so that act doesn't count as met."""
+    anew = (
+        call.accepted
+        for ordinal, entry in kept.items()
+        if isinstance(entry, Turn) and isinstance(was := live.entries[ordinal], Turn)
+        for call in was.calls[: len(entry.calls)]
+        if call.accepted and not (call.answered and call.answered <= to)
+    )
+    return min((position - 1 for position in anew), default=to)
+
+
+def _turn(turn: Turn, to: int) -> Turn:
+    if not turn.replied or turn.replied > to:
+        return replace(turn, replied=0, reply=None, calls=(), failures=0)
+    return replace(turn, failures=0, calls=tuple(_call(call, to) for call in turn.calls))
+
+
+def _call(call: CallRecord, to: int) -> CallRecord:
+    if call.answered and call.answered <= to:
+        return call
+    return CallRecord(call.id, call.tool, call.index, call.digest, call.proposed)
+
+
+def _page(page: Page, to: int) -> Page:
+    return replace(page, moves=tuple(move for move in page.moves if move[0] <= to))

@@ -1,0 +1,248 @@
+"""The fold: what each event makes of a run's state.
+
+Invariants:
+- ``evolve`` is total and never refuses: what the log says has happened. A second answer to a
+  settled question changes nothing.
+- It reads no clock and no store; the same events give the same state.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from perdure.log import events as e
+from perdure.log.envelope import Event
+from perdure.projection import effects, turns
+from perdure.projection.cut import cut
+from perdure.projection.state import Live, Page, State, Timer
+
+B = TypeVar("B", bound=e.Body)
+Rule = Callable[[State, B, Event], State]
+
+
+def evolve(state: State, event: Event) -> State:
+    """Return the state after ``event``."""
+    rule = RULES.get(type(event.body))
+    if rule is not None:
+        state = rule(state, event.body, event)
+    return replace(state, position=event.position, at=event.at, epoch=event.epoch)
+
+
+def fold(state: State, events: Iterable[Event]) -> State:
+    """Return the state after all of ``events``."""
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def _opened(state: State, body: e.RunOpened, event: Event) -> State:
+    return replace(
+        state,
+        run=event.run,
+        agent=body.agent,
+        definition=body.definition,
+        contract=body.contract,
+        lineage=body.lineage,
+        tenant=body.tenant,
+        step=body.step,
+        depth=body.depth,
+        parent=body.parent or "",
+        world=replace(state.world, opened_at=event.at),
+    )
+
+
+def _forked(state: State, body: e.RunForked, event: Event) -> State:
+    """The parent's receipts go along as fences; its approvals and open effects aren't ours."""
+    world = effects.disown(state.world)
+    return replace(
+        state,
+        run=event.run,
+        tenant=body.tenant,
+        step=body.step,
+        parent=body.parent,
+        forked_at=body.at,
+        status="running",
+        wait="",
+        wait_text="",
+        needs_person=False,
+        answer=None,
+        why="",
+        live=cut(state.live, body.at),
+        world=replace(world, rewinds=world.rewinds + 1),
+    )
+
+
+def _rewound(state: State, body: e.RunRewound, event: Event) -> State:
+    world = effects.void_approvals(state.world)
+    return replace(
+        state,
+        status="running",
+        wait="",
+        wait_text="",
+        needs_person=False,
+        answer=None,
+        why="",
+        live=cut(state.live, body.to),
+        world=replace(world, rewinds=world.rewinds + 1),
+    )
+
+
+def _suspended(state: State, body: e.RunSuspended, event: Event) -> State:
+    return replace(
+        state,
+        status="waiting",
+        wait=body.why,
+        wait_text=body.text,
+        needs_person=body.needs_person,
+    )
+
+
+def _resumed(state: State, body: e.RunResumed, event: Event) -> State:
+    return replace(state, status="running", wait="", wait_text="", needs_person=False)
+
+
+def _closed(state: State, body: e.RunClosed, event: Event) -> State:
+    match body.status:
+        case "finished" | "cancelled":
+            status = body.status
+        case _:
+            status = "failed"
+    return replace(
+        state,
+        status=status,
+        wait="",
+        wait_text="",
+        needs_person=False,
+        answer=body.answer,
+        why=body.why,
+    )
+
+
+def _adopted(state: State, body: e.ContractAdopted, event: Event) -> State:
+    return replace(state, contract=body.contract, definition=body.definition)
+
+
+def _timer_set(state: State, body: e.TimerSet, event: Event) -> State:
+    timer = Timer(body.timer, body.due, body.why, event.position)
+    return _live(state, replace(state.live, timers=state.live.timers.put(body.timer, timer)))
+
+
+def _timer_fired(state: State, body: e.TimerFired, event: Event) -> State:
+    if body.timer not in state.live.timers:
+        return state
+    live = replace(state.live, timers=state.live.timers.without(body.timer))
+    return turns.timer_answered(_live(state, live), body.timer, event.position)
+
+
+def _tree(state: State, tree: str, position: int) -> State:
+    live = replace(
+        state.live, tree=tree, tree_position=position, fresh=True, workspace_error=""
+    )
+    return _live(state, live)
+
+
+def _checkpoint(
+    state: State,
+    body: e.CheckpointTaken | e.CheckpointSkipped | e.CheckpointRestored,
+    event: Event,
+) -> State:
+    return _tree(state, body.tree, event.position)
+
+
+def _workspace_changed(state: State, body: e.WorkspaceChanged, event: Event) -> State:
+    return _tree(state, body.after, event.position)
+
+
+def _checkpoint_failed(state: State, body: e.CheckpointFailed, event: Event) -> State:
+    return _live(state, replace(state.live, workspace_error=body.error))
+
+
+def _page_admitted(state: State, body: e.PageAdmitted, event: Event) -> State:
+    page = Page(body.page, body.blob, body.size, ((event.position, body.shape),))
+    return _live(state, replace(state.live, pages=state.live.pages.put(body.page, page)))
+
+
+def _page_moved(
+    state: State,
+    body: e.PageEvicted | e.PageFaulted | e.PagePinned | e.PageUnpinned,
+    event: Event,
+) -> State:
+    page = state.live.pages.get(body.page)
+    if page is None:
+        return state
+    move = event.kind.removeprefix("page.")
+    page = replace(page, moves=(*page.moves, (event.position, move)))
+    return _live(state, replace(state.live, pages=state.live.pages.put(body.page, page)))
+
+
+def _lease(state: State, body: e.LeaseAcquired, event: Event) -> State:
+    dead = state.world.dead
+    for epoch in body.dead:
+        if epoch not in dead:
+            dead = dead.put(epoch, event.at)
+    return replace(state, attended=body.attends, world=replace(state.world, dead=dead))
+
+
+def _kept(state: State, body: e.Body, event: Event) -> State:
+    """Events that are a record for people and change no decision."""
+    return state
+
+
+def _live(state: State, live: Live) -> State:
+    return replace(state, live=live)
+
+
+def _rule(rule: Callable[[State, B, Event], State]) -> Rule[e.Body]:
+    """Give up the body's type where it goes into the table that is keyed by that same type."""
+    return rule  # pyright: ignore[reportReturnType]
+
+
+RULES: dict[type[e.Body], Rule[e.Body]] = {
+    e.RunOpened: _rule(_opened),
+    e.RunForked: _rule(_forked),
+    e.RunRewound: _rule(_rewound),
+    e.RunSuspended: _rule(_suspended),
+    e.RunResumed: _rule(_resumed),
+    e.RunClosed: _rule(_closed),
+    e.ContractAdopted: _rule(_adopted),
+    e.MessageReceived: _rule(turns.message),
+    e.TimerSet: _rule(_timer_set),
+    e.TimerFired: _rule(_timer_fired),
+    e.ModelRequested: _rule(turns.requested),
+    e.ModelReplied: _rule(turns.replied),
+    e.ModelFailed: _rule(turns.failed),
+    e.IntentionProposed: _rule(turns.proposed),
+    e.IntentionRefused: _rule(turns.refused),
+    e.IntentionAccepted: _rule(turns.accepted),
+    e.ApprovalRequested: _rule(effects.approval_requested),
+    e.ApprovalGranted: _rule(effects.approval_granted),
+    e.ApprovalDenied: _rule(effects.approval_denied),
+    e.ApprovalExpired: _rule(effects.approval_expired),
+    e.EffectStarted: _rule(effects.started),
+    e.EffectPending: _rule(effects.pending),
+    e.EffectSettled: _rule(effects.settled),
+    e.EffectDoubted: _rule(effects.doubted),
+    e.EffectReconciled: _rule(effects.reconciled),
+    e.EffectReplayed: _rule(effects.replayed),
+    e.EffectCompensated: _rule(effects.compensated),
+    e.MemoryLearned: _rule(effects.learned),
+    e.WorkspaceChanged: _rule(_workspace_changed),
+    e.DriftFound: _rule(turns.drift),
+    e.CheckpointTaken: _rule(_checkpoint),
+    e.CheckpointSkipped: _rule(_checkpoint),
+    e.CheckpointFailed: _rule(_checkpoint_failed),
+    e.CheckpointRestored: _rule(_checkpoint),
+    e.PageAdmitted: _rule(_page_admitted),
+    e.PageEvicted: _rule(_page_moved),
+    e.PageFaulted: _rule(_page_moved),
+    e.PagePinned: _rule(_page_moved),
+    e.PageUnpinned: _rule(_page_moved),
+    e.ChangeReverted: _rule(_kept),
+    e.ChildSpawned: _rule(effects.child_spawned),
+    e.ChildFinished: _rule(effects.child_finished),
+    e.LeaseAcquired: _rule(_lease),
+    e.HeadSigned: _rule(_kept),
+    e.PayloadErased: _rule(_kept),
+}
+"""One rule per kind; a test holds this against ``KINDS``."""

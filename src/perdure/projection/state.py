@@ -1,0 +1,231 @@
+"""The nouns of a run's state.
+
+Invariants:
+- Values are frozen; ``evolve`` returns new ones, so a decision can't disturb the state it reads.
+- ``live`` follows the path the run is on: every datum in it carries the position that made it, so
+  rewinding is leaving out what is newer (``perdure.projection.cut``).
+- ``world`` is what really happened outside, or was decided by people: it never goes back.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from perdure.log.events import Content, Reservation
+from perdure.values.digest import Json
+from perdure.values.table import Table
+
+Status = Literal["running", "waiting", "finished", "failed", "cancelled"]
+Phase = Literal["started", "pending", "doubted", "settled"]
+ApprovalPhase = Literal["asked", "granted", "denied", "expired", "used", "void"]
+Answered = Literal["", "refused", "succeeded", "failed", "partial", "replayed", "told"]
+
+
+class Noun(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """A part of the state."""
+
+
+class CallRecord(Noun, frozen=True):
+    """One call of a reply; a position of 0 says 'not yet'."""
+
+    id: str
+    tool: str
+    index: int
+    digest: str
+    proposed: int
+    accepted: int = 0
+    key: str = ""
+    approval: str = ""
+    answered: int = 0
+    answer: Answered = ""
+    content: Content | None = None
+    text: str = ""
+
+
+class Turn(Noun, frozen=True, tag="turn"):
+    """One request to the model, its reply, and what became of the reply's calls."""
+
+    number: int
+    requested: int
+    attempt: int = 1
+    failures: int = 0
+    failed_at: int = 0
+    replied: int = 0
+    reply: Content | None = None
+    calls: tuple[CallRecord, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether the reply or an answer to one of its calls is still missing."""
+        return not self.replied or any(not call.answered for call in self.calls)
+
+
+class Message(Noun, frozen=True, tag="message"):
+    """Something said to the model, by a person or by perdure."""
+
+    position: int
+    id: str
+    sender: str
+    text: Content
+
+
+class Effect(Noun, frozen=True):
+    """One effect by its key: open, or settled and then a receipt. Times are ns."""
+
+    key: str
+    stem: str
+    tool: str
+    effect: str
+    run: str
+    call: str
+    proposed: int
+    started: int
+    attempt: int
+    arguments: str
+    loose: str = ""
+    what: str = ""
+    phase: Phase = "started"
+    send: int = 1
+    epoch: int = 0
+    first_at: int = 0
+    sent_at: int = 0
+    reserved: tuple[Reservation, ...] = ()
+    approval: str = ""
+    undoes: str = ""
+    reference: Json = None
+    poll_ns: int = 0
+    give_up: int = 0
+    doubt: str = ""
+    ended_at: int = 0
+    """when its sender was known to send no more; 0 if it isn't known"""
+    probes: int = 0
+    probed_at: int = 0
+    verdict: str = ""
+    evidence: str = ""
+    settled: int = 0
+    outcome: str = ""
+    result: Content | None = None
+    error: str = ""
+    by: str = ""
+    child: str = ""
+
+
+class Approval(Noun, frozen=True):
+    """A question to a person about exactly one act."""
+
+    id: str
+    call: str
+    key: str
+    stem: str
+    arguments: str
+    contract: str
+    expires: int
+    asked: int
+    phase: ApprovalPhase = "asked"
+    why: str = ""
+    who: str = ""
+    by: str = ""
+    note: str = ""
+
+
+class Timer(Noun, frozen=True):
+    """A timer that was set and has not fired."""
+
+    name: str
+    due: int
+    why: str
+    position: int
+
+
+class Page(Noun, frozen=True):
+    """A page of context with its moves as (position, move), oldest first."""
+
+    page: str
+    blob: str
+    size: int
+    moves: tuple[tuple[int, str], ...]
+
+
+class Live(Noun, frozen=True):
+    """What follows the path the run is on."""
+
+    entries: Table[int, Turn | Message] = Table()
+    """the conversation, by ordinal from 0"""
+    met: Table[str, int] = Table()
+    """stems of acts met on this path, with the position"""
+    pages: Table[str, Page] = Table()
+    timers: Table[str, Timer] = Table()
+    tree: str = ""
+    """the workspace tree last recorded"""
+    tree_position: int = 0
+    fresh: bool = False
+    """whether nothing has touched the workspace since ``tree`` was recorded"""
+    workspace_error: str = ""
+
+    @property
+    def turn(self) -> Turn | None:
+        """The newest turn, if any."""
+        for ordinal in range(len(self.entries) - 1, -1, -1):
+            entry = self.entries[ordinal]
+            if isinstance(entry, Turn):
+                return entry
+        return None
+
+
+class World(Noun, frozen=True):
+    """What happened, for ever: kept through rewinds, and carried into forks."""
+
+    open: Table[str, Effect] = Table()
+    """effects without an outcome, reads among them"""
+    receipts: Table[str, Effect] = Table()
+    """settled effects other than reads"""
+    stems: Table[str, tuple[str, ...]] = Table()
+    """keys of each act, by attempt"""
+    approvals: Table[str, Approval] = Table()
+    denied: Table[str, str] = Table()
+    """(stem, arguments) of acts that a person forbade -> approval"""
+    counters: Table[str, int] = Table()
+    started: Table[str, int] = Table()
+    """effects started, per tool"""
+    tokens: int = 0
+    cost_microusd: int = 0
+    turns: int = 0
+    opened_at: int = 0
+    dead: Table[int, int] = Table()
+    """epochs of dead writers -> when that was proved"""
+    rewinds: int = 0
+    elsewhere: Table[str, Effect] = Table()
+    """acts that other runs have begun, by stem: ask the store again before deciding on them"""
+
+
+class State(Noun, frozen=True):
+    """A run at one position."""
+
+    run: str = ""
+    position: int = 0
+    at: int = 0
+    epoch: int = 0
+    agent: str = ""
+    definition: str = ""
+    contract: str = ""
+    lineage: str = ""
+    tenant: str = ""
+    step: int = 0
+    depth: int = 0
+    parent: str = ""
+    forked_at: int = 0
+    status: Status = "running"
+    attended: bool = False
+    """whether the present writer only records and drives nothing"""
+    wait: str = ""
+    wait_text: str = ""
+    needs_person: bool = False
+    answer: Content | None = None
+    why: str = ""
+    live: Live = Live()
+    world: World = World()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run ended."""
+        return self.status in ("finished", "failed", "cancelled")
