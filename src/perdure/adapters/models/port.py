@@ -12,7 +12,7 @@ from perdure.intention.reply import Reply
 from perdure.wire.prompt import Prompt
 
 
-class Model(Protocol):
+class ModelAdapter(Protocol):
     """Something that goes on from a conversation."""
 
     async def ask(

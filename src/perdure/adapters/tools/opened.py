@@ -1,0 +1,99 @@
+"""An open SQLite transaction, lent to a tool for a limited time.
+
+Invariants:
+- The tool sees no table of ours, and can't end the transaction, attach files or set pragmas.
+- Once the time has passed the transaction is rolled back, whatever the tool is doing then.
+- After the tool has returned, or lost the transaction, every statement of it is refused.
+"""
+
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import apsw
+
+from perdure.adapters.tools.connection import Connection
+from perdure.adapters.tools.context import SqlValue, Transaction
+from perdure.adapters.tools.outcomes import NotDone
+from perdure.values.errors import BadTool
+
+_OURS: Final = "perdure_"
+
+_FORBIDDEN: Final = frozenset(
+    {apsw.SQLITE_TRANSACTION, apsw.SQLITE_ATTACH, apsw.SQLITE_DETACH, apsw.SQLITE_PRAGMA}
+)
+
+
+def _judge(
+    action: int, first: str | None, second: str | None, _schema: str | None, _inner: str | None
+) -> int:
+    ours = any(name is not None and name.lower().startswith(_OURS) for name in (first, second))
+    return apsw.SQLITE_DENY if ours or action in _FORBIDDEN else apsw.SQLITE_OK
+
+
+class Opened:
+    """A transaction that has begun, and the time by which it must be committed."""
+
+    def __init__(self, connection: Connection, deadline: float) -> None:
+        """Hold ``connection``, inside its transaction; ``deadline`` is on the monotonic clock."""
+        self.connection: Connection = connection
+        self.deadline: float = deadline
+        self._turn: threading.Lock = threading.Lock()
+        self._over: str = ""
+        """why the tool may not write any more; empty while it may"""
+
+    @contextmanager
+    def lent(self) -> Generator[Transaction]:
+        """Let the tool write, and no one after it."""
+        watch = threading.Timer(max(0.0, self.deadline - time.monotonic()), self._expire)
+        watch.daemon = True
+        self.connection.authorizer = _judge
+        watch.start()
+        try:
+            yield self
+        finally:
+            watch.cancel()
+            with self._turn:
+                self._over = self._over or "the tool has returned"
+                with suppress(apsw.ConnectionClosedError):
+                    self.connection.authorizer = None
+
+    @contextmanager
+    def last_word(self) -> Generator[Connection]:
+        """Give the connection back to us, if the transaction still stands; else raise ``NotDone``."""
+        with self._turn:
+            if time.monotonic() > self.deadline or not _stands(self.connection):
+                raise NotDone("the transaction was rolled back: its time limit has passed, or it broke")
+            yield self.connection
+
+    def execute(self, statement: str, values: Iterable[SqlValue] = ()) -> Iterator[tuple[SqlValue, ...]]:
+        """Run one statement and return its rows."""
+        with self._turn:
+            if not self._over and not _stands(self.connection):
+                self._over = "the transaction was rolled back by an earlier statement"
+            if self._over:
+                raise NotDone(self._over)
+            try:
+                return iter(self.connection.execute(statement, tuple(values)).fetchall())
+            except apsw.AuthError as error:
+                raise BadTool(
+                    f"a transactional tool may not do this: {error}",
+                    hint="leave BEGIN, COMMIT, PRAGMA, ATTACH and tables named perdure_* to perdure",
+                ) from error
+
+    def _expire(self) -> None:
+        """Roll back, interrupting the statement that runs."""
+        self._over = "its time limit has passed"
+        with suppress(apsw.Error):
+            self.connection.interrupt()
+        with self._turn, suppress(apsw.Error):
+            self.connection.close(force=True)
+
+
+def _stands(connection: Connection) -> bool:
+    try:
+        return connection.in_transaction
+    except apsw.ConnectionClosedError:
+        return False
