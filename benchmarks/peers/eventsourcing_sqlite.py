@@ -1,7 +1,7 @@
 """eventsourcing on SQLite: one aggregate for a run, two events and two saves for a turn.
 
 - An event holds the new message only. The aggregate stays in memory between turns; reading it back from the
-  store each turn, as a stateless service would, is 10 to 50 times slower after a few hundred turns.
+  store each turn, as a stateless service would, was 15 to 35 times slower over 500 turns.
 - The store is in WAL mode, as the library makes it.
 - The library is synchronous. Runs are asyncio tasks that save inline and yield where the model and the tool
   would be awaited: one run's sync holds up the others, and it is still faster here than threads, which
