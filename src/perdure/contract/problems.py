@@ -1,0 +1,62 @@
+"""What is wrong with a contract: every problem at once, each with its line and its cure."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from perdure.contract.rules import Contract
+
+
+class Problem(NamedTuple):
+    """One thing to mend. ``line`` is 0 where the contract wasn't read from lines."""
+
+    file: str
+    line: int
+    text: str
+    cure: str
+
+    def told(self) -> str:
+        """Return 'file:line: what; cure'."""
+        place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
+        return f"{place}{self.text}; {self.cure}"
+
+
+class Findings:
+    """The problems found so far; the same one is found once, however many tools show it."""
+
+    def __init__(self, contract: Contract) -> None:
+        """Begin with none; ``contract`` knows the lines."""
+        self._contract: Contract = contract
+        self._found: dict[Problem, None] = {}
+
+    def add(self, pointer: str, text: str, cure: str) -> None:
+        """Note that the part at ``pointer`` (``rules/0/require``) has to be mended."""
+        contract = self._contract
+        line = line_of(contract, pointer)
+        spoken = text if line else f"{_spelled(pointer)}: {text}"
+        self._found.setdefault(Problem(contract.file, line, spoken, cure))
+
+    def sorted(self) -> list[Problem]:
+        """Return them in the order of the lines."""
+        return sorted(self._found, key=lambda problem: problem.line)
+
+
+def line_of(contract: Contract, pointer: str) -> int:
+    """Return the line of the part at ``pointer``, or of what it is a part of; 0 if unknown."""
+    while pointer:
+        if pointer in contract.lines:
+            return contract.lines[pointer]
+        pointer = pointer.rpartition("/")[0]
+    return contract.lines.get("", 0)
+
+
+def told(problems: Iterable[Problem]) -> str:
+    """Return one line for each problem."""
+    return "\n".join(problem.told() for problem in problems)
+
+
+def _spelled(pointer: str) -> str:
+    """Return 'rules[0].require' for 'rules/0/require', as Python would write it."""
+    built = ""
+    for part in pointer.split("/"):
+        built += f"[{part}]" if part.isdigit() else f".{part}" if built else part
+    return built
