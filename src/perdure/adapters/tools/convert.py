@@ -20,6 +20,7 @@ from perdure.adapters.tools.modelled import Dumped, Modelled
 from perdure.adapters.tools.signature import ABSENT
 from perdure.values.digest import Json, canonical
 from perdure.values.errors import BadInput, BadTool
+from perdure.wire.spelling import clean_text
 
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
 _RAW = (bytes, bytearray)
@@ -78,7 +79,7 @@ def plain(result: object) -> Json:
         case enum.Enum():
             return plain(cast("object", result.value))
         case str():
-            return _spelled(result)
+            return clean_text(result)
         case int():
             return int(result) if _INTEGER_MIN <= result <= _INTEGER_MAX else str(int(result))
         case float():
@@ -89,12 +90,6 @@ def plain(result: object) -> Json:
             return [plain(item) for item in cast("list[object]", result)]
         case _:
             return _built(result)
-
-
-def _spelled(text: str) -> str:
-    if text.isascii():
-        return str(text)
-    return text.encode("utf-8", "replace").decode()
 
 
 def _table(result: dict[object, object]) -> dict[str, Json]:
@@ -119,7 +114,7 @@ def _built(result: object) -> Json:
         case bytes() | bytearray():
             return {"base64": base64.b64encode(result).decode()}
         case PurePath():
-            return _spelled(str(result))
+            return clean_text(str(result))
         case Dumped():
             return plain(result.model_dump(mode="json"))
         case _:
