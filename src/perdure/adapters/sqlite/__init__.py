@@ -1,0 +1,1 @@
+"""The store in one SQLite file, through APSW: no server, one sync per commit, several processes."""

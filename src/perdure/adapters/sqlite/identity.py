@@ -1,0 +1,117 @@
+"""Whether this file is the store itself, or a copy that may lack what the store went on to promise.
+
+Invariants:
+- The anchor is written once, when a store is made or released, and never touched again. Its inode
+  and change time stand in the log; no tool that copies or restores can reproduce both.
+- The witness is a lower bound on the log's generation: a log behind its witness was rolled back.
+- Doubt suspends: a false alarm costs a person one command, a miss could pay twice.
+"""
+
+import os
+import uuid
+from typing import NamedTuple
+
+from perdure.adapters.sqlite.database import Database, ask_one, text, text_or_none, whole
+from perdure.adapters.sqlite.layout import Places
+from perdure.values.errors import StoreDamaged
+
+ANCHOR_TEXT = """\
+This file shows perdure that the directory is the original and no copy. Leave it alone: if it is
+copied, restored or touched, the store opens with its runs suspended until `perdure store release`.
+"""
+
+
+class Seal(NamedTuple):
+    """What the log knows of the files around it."""
+
+    id: str
+    generation: int
+    anchor_file: int
+    anchor_born: int
+    log_file: int
+    suspended: str | None
+    released: str | None
+
+
+def found_store(db: Database, places: Places) -> None:
+    """Within the transaction that makes the tables: this directory is the original."""
+    db.execute(
+        "INSERT INTO store VALUES (1, ?, 0, ?, ?, ?, NULL, NULL)",
+        (uuid.uuid4().hex, *_drop_anchor(places), places.log.stat().st_ino),
+    )
+
+
+def release(db: Database, places: Places, by: str) -> None:
+    """Within a transaction: ``by`` says that this copy is the one that counts from here on."""
+    db.execute(
+        "UPDATE store SET suspended = NULL, released = ?, anchor_file = ?, anchor_born = ?, log_file = ?",
+        (by, *_drop_anchor(places), places.log.stat().st_ino),
+    )
+
+
+def suspend(db: Database, why: str) -> None:
+    """Within a transaction: no run may be driven here until someone releases the store."""
+    db.execute("UPDATE store SET suspended = coalesce(suspended, ?)", (why,))
+
+
+def advance(db: Database) -> int:
+    """Within a transaction: count on; return the generation that the witness may say once it committed."""
+    db.execute("UPDATE store SET generation = generation + 1")
+    return seal(db).generation
+
+
+def witness(places: Places, generation: int) -> None:
+    """The log was once at ``generation``. Not synced: a witness that lags is still a lower bound."""
+    places.witness.write_text(f"{generation}\n", encoding="ascii")
+
+
+def seal(db: Database) -> Seal:
+    row = ask_one(
+        db, "SELECT id, generation, anchor_file, anchor_born, log_file, suspended, released FROM store"
+    )
+    if row is None:
+        raise StoreDamaged("the store's own row is gone")
+    return Seal(
+        text(row[0]),
+        whole(row[1]),
+        whole(row[2]),
+        whole(row[3]),
+        whole(row[4]),
+        text_or_none(row[5]),
+        text_or_none(row[6]),
+    )
+
+
+def witnessed(places: Places) -> int:
+    """Return the generation that the witness has seen; read it before the log, which runs ahead."""
+    try:
+        return int(places.witness.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def doubt(known: Seal, places: Places, seen: int) -> str | None:
+    """Return why this may be no original, or None."""
+    if known.suspended is not None:
+        return known.suspended
+    try:
+        anchor = places.anchor.stat()
+        log = places.log.stat()
+    except OSError as error:
+        return f"the store's anchor can't be read ({error.strerror}): this looks like a partial copy"
+    if known.generation < seen:
+        return f"the log is older than its witness ({known.generation} < {seen}): it was rolled back"
+    if (anchor.st_ino, anchor.st_ctime_ns, log.st_ino) != known[2:5]:
+        return "the files are not the ones that were written: this looks like a copy or a restored backup"
+    return None
+
+
+def _drop_anchor(places: Places) -> tuple[int, int]:
+    fresh = places.anchor.with_name("anchor.new")
+    with fresh.open("w", encoding="ascii") as file:
+        file.write(ANCHOR_TEXT)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(places.anchor)
+    made = places.anchor.stat()
+    return made.st_ino, made.st_ctime_ns

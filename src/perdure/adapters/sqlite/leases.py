@@ -1,0 +1,130 @@
+"""Who may write which run, and what is known of those who wrote it before.
+
+A new epoch is granted in two steps: look (and prove, which takes system calls and so happens outside
+any transaction), then grant in a transaction that goes through only if what was seen still stands.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from perdure.adapters.holders import Fate, Proof
+from perdure.adapters.sqlite.database import Database, ask, ask_one, text_or_none, whole, whole_or_none
+from perdure.adapters.sqlite.heads import end_of
+from perdure.adapters.sqlite.reading import holder_of, number_of
+from perdure.log.port import Holder, Lease, NewRun
+from perdure.values.errors import BadPosition, Held, UnknownRun
+
+_RUN_KNOWN = "SELECT 1 FROM runs WHERE name = ?"
+_FORKED_AT = "SELECT forked_at FROM runs WHERE number = ?"
+_CREATE = """
+INSERT INTO runs (name, lineage, tenant, parent, forked_at, created, status, epoch, wrote)
+VALUES (?, ?, ?, ?, ?, ?, 'running', 0, 0)
+"""
+_LEASE = "SELECT number, epoch, holder, wrote FROM runs WHERE name = ?"
+_WRITERS = "SELECT epoch, holder, told FROM writers WHERE run = ? ORDER BY epoch"
+_WRITER = "INSERT OR REPLACE INTO writers VALUES (?, ?, ?, ?)"
+_FORGET = "DELETE FROM writers WHERE run = ? AND epoch = ?"
+_GRANT = "UPDATE runs SET epoch = ?, holder = ? WHERE number = ?"
+_GIVE_BACK = "UPDATE runs SET holder = NULL WHERE name = ? AND epoch = ?"
+_ENDED = """
+UPDATE writers SET holder = NULL WHERE epoch = ?2 AND run = (SELECT number FROM runs WHERE name = ?1)
+"""
+
+
+class Writer(NamedTuple):
+    """The writer of an earlier epoch. Without a holder it ended in order."""
+
+    epoch: int
+    holder: Holder | None
+    told: int | None
+    """the epoch that was told of its end"""
+
+
+class Seen(NamedTuple):
+    """A run's lease as it stood when somebody looked."""
+
+    number: int
+    epoch: int
+    holder: Holder | None
+    wrote: int
+    earlier: tuple[Writer, ...]
+
+
+def create(db: Database, new: NewRun) -> bool:
+    """Within a transaction: the run is there; False if the name is taken."""
+    if ask_one(db, _RUN_KNOWN, (new.run,)) is not None:
+        return False
+    parent = None
+    if new.parent is not None:
+        parent = number_of(db, new.parent)
+        origin = ask_one(db, _FORKED_AT, (parent,))
+        end, _ = end_of(db, parent, whole(origin[0]) if origin else 0)
+        if not 1 <= new.forked_at <= end:
+            raise BadPosition(f"{new.parent} has no position {new.forked_at} to fork at")
+    elif new.forked_at:
+        raise BadPosition(f"{new.run} forks at {new.forked_at} of no parent")
+    db.execute(_CREATE, (new.run, new.lineage, new.tenant, parent, new.forked_at, new.at))
+    return True
+
+
+def look(db: Database, run: str) -> Seen:
+    """Return the run's lease as it stands, or raise ``UnknownRun``."""
+    row = ask_one(db, _LEASE, (run,))
+    if row is None:
+        raise UnknownRun(f"there is no run {run!r} in this store")
+    number, epoch, holder, wrote = row
+    earlier = tuple(
+        Writer(whole(at), holder_of(text_or_none(who)), whole_or_none(told))
+        for at, who, told in ask(db, _WRITERS, (number,))
+    )
+    return Seen(whole(number), whole(epoch), holder_of(text_or_none(holder)), whole(wrote), earlier)
+
+
+def prove(run: str, seen: Seen, proof: Proof, *, take_over: bool) -> tuple[Writer, ...]:
+    """Return the writers whom a new one hears of, the dead marked with its epoch; or raise ``Held``."""
+    if seen.holder is not None and not take_over:
+        verdict = proof(seen.holder)
+        if verdict is not Fate.DEAD:
+            raise Held(
+                f"{run}: process {seen.holder.pid} holds it under epoch {seen.epoch}"
+                + ("" if verdict is Fate.ALIVE else ", and can't be seen from here")
+            )
+    # Told, and since then something was appended: the log itself says now that it is dead.
+    heard = [writer for writer in seen.earlier if writer.told is None or writer.told > seen.wrote]
+    if seen.epoch:
+        heard.append(Writer(seen.epoch, seen.holder, None))
+    return tuple(writer._replace(told=_told(writer, seen.epoch + 1, proof)) for writer in heard)
+
+
+def _told(writer: Writer, epoch: int, proof: Proof) -> int | None:
+    ended = writer.told is not None or writer.holder is None or proof(writer.holder) is Fate.DEAD
+    return epoch if ended else None
+
+
+def grant(db: Database, run: str, seen: Seen, heard: tuple[Writer, ...], holder: Holder) -> Lease | None:
+    """Within a transaction: ``holder`` has the run under the next epoch; None if the lease has moved."""
+    if look(db, run) != seen:
+        return None
+    kept = {writer.epoch for writer in heard}
+    for writer in seen.earlier:
+        if writer.epoch not in kept:
+            db.execute(_FORGET, (seen.number, writer.epoch))
+    for writer in heard:
+        who = None if writer.holder is None else msgspec.json.encode(writer.holder).decode()
+        db.execute(_WRITER, (seen.number, writer.epoch, who, writer.told))
+    epoch = seen.epoch + 1
+    db.execute(_GRANT, (epoch, msgspec.json.encode(holder).decode(), seen.number))
+    return Lease(
+        epoch,
+        tuple(writer.epoch for writer in heard if writer.told is not None),
+        tuple(writer.epoch for writer in heard if writer.told is None),
+    )
+
+
+def give_back(db: Database, run: str, epoch: int) -> None:
+    """Within a transaction: the writer of ``epoch`` has ended in order; a stale one only says so."""
+    if ask_one(db, _RUN_KNOWN, (run,)) is None:
+        raise UnknownRun(f"there is no run {run!r} in this store")
+    db.execute(_GIVE_BACK, (run, epoch))
+    db.execute(_ENDED, (run, epoch))

@@ -1,0 +1,110 @@
+"""Connections: how the file is made, opened and checked before anyone reads it."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import apsw
+
+from perdure.adapters.sqlite.database import Database, ask_one, connect, number
+from perdure.adapters.sqlite.disk import sync_directory
+from perdure.adapters.sqlite.faults import said
+from perdure.adapters.sqlite.identity import found_store
+from perdure.adapters.sqlite.layout import APPLICATION_ID, FORMAT, MAPPED_BYTES_MAX, Places, Setup
+from perdure.adapters.sqlite.turnstile import Turnstile
+from perdure.values.errors import BadInput, StoreDamaged, StoreNewer
+
+READ = apsw.SQLITE_OPEN_READONLY
+WRITE = apsw.SQLITE_OPEN_READWRITE
+CREATE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+
+READ_BUSY_MS = 10_000
+"""A reader waits this long while another process recovers the write-ahead log."""
+
+
+def make_store(places: Places, setup: Setup) -> None:
+    """There is a store of this format in the directory; raise if there is something else."""
+    try:
+        places.directory.mkdir(parents=True, exist_ok=True)
+        with Turnstile(places.turnstile, setup.busy_seconds).held():
+            db = connect(str(places.log), CREATE, setup.vfs)
+            try:
+                if format_of(db) == 0:
+                    _make_tables(db, places, setup)
+            finally:
+                db.close()
+        for directory in (places.directory, places.directory.resolve().parent):
+            sync_directory(directory)
+    except (apsw.Error, OSError) as error:
+        raise said(error, f"making a store in {places.directory}") from error
+
+
+def _make_tables(db: Database, places: Places, setup: Setup) -> None:
+    db.execute(f"PRAGMA page_size = {setup.page_bytes}")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {setup.synchronous}")
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(files("perdure.adapters.sqlite").joinpath("schema.sql").read_text(encoding="utf-8"))
+    found_store(db, places)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {FORMAT}")
+    db.execute("COMMIT")
+
+
+def format_of(db: Database) -> int:
+    """Return the file's format, 0 for an empty file; raise if it isn't ours or is too new."""
+    version = number(db, "PRAGMA user_version")
+    application = number(db, "PRAGMA application_id")
+    if application not in (0, APPLICATION_ID) or (application == 0 and _has_tables(db)):
+        raise BadInput("this is an SQLite file of another program", hint="choose another directory")
+    if version > FORMAT:
+        raise StoreNewer(f"the store has format {version}; this perdure reads up to {FORMAT}")
+    return version if application else 0
+
+
+def _has_tables(db: Database) -> bool:
+    return ask_one(db, "SELECT 1 FROM sqlite_schema") is not None
+
+
+def open_reader(places: Places, setup: Setup) -> Database:
+    """Return a connection that only reads."""
+    if not places.log.exists():
+        raise BadInput(f"there is no store in {places.directory}", hint="choose another --store")
+    try:
+        db = connect(str(places.log), READ, setup.vfs)
+        db.set_busy_timeout(READ_BUSY_MS)
+        try:
+            version = format_of(db)
+        except apsw.CantOpenError:
+            # A directory that can't be written holds no shared memory; without a write-ahead log the
+            # file is the whole truth and nobody changes it.
+            db.close()
+            if places.wal.exists() and places.wal.stat().st_size:
+                raise
+            db = connect(f"file:{_uri_path(places.log)}?immutable=1", READ | apsw.SQLITE_OPEN_URI, setup.vfs)
+            version = format_of(db)
+    except (apsw.Error, OSError) as error:
+        raise said(error, f"opening {places.log}") from error
+    if version == 0:
+        raise StoreDamaged(f"{places.log} is empty")
+    db.execute(f"PRAGMA mmap_size = {MAPPED_BYTES_MAX}")
+    return db
+
+
+def _uri_path(path: Path) -> str:
+    return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def open_writer(places: Places, setup: Setup) -> Database:
+    """Return a connection that writes, and syncs every commit."""
+    try:
+        db = connect(str(places.log), WRITE, setup.vfs)
+        db.set_busy_timeout(READ_BUSY_MS)
+        format_of(db)
+        db.execute(f"PRAGMA synchronous = {setup.synchronous}")
+        # The writer decides when the write-ahead log is copied back.
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute("PRAGMA cache_size = -16000")
+    except apsw.Error as error:
+        raise said(error, f"opening {places.log}") from error
+    return db

@@ -1,0 +1,231 @@
+"""The store in one SQLite file.
+
+Invariants:
+- Whoever writes goes through the writer's thread, and hears back when it is durable.
+- Reading never waits for writing. Opening writes nothing: the writer begins with the first write,
+  and its first transaction looks whether the files are the original or a copy.
+- A store object belongs to the process that opened it; a forked child opens its own.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from perdure.adapters import holders
+from perdure.adapters.holders import Proof
+from perdure.adapters.sqlite import blobs, identity, inbox, leases, reading, remembered, snapshots
+from perdure.adapters.sqlite.database import Database
+from perdure.adapters.sqlite.layout import Places, Setup
+from perdure.adapters.sqlite.opening import make_store, open_reader, open_writer
+from perdure.adapters.sqlite.readers import Readers
+from perdure.adapters.sqlite.turnstile import Turnstile
+from perdure.adapters.sqlite.watching import Watch
+from perdure.adapters.sqlite.writer import Opened, Writer
+from perdure.log.envelope import Stored
+from perdure.log.events import ClaimSeen, CounterSeen
+from perdure.log.port import Appended, Batch, Holder, Lease, NewRun, Post, Remembered, RunRow
+from perdure.values.errors import PerdureError, StoreFailed, Suspended
+from perdure.values.limits import BLOB_IN_STORE_BYTES_MAX
+
+
+class SqliteStore:
+    """All protocols of ``perdure.log.port`` over one directory."""
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        create: bool = True,
+        proof: Proof = holders.fate,
+        setup: Setup | None = None,
+    ) -> None:
+        """Open the store in ``directory``; make one if there is none and ``create`` says so."""
+        self._places = Places(Path(directory))
+        self._setup = setup or Setup()
+        self._proof = proof
+        self._pid = os.getpid()
+        self._guard = threading.Lock()
+        self._writer: Writer | None = None
+        self._closed = False
+        self._tokens: set[str] = set()
+        self._ahead: dict[str, bytes] = {}
+        if create and not self._places.log.exists():
+            make_store(self._places, self._setup)
+        self._readers = Readers(self._places, self._setup)
+        self._watch = Watch(open_reader(self._places, self._setup))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is queued and end: this store's holders write nothing any more."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+            writer = self._writer
+        # The last connection to close copies the write-ahead log back, and only a writing one can.
+        self._watch.close()
+        self._readers.close()
+        if writer is not None:
+            writer.close()
+        for token in self._tokens:
+            holders.end(token)
+
+    # -- the log -------------------------------------------------------------------------------------
+
+    def append(self, batch: Batch) -> "Future[Appended | Remembered]":
+        try:
+            return self._writing().append(batch)
+        except PerdureError as error:
+            refused: Future[Appended | Remembered] = Future()
+            refused.set_exception(error)
+            return refused
+
+    def read(self, run: str, after: int = 0, limit: int = 1000) -> Sequence[Stored]:
+        with self._readers.borrowed(f"reading {run} after {after}") as db:
+            return reading.events(db, run, after, limit)
+
+    def watch(self, after: int, timeout: float) -> int:
+        return self._watch.wait(after, timeout)
+
+    def post(self, run: str, post: Post) -> bool:
+        inbox.check(post)
+        return self._writing().do(lambda db: inbox.put(db, run, post))
+
+    def inbox(self, run: str) -> Sequence[Post]:
+        with self._readers.borrowed(f"reading the inbox of {run}") as db:
+            return inbox.waiting(db, run)
+
+    def rows(self, run: str | None = None) -> Sequence[RunRow]:
+        with self._readers.borrowed("listing runs") as db:
+            return reading.run_rows(db, run)
+
+    # -- leases --------------------------------------------------------------------------------------
+
+    def create(self, new: NewRun) -> bool:
+        return self._writing().do(lambda db: leases.create(db, new))
+
+    def acquire(self, run: str, holder: Holder, *, take_over: bool = False) -> Lease:
+        writer = self._writing()
+        while True:
+            with self._readers.borrowed(f"looking who holds {run}") as db:
+                seen = leases.look(db, run)
+            heard = leases.prove(run, seen, self._proof, take_over=take_over)
+            granted = writer.do(lambda db, seen=seen, heard=heard: self._grant(db, run, seen, heard, holder))
+            if granted is not None:
+                lease, generation = granted
+                identity.witness(self._places, generation)
+                return lease
+
+    def release(self, run: str, epoch: int) -> None:
+        self._writing().do(lambda db: leases.give_back(db, run, epoch))
+
+    def _grant(
+        self, db: Database, run: str, seen: leases.Seen, heard: tuple[leases.Writer, ...], holder: Holder
+    ) -> tuple[Lease, int] | None:
+        why = identity.seal(db).suspended
+        if why is not None:
+            raise Suspended(f"{run} may not be driven: {why}")
+        lease = leases.grant(db, run, seen, heard, holder)
+        if lease is None:
+            return None
+        self._tokens.add(holder.token)
+        holders.begin(holder.token)
+        return lease, identity.advance(db)
+
+    # -- what is remembered across runs --------------------------------------------------------------
+
+    def claims(self, *, stem: str | None = None, scope: str | None = None) -> Sequence[ClaimSeen]:
+        with self._readers.borrowed("reading claims") as db:
+            return remembered.claims(db, stem, scope)
+
+    def counters(self, names: Sequence[str]) -> Sequence[CounterSeen]:
+        with self._readers.borrowed("reading counters") as db:
+            return remembered.counters(db, names)
+
+    # -- blobs ---------------------------------------------------------------------------------------
+
+    def get(self, digest: str, start: int = 0, size: int | None = None) -> bytes:
+        ahead = self._ahead.get(digest)
+        if ahead is not None:
+            return ahead[start:] if size is None else ahead[start : start + size]
+        with self._readers.borrowed(f"reading blob {digest}") as db:
+            return blobs.read(db, self._places, digest, start, size)
+
+    def put(self, digest: str, content: bytes) -> None:
+        blobs.check(digest, content)
+        writer = self._writing()
+        if self.has(digest):
+            return
+        blob = blobs.pack(self._places, digest, content)
+        if len(content) <= BLOB_IN_STORE_BYTES_MAX:
+            self._ahead[digest] = content
+        else:
+            writer.do(lambda db: blobs.insert(db, blob))
+            return
+        writer.later(lambda db: blobs.insert(db, blob), len(content))
+
+    def has(self, digest: str) -> bool:
+        if digest in self._ahead:
+            return True
+        with self._readers.borrowed(f"looking for blob {digest}") as db:
+            return blobs.known(db, digest)
+
+    # -- snapshots -----------------------------------------------------------------------------------
+
+    def save(self, run: str, position: int, manifest: bytes, chunks: Sequence[tuple[str, bytes]]) -> None:
+        size = len(manifest) + sum(len(content) for _, content in chunks)
+        self._writing().later(lambda db: snapshots.save(db, run, position, manifest, chunks), size)
+
+    def latest(self, run: str, at_most: int) -> tuple[int, bytes] | None:
+        with self._readers.borrowed(f"looking for a snapshot of {run}") as db:
+            return snapshots.latest(db, run, at_most)
+
+    def chunk(self, digest: str) -> bytes | None:
+        with self._readers.borrowed("reading a snapshot") as db:
+            return snapshots.chunk(db, digest)
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _writing(self) -> Writer:
+        """Return the writer; its first transaction settles whether this is the original."""
+        writer = self._writer
+        if writer is not None and not self._closed and os.getpid() == self._pid:
+            return writer
+        with self._guard:
+            if self._closed:
+                raise StoreFailed("the store is closed")
+            if os.getpid() != self._pid:
+                raise StoreFailed("the store was opened by the process that forked this one: open it anew")
+            if self._writer is None:
+                self._writer = self._begin_writing()
+            return self._writer
+
+    def _begin_writing(self) -> Writer:
+        db = open_writer(self._places, self._setup)
+        turnstile = Turnstile(self._places.turnstile, self._setup.busy_seconds)
+        opened = Opened(db, turnstile, self._places, self._setup.page_bytes)
+        writer = Writer(opened, self._committed, self._watch.note)
+        seen = identity.witnessed(self._places)
+
+        def settle(db: Database) -> int:
+            why = identity.doubt(identity.seal(db), self._places, seen)
+            if why is not None:
+                identity.suspend(db, why)
+            return identity.advance(db)
+
+        identity.witness(self._places, writer.do(settle))
+        return writer
+
+    def _committed(self) -> None:
+        self._watch.note()

@@ -1,0 +1,282 @@
+"""The one thread of a store that writes: whatever waits shares one transaction and one sync.
+
+Invariants:
+- Answers are given after the commit that makes them true, in the order of the calls.
+- Each batch is looked at before it is written, so a refused one leaves no trace in the transaction.
+- A failed write is final. Nothing is tried again after a sync that failed: the system may report the
+  second one as good without having written anything. Everything queued, and all that comes, fails.
+- Work that nobody waits for (blobs ahead of their event, snapshots) goes with the next transaction.
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import NamedTuple, TypeVar
+
+import apsw
+
+from perdure.adapters.sqlite import batch as batches
+from perdure.adapters.sqlite import blobs
+from perdure.adapters.sqlite.database import Database, Row
+from perdure.adapters.sqlite.faults import said
+from perdure.adapters.sqlite.heads import Heads
+from perdure.adapters.sqlite.layout import LAZY_BYTES_MAX, WAL_BYTES_EASY, WAL_BYTES_HARD, Places
+from perdure.adapters.sqlite.turnstile import Turnstile
+from perdure.log.port import Appended, Batch, Remembered
+from perdure.values.errors import Busy, PerdureError, StoreFailed, StoreReadOnly
+from perdure.values.limits import GROUP_BATCHES_MAX
+
+T = TypeVar("T")
+
+Verb = Callable[[Database], T]
+"""Work within the transaction; it raises ``PerdureError`` only before its first write."""
+
+
+class Append(NamedTuple):
+    """A batch on its way, and who waits for it."""
+
+    batch: Batch
+    answer: "Future[Appended | Remembered]"
+
+
+class Task(NamedTuple):
+    """A verb on its way; ``run`` leaves its result with whoever waits."""
+
+    run: Callable[[Database], Callable[[], None]]
+    fail: Callable[[Exception], None]
+
+
+class Later(NamedTuple):
+    """Work that nobody waits for, and how many bytes it keeps in memory."""
+
+    verb: Callable[[Database], None]
+    size: int
+
+
+class Opened(NamedTuple):
+    """What a writer works with."""
+
+    db: Database
+    turnstile: Turnstile
+    places: Places
+    page_bytes: int
+
+
+class Writer:
+    """Owns the writing connection and its thread."""
+
+    def __init__(self, opened: Opened, committed: Callable[[], None], failed: Callable[[], None]) -> None:
+        """Begin to write; ``committed`` is called after each commit, ``failed`` once if writing ends."""
+        self._db, self._turnstile, self._places, self._page_bytes = opened
+        self._committed = committed
+        self._on_failure = failed
+        self._heads = Heads(self._db)
+        self._queue: queue.SimpleQueue[Append | Task | None] = queue.SimpleQueue()
+        self._later: deque[Later] = deque()
+        self._later_bytes = 0
+        self._failure: PerdureError | None = None
+        self._wal_pages = 0
+        self._db.set_wal_hook(self._note_wal)
+        self._thread = threading.Thread(target=self._live, name="perdure-writer", daemon=True)
+        self._thread.start()
+
+    # -- for any thread ------------------------------------------------------------------------------
+
+    def append(self, batch: Batch) -> "Future[Appended | Remembered]":
+        """Queue ``batch``; the future is done when it is durable, and can't be cancelled."""
+        answer: Future[Appended | Remembered] = Future()
+        answer.set_running_or_notify_cancel()
+        self._queue.put(Append(batch, answer))
+        return answer
+
+    def do(self, verb: "Verb[T]") -> T:
+        """Run ``verb`` in a transaction and return its result when that is durable."""
+        answer: Future[T] = Future()
+
+        def run(db: Database) -> Callable[[], None]:
+            result = verb(db)
+            return lambda: answer.set_result(result)
+
+        self._queue.put(Task(run, answer.set_exception))
+        return answer.result()
+
+    def later(self, verb: Callable[[Database], None], size: int) -> None:
+        """Run ``verb`` in the next transaction; at the latest when too much has gathered."""
+        self._later.append(Later(verb, size))
+        self._later_bytes += size
+        if self._later_bytes > LAZY_BYTES_MAX:
+            self._later_bytes = 0
+            self._queue.put(Task(_nothing, _unheard))
+
+    def close(self) -> None:
+        """Write what is queued, copy the write-ahead log into the file, and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    # -- in the thread -------------------------------------------------------------------------------
+
+    def _live(self) -> None:
+        ending = False
+        while not ending:
+            first = self._queue.get()
+            ending = first is None
+            works = [Task(_nothing, _unheard) if first is None else first]
+            while len(works) < GROUP_BATCHES_MAX and not ending:
+                try:
+                    work = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if work is None:
+                    ending = True
+                else:
+                    works.append(work)
+            if ending and not self._later and isinstance(works[0], Task) and works[0].run is _nothing:
+                break
+            self._together(works)
+        self._end()
+
+    def _together(self, works: Sequence[Append | Task]) -> None:
+        """Write ``works`` in one transaction, and answer each."""
+        if self._failure is not None:
+            for work in works:
+                _fail(work, self._failure)
+            return
+        answers: list[Callable[[], None]] = []
+        try:
+            packed = [self._packed(work) for work in works]
+            self._turnstile.begin(self._db)
+            self._heads.refresh()
+            self._write_later()
+            self._write_all(works, packed, answers)
+            self._db.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+            self._give_up(works, said(error, "writing to the store"))
+            return
+        self._committed()
+        for answer in answers:
+            answer()
+        self._copy_back()
+
+    def _packed(self, work: Append | Task) -> Sequence[blobs.Packed] | PerdureError:
+        """Hash and compress the batch's new blobs before anybody waits for the write lock."""
+        if isinstance(work, Task) or not work.batch.blobs:
+            return ()
+        ready: list[blobs.Packed] = []
+        try:
+            for name, content in work.batch.blobs:
+                blobs.check(name, content)
+                if not blobs.known(self._db, name):
+                    ready.append(blobs.pack(self._places, name, content))
+        except PerdureError as error:
+            return error
+        return ready
+
+    def _write_later(self) -> None:
+        while self._later:
+            self._later.popleft().verb(self._db)
+        self._later_bytes = 0
+
+    def _write_all(
+        self,
+        works: Sequence[Append | Task],
+        packed: Sequence[Sequence[blobs.Packed] | PerdureError],
+        answers: list[Callable[[], None]],
+    ) -> None:
+        events: list[Row] = []
+        for work, ready in zip(works, packed, strict=True):
+            if isinstance(work, Append):
+                answers.append(self._write_batch(work, ready, events))
+                continue
+            # A verb may look at any table, and may change what the heads say.
+            self._write_events(events)
+            try:
+                answers.append(work.run(self._db))
+            except PerdureError as error:
+                answers.append(lambda fail=work.fail, error=error: fail(error))
+            self._heads.forget()
+        self._write_events(events)
+
+    def _write_batch(
+        self, work: Append, ready: Sequence[blobs.Packed] | PerdureError, events: list[Row]
+    ) -> Callable[[], None]:
+        batch, answer = work
+        try:
+            if isinstance(ready, PerdureError):
+                raise ready
+            head = self._heads.of(batch.run)
+            remembered = batches.admitted(self._db, head, batch)
+        except PerdureError as error:
+            refused = error
+            return lambda: answer.set_exception(refused)
+        if remembered is not None:
+            return lambda: answer.set_result(remembered)
+        end = batches.write(self._db, head, batch, ready, events)
+        return lambda: answer.set_result(Appended(end))
+
+    def _write_events(self, events: list[Row]) -> None:
+        if events:
+            self._db.executemany(batches.INSERT_EVENT, events)
+            events.clear()
+
+    def _give_up(self, works: Sequence[Append | Task], error: PerdureError) -> None:
+        self._heads.forget()
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except apsw.Error:
+            error = StoreFailed(f"{error}; and it can't be taken back")
+        if not isinstance(error, Busy | StoreReadOnly):
+            self._failure = StoreFailed(str(error))
+            self._on_failure()
+        for work in works:
+            _fail(work, error if self._failure is None else self._failure)
+
+    # -- the write-ahead log -------------------------------------------------------------------------
+
+    def _note_wal(self, _db: object, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _copy_back(self) -> None:
+        size = self._wal_pages * self._page_bytes
+        if size < WAL_BYTES_EASY or (size < WAL_BYTES_HARD and not self._queue.empty()):
+            return
+        try:
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except (apsw.BusyError, apsw.LockedError):
+            return
+        except apsw.Error as error:
+            self._give_up((), said(error, "copying the write-ahead log into the file"))
+
+    def _end(self) -> None:
+        if self._failure is None:
+            try:
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.Error:
+                self._failure = StoreFailed("the write-ahead log could not be copied into the file")
+        if self._failure is not None:
+            # Closing the last connection would copy, and sync, again.
+            self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self._db.close()
+        self._turnstile.close()
+
+
+def _fail(work: Append | Task, error: PerdureError) -> None:
+    if isinstance(work, Append):
+        work.answer.set_exception(error)
+    else:
+        work.fail(error)
+
+
+def _nothing(_db: Database) -> Callable[[], None]:
+    return _heard
+
+
+def _heard() -> None:
+    """Nobody waits for this answer."""
+
+
+def _unheard(_error: Exception) -> None:
+    """Nobody waits for this failure; whoever comes next learns of it."""
