@@ -95,12 +95,17 @@ class Model(Protocol):
         ...
 
 
-class Tree(NamedTuple):
+class Tree(Protocol):
     """The workspace as recorded: its tree's digest, how many files, and the bytes that were new."""
 
-    tree: str
-    files: int
-    blobs: tuple[tuple[str, bytes], ...]
+    @property
+    def tree(self) -> str: ...  # noqa: D102 - see the class
+
+    @property
+    def files(self) -> int: ...  # noqa: D102
+
+    @property
+    def blobs(self) -> tuple[tuple[str, bytes], ...]: ...  # noqa: D102
 
 
 class Workspace(Protocol):

@@ -334,6 +334,8 @@ class MemoryLearned(Body, frozen=True):
 
     claims: tuple[ClaimSeen, ...] = ()
     counters: tuple[CounterSeen, ...] = ()
+    tell: bool = False
+    """whether the model is told: a fork begins with it"""
 
 
 # --- workspace and checkpoints ------------------------------------------------------------------

@@ -16,7 +16,7 @@ from perdure.orchestrator.judge import Verdict, judge_call
 from perdure.projection.state import CallRecord, Effect, Message, Turn
 from perdure.values.limits import BAD_REPLIES_MAX, READS_TOGETHER_MAX
 
-_SHAPELESS = ("Refused (tool)", "Refused (schema)", "Refused (unreadable)", "Refused (too many)")
+_SHAPELESS = ("Refused (tool)", "Refused (arguments)", "Refused (unreadable)", "Refused (too many)")
 
 
 class Wait(NamedTuple):
@@ -101,7 +101,7 @@ def _timer(d: Draft, name: str, due: int, why: str) -> None:
 def _turn(d: Draft, reply: Reply | None) -> Wait | None:
     turn = d.state.live.turn
     if turn is None:
-        return _ask_model(d) if len(d.state.live.entries) else Wait("person", "It was told nothing.")
+        return _ask_model(d) if len(d.state.live.entries) else None
     if not turn.replied:
         if turn.failed_at and "model" not in d.state.live.timers:
             return Wait("model", d.state.wait_text or "The model can't be asked.")

@@ -58,7 +58,7 @@ def _react(d: Draft) -> None:
                 _compensated(d, body.key)
         case e.EffectSettled():
             _compensated(d, body.key)
-        case e.RunRewound() | e.RunForked():
+        case e.RunRewound() | e.MemoryLearned(tell=True):
             remembered(d)
         case e.ChangeReverted():
             revert(d, body)

@@ -232,12 +232,15 @@ def child_finished(state: State, body: e.ChildFinished, event: Event) -> State:
 
 
 def disown(world: World) -> World:
-    """Return what a fork takes along: open effects stay the parent's, approvals end."""
+    """Return what a fork takes along: open effects stay the parent's, approvals end.
+
+    Epochs are counted anew in the fork, so what is known of the parent's writers doesn't count.
+    """
     elsewhere = world.elsewhere
     for effect in world.open.values():
         if effect.effect != "read":
             elsewhere = elsewhere.put(effect.stem, effect)
-    return replace(void_approvals(world), open=Table(), elsewhere=elsewhere)
+    return replace(void_approvals(world), open=Table(), elsewhere=elsewhere, dead=Table())
 
 
 def void_approvals(world: World) -> World:
@@ -264,7 +267,30 @@ def _answered(state: State, done: Effect, position: int) -> State:
 
 
 def _claim(world: World, claim: e.ClaimSeen) -> World:
-    effect = Effect(
+    """Take in one claim of another run; what this run knows in more words stays."""
+    known = world.receipts.get(claim.key)
+    if claim.key in world.open or (known is not None and known.outcome == (claim.outcome or "")):
+        return world
+    waiting = world.elsewhere.get(claim.stem)
+    effect = known or (waiting if waiting is not None and waiting.key == claim.key else None)
+    effect = replace(
+        effect or _foreign(claim),
+        phase="doubted" if claim.outcome is None else "settled",
+        outcome=claim.outcome or "",
+        result=claim.result,
+    )
+    stems = _with_key(world.stems, claim.stem, claim.key)
+    if claim.outcome is None:
+        return replace(world, stems=stems, elsewhere=world.elsewhere.put(claim.stem, effect))
+    elsewhere = world.elsewhere
+    if waiting is not None and waiting.key == claim.key:
+        elsewhere = elsewhere.without(claim.stem)
+    receipts = world.receipts.put(claim.key, effect)
+    return replace(world, stems=stems, receipts=receipts, elsewhere=elsewhere)
+
+
+def _foreign(claim: e.ClaimSeen) -> Effect:
+    return Effect(
         key=claim.key,
         stem=claim.stem,
         tool=claim.tool,
@@ -276,20 +302,8 @@ def _claim(world: World, claim: e.ClaimSeen) -> World:
         attempt=claim.attempt,
         arguments=claim.arguments,
         loose=claim.loose,
-        phase="doubted" if claim.outcome is None else "settled",
-        outcome=claim.outcome or "",
-        result=claim.result,
+        what=f"(by run {claim.run})",
     )
-    if claim.key in world.open or world.receipts.get(claim.key, effect).run != claim.run:
-        return world
-    stems = _with_key(world.stems, claim.stem, claim.key)
-    if claim.outcome is None:
-        return replace(world, stems=stems, elsewhere=world.elsewhere.put(claim.stem, effect))
-    elsewhere = world.elsewhere
-    if claim.stem in elsewhere and elsewhere[claim.stem].key == claim.key:
-        elsewhere = elsewhere.without(claim.stem)
-    receipts = world.receipts.put(claim.key, effect)
-    return replace(world, stems=stems, receipts=receipts, elsewhere=elsewhere)
 
 
 def _calls(state: State) -> tuple[turns.CallRecord, ...]:

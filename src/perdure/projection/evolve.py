@@ -53,7 +53,10 @@ def _opened(state: State, body: e.RunOpened, event: Event) -> State:
 
 
 def _forked(state: State, body: e.RunForked, event: Event) -> State:
-    """The parent's receipts go along as fences; its approvals and open effects aren't ours."""
+    """The parent's receipts go along as fences; its approvals and open effects aren't ours.
+
+    A fork drives nothing until a writer takes it: first it learns what its lineage did elsewhere.
+    """
     world = effects.disown(state.world)
     return replace(
         state,
@@ -62,6 +65,7 @@ def _forked(state: State, body: e.RunForked, event: Event) -> State:
         step=body.step,
         parent=body.parent,
         forked_at=body.at,
+        attended=True,
         status="running",
         wait="",
         wait_text="",

@@ -1,0 +1,163 @@
+"""An agent: what it is told, the model it asks, its tools, and the contract it is held to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from perdure.adapters.models.port import ModelAdapter
+from perdure.adapters.tools.builtin import subagent
+from perdure.adapters.tools.secret import SecretSource, no_secrets
+from perdure.adapters.tools.tool import AnyTool, Tool, tool
+from perdure.contract import Contract, Law, compile_law, contract_bytes, contract_digest
+from perdure.intention.declaration import (
+    Declaration,
+    Definition,
+    definition_bytes,
+    definition_digest,
+    read_definition,
+)
+from perdure.values.digest import Json
+from perdure.values.errors import BadInput, BadTool
+from perdure.values.ids import checked_name
+from perdure.values.limits import TURNS_MAX
+
+
+class SubAgent(NamedTuple):
+    """An agent as a tool of another: each call is a child run of its own."""
+
+    declaration: Declaration
+    agent: "Agent"
+
+
+class Rules(NamedTuple):
+    """An agent made ready: definition and contract with their digests and stored forms."""
+
+    definition: str
+    contract: str
+    law: Law
+    blobs: tuple[tuple[str, bytes], ...]
+
+
+class Agent:
+    """An agent that perdure can run. Nothing happens when it is made; ``Store.start`` runs it."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        instructions: str,
+        tools: Sequence["AnyTool | SubAgent | Declaration | Callable[..., object]"] = (),
+        model: str | ModelAdapter,
+        contract: str | Path | Contract | None = None,
+        workspace: str | Path | None = None,
+        secrets: Mapping[str, str] | SecretSource | None = None,
+        settings: Mapping[str, Json] | None = None,
+        base_url: str | None = None,
+        turns_max: int = TURNS_MAX,
+    ) -> None:
+        """Declare the agent.
+
+        ``tools``: functions with ``@tool``, ``other_agent.as_tool(...)``, or ``wait`` and
+        ``ask_person``; a plain function counts as ``once``. ``model``: a name like
+        ``"anthropic:claude-..."`` or anything with the model port. ``contract``: a file or a
+        ``Contract``. ``workspace``: the directory that ``workspace`` tools change. ``secrets``:
+        values by name for ``ctx.secrets``. ``settings`` go to the model as they are.
+
+        Raises ``BadName``, ``BadTool`` or ``BadContract``, each naming what to change.
+        """
+        self.name: str = checked_name(name, field="agent name")
+        self.instructions: str = instructions
+        self.model: str | ModelAdapter = model
+        self.base_url: str | None = base_url
+        self.contract: Contract = _contract(contract)
+        self.workspace: Path | None = Path(workspace) if workspace is not None else None
+        self.secrets: SecretSource = _secrets(secrets)
+        self.turns_max: int = turns_max
+        self.settings: dict[str, Json] = dict(settings or {})
+        self.tools: dict[str, AnyTool] = {}
+        self.children: dict[str, Agent] = {}
+        self._declared: list[Declaration] = [self._add(item) for item in tools]
+        self._rules: Rules | None = None
+
+    def _add(self, item: object) -> Declaration:
+        match item:
+            case SubAgent(declaration, agent):
+                self.children[declaration.name] = agent
+            case Declaration():
+                declaration = item
+            case Tool():
+                declaration = item.declaration
+                self.tools[declaration.name] = item
+            case _ if callable(item):
+                made = tool(item)
+                declaration = made.declaration
+                self.tools[declaration.name] = made
+            case _:
+                raise BadTool(f"agent {self.name}: {item!r} is no tool", hint="decorate it with @tool")
+        if any(known.name == declaration.name for known in getattr(self, "_declared", [])):
+            raise BadTool(f"agent {self.name}: two tools are named {declaration.name!r}")
+        return declaration
+
+    @property
+    def model_name(self) -> str:
+        """The model as the log names it."""
+        return self.model if isinstance(self.model, str) else type(self.model).__name__
+
+    def rules(self) -> Rules:
+        """Return definition and contract, compiled; raise ``BadContract`` if they don't fit."""
+        if self._rules is None:
+            definition = Definition(
+                name=self.name,
+                instructions=self.instructions,
+                model=self.model_name,
+                tools=tuple(self._declared),
+                turns_max=self.turns_max,
+                settings=self.settings,
+                workspace=self.workspace is not None,
+            )
+            named = definition_digest(definition), contract_digest(self.contract)
+            stored = definition_bytes(definition), contract_bytes(self.contract)
+            # from the stored form, so that a replay decides under the very same law
+            law = compile_law(read_definition(stored[0]), self.contract)
+            blobs = (named[0], stored[0]), (named[1], stored[1])
+            self._rules = Rules(*named, law, blobs)
+        return self._rules
+
+    def ask_with(self) -> ModelAdapter:
+        """Return the model to ask: the one given, or one made from its name."""
+        if not isinstance(self.model, str):
+            return self.model
+        from perdure.adapters.models import make_model  # noqa: PLC0415 - SDKs are slow to load
+
+        return make_model(self.model, base_url=self.base_url)
+
+    def as_tool(self, description: str) -> SubAgent:
+        """Return this agent as a tool of another; each call becomes a child run."""
+        return SubAgent(subagent(self.name, description), self)
+
+
+def _contract(given: str | Path | Contract | None) -> Contract:
+    match given:
+        case None:
+            return Contract()
+        case Contract():
+            return given
+        case _:
+            from perdure.adapters.contract_files import (  # noqa: PLC0415 - only files need YAML
+                load_contract,
+            )
+
+            return load_contract(Path(given))
+
+
+def _secrets(given: Mapping[str, str] | SecretSource | None) -> SecretSource:
+    match given:
+        case None:
+            return no_secrets
+        case Mapping():
+            known = dict(given)
+            return known.__getitem__
+        case _ if callable(given):
+            return given
+        case _:
+            raise BadInput("secrets: a mapping of names to values, or a function from name to value")

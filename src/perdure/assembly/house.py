@@ -1,0 +1,278 @@
+"""A running house: a store, a clock, and the runs that are driven in this process.
+
+Invariants:
+- A run is driven under a lease only, and the lease is given back when the driving ends in order.
+- Everything that is told to a run goes through its inbox or through a fact of its driver.
+- Nothing here is remembered that the log doesn't hold.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import NamedTuple
+
+from perdure.adapters.holders import this_holder
+from perdure.assembly.agent import Agent
+from perdure.assembly.ports import Ports, ports_of
+from perdure.driver.books import Store, read_state, text_of
+from perdure.driver.drive import Drive, heard_post
+from perdure.driver.port import ChildEnd, Clock, Progress
+from perdure.driver.work import Work
+from perdure.driver.writer import Heard, Writer
+from perdure.log import events as e
+from perdure.log.port import BlobStore, Lease, NewRun, RunRow
+from perdure.orchestrator.draft import content_of
+from perdure.orchestrator.step import STEP
+from perdure.projection.state import State
+from perdure.values.errors import AgentChanged, BadPosition, Held, RunExists, UnknownRun
+from perdure.values.ids import checked_name
+
+
+class Watcher(NamedTuple):
+    """Who is told of a run while it is driven."""
+
+    progress: Progress | None = None
+    on_text: Callable[[str], None] | None = None
+
+
+NOBODY = Watcher()
+
+MakePorts = Callable[[Agent, BlobStore], Ports]
+
+
+class House:
+    """Drives runs of one store in one event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        make_ports: MakePorts | None = None,
+        name: Callable[[], str] | None = None,
+    ) -> None:
+        """Serve ``store``. ``make_ports`` and ``name`` (of writers) are for simulations."""
+        self.store: Store = store
+        self.clock: Clock = clock
+        self._make_ports: MakePorts = make_ports or ports_of
+        self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
+        self._drives: dict[str, Drive] = {}
+
+    async def start(
+        self,
+        agent: Agent,
+        message: str,
+        *,
+        run: str,
+        tenant: str = "default",
+        parent: str | None = None,
+        depth: int = 0,
+        watcher: Watcher = NOBODY,
+        begun: Callable[[], None] | None = None,
+    ) -> State:
+        """Make the run, tell it ``message``, and drive it; return the state in which it rests.
+
+        Raises ``RunExists`` if there is a run of that name, and what appending raises.
+        """
+        checked_name(run, field="run")
+        checked_name(tenant, field="tenant")
+        rules = agent.rules()
+        new = NewRun(run, run, tenant, self.clock.now())
+        if not self.store.create(new) and read_state(self.store, run).state.position:
+            raise RunExists(f"there is a run {run!r} already")
+        opened = e.RunOpened(
+            agent=agent.name,
+            definition=rules.definition,
+            contract=rules.contract,
+            lineage=run,
+            tenant=tenant,
+            step=STEP,
+            depth=depth,
+            parent=parent,
+        )
+        text, blob = content_of(message)
+        said = e.MessageReceived("start", "user", text)
+        facts = (
+            Heard(opened, rules.blobs),
+            Heard(said, (blob,) if blob is not None else ()),
+        )
+        return await self._drive(agent, run, facts, watcher=watcher, begun=begun)
+
+    async def resume(
+        self,
+        agent: Agent,
+        run: str,
+        *,
+        take_over: bool = False,
+        watcher: Watcher = NOBODY,
+        begun: Callable[[], None] | None = None,
+    ) -> State:
+        """Go on with the run until it rests.
+
+        Raises ``UnknownRun``, ``Held``, or ``AgentChanged`` if the agent lacks a tool that an open
+        effect needs.
+        """
+        self._known(run)
+        return await self._drive(agent, run, (), take_over=take_over, watcher=watcher, begun=begun)
+
+    async def fork(self, run: str, *, at: int, new: str, why: str = "") -> State:
+        """Make ``new`` as the prefix of ``run`` up to ``at``; nothing is driven. Return its state.
+
+        Raises ``BadPosition`` if the run has no such position, ``RunExists`` if the name is taken.
+        """
+        checked_name(new, field="run")
+        row = self._known(run)
+        if not 1 <= at <= row.position:
+            raise BadPosition(f"{run} has positions 1 to {row.position}, not {at}")
+        made = NewRun(new, row.lineage, row.tenant, self.clock.now(), run, at)
+        if not self.store.create(made):
+            raise RunExists(f"there is a run {new!r} already")
+        forked = e.RunForked(run, at, row.tenant, STEP, why)
+        claims = tuple(
+            claim
+            for claim in self.store.claims(scope=f"lineage:{row.lineage}")
+            if claim.run != new
+        )
+        learned = Heard(e.MemoryLearned(claims, tell=True))
+        return await self.attend(new, first=(Heard(forked), learned))
+
+    async def attend(self, run: str, *, first: tuple[Heard, ...] = ()) -> State:
+        """Take the inbox into the stream of a run that nobody drives, after ``first``.
+
+        Raises ``Held`` if somebody drives it.
+        """
+        lease = self.store.acquire(run, this_holder(self._name()))
+        try:
+            writer = Writer(self.store, run, lease.epoch, self.clock)
+            posts = tuple(heard_post(post) for post in self.store.inbox(run))
+            await writer.take((*first, Heard(_acquired(lease, attends=True)), *posts))
+            return writer.state
+        finally:
+            self.store.release(run, lease.epoch)
+
+    async def nudge(self, run: str) -> bool:
+        """Let a posted input be taken in: by its driver, here or elsewhere, or now if it has none.
+
+        Returns whether it is in the stream already.
+        """
+        drive = self._drives.get(run)
+        if drive is not None:
+            drive.poke()
+            return False
+        try:
+            await self.attend(run)
+        except Held:
+            return False
+        return True
+
+    async def _drive(
+        self,
+        agent: Agent,
+        run: str,
+        facts: tuple[Heard, ...],
+        *,
+        take_over: bool = False,
+        watcher: Watcher,
+        begun: Callable[[], None] | None,
+    ) -> State:
+        lease = self.store.acquire(run, this_holder(self._name()), take_over=take_over)
+        try:
+            drive = await self._begin(agent, run, facts, lease, watcher)
+            self._drives[run] = drive
+            if begun is not None:
+                begun()
+            return await drive.go()
+        finally:
+            self._drives.pop(run, None)
+            self.store.release(run, lease.epoch)
+
+    async def _begin(
+        self, agent: Agent, run: str, facts: tuple[Heard, ...], lease: Lease, watcher: Watcher
+    ) -> Drive:
+        rules = agent.rules()
+        writer = Writer(self.store, run, lease.epoch, self.clock)
+        writer.begin(rules.definition, rules.contract, rules.law)
+        ports = self._make_ports(agent, self.store)
+        work = Work(
+            writer,
+            tools=ports.tools,
+            model=ports.model,
+            children=_Family(self, agent, watcher),
+            clock=self.clock,
+            workspace=ports.workspace,
+            on_text=watcher.on_text,
+        )
+        drive = Drive(writer, work, self.clock, watcher.progress)
+        acquired = Heard(_acquired(lease, attends=False))
+        if facts:
+            await drive.take(facts[0], acquired, *facts[1:])
+        else:
+            await drive.take(*self._adopted(agent, writer.state), acquired)
+        return drive
+
+    def _adopted(self, agent: Agent, state: State) -> tuple[Heard, ...]:
+        """Return the fact that the agent's definition or contract is another one now, if it is."""
+        rules = agent.rules()
+        if (state.definition, state.contract) == (rules.definition, rules.contract):
+            return ()
+        if agent.name != state.agent:
+            raise AgentChanged(f"run {state.run} belongs to agent {state.agent!r}, not {agent.name!r}")
+        for effect in state.world.open.values():
+            known = rules.law.definition.tool(effect.tool)
+            if known is None or (known.effect != effect.effect and not effect.undoes):
+                now = "gone" if known is None else f"declared {known.effect!r} now"
+                raise AgentChanged(
+                    f"run {state.run} has {effect.tool} ({effect.what}) open as {effect.effect!r}, "
+                    f"and the tool is {now}",
+                    hint="settle it first (`perdure show` says how), or resume with the agent as it was",
+                )
+        return (Heard(e.ContractAdopted(rules.contract, rules.definition, "resume"), rules.blobs),)
+
+    def _known(self, run: str) -> RunRow:
+        rows = self.store.rows(run)
+        if not rows or not (rows[0].position or rows[0].parent):
+            raise UnknownRun(f"there is no run {run!r} in this store")
+        return rows[0]
+
+
+class _Family:
+    """Child runs, driven in the loop of their parent."""
+
+    def __init__(self, house: House, agent: Agent, watcher: Watcher) -> None:
+        self._house: House = house
+        self._agent: Agent = agent
+        self._watcher: Watcher = watcher
+
+    async def run(self, *, child: str, parent: str, tool: str, task: str, depth: int) -> ChildEnd:
+        """Start the child or go on with it; say how it ended or that it waits."""
+        house, agent = self._house, self._agent.children[tool]
+        rows = house.store.rows(child)
+        text_only = Watcher(self._watcher.progress)
+        try:
+            if rows and rows[0].position:
+                state = await house.resume(agent, child, watcher=text_only)
+            else:
+                tenant = house.store.rows(parent)[0].tenant
+                state = await house.start(
+                    agent,
+                    task,
+                    run=child,
+                    tenant=tenant,
+                    parent=parent,
+                    depth=depth,
+                    watcher=text_only,
+                )
+        except Held as held:
+            return ChildEnd("waiting", why=str(held))
+        if not state.closed:
+            return ChildEnd("waiting", why=state.wait_text or "it waits")
+        return ChildEnd(state.status, text_of(house.store, state.answer), state.why)
+
+
+def _acquired(lease: Lease, *, attends: bool) -> e.LeaseAcquired:
+    return e.LeaseAcquired(
+        holder="attendant" if attends else "driver",
+        attends=attends,
+        dead=tuple(lease.dead),
+        open=tuple(lease.alive),
+    )

@@ -1,0 +1,182 @@
+"""Looking at runs: nothing here writes."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from perdure.assembly.people import effect_at
+from perdure.contract import Law
+from perdure.driver.books import Store, read_law, read_state, reply_of
+from perdure.log import events as e
+from perdure.log.envelope import Event, Stored, unseal
+from perdure.log.port import RunRow
+from perdure.projection.state import Effect, State
+from perdure.replay.redo import Replayed, redo
+from perdure.replay.travel import Change, diff
+from perdure.replay.verify import Lineage, Verdict, verify_chain, verify_events
+from perdure.values.errors import BadPosition, BlobMissing, PerdureError, StoreDamaged, UnknownRun
+from perdure.values.limits import READ_PAGE_EVENTS
+
+
+class Verified(NamedTuple):
+    """What ``verify`` found; ``wrong`` is empty where nothing is."""
+
+    run: str
+    events: int
+    head: str
+    position: int
+    wrong: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.wrong
+
+
+class Inspector:
+    """Reads of one store."""
+
+    def __init__(self, books: Store) -> None:
+        """Read from ``books``."""
+        self._books: Store = books
+        self._laws: dict[tuple[str, str], Law] = {}
+
+    def row(self, run: str) -> RunRow:
+        """Return the run's row; raise ``UnknownRun``."""
+        rows = self._books.rows(run)
+        if not rows:
+            raise UnknownRun(f"there is no run {run!r} in this store")
+        return rows[0]
+
+    def stored(self, run: str, after: int = 0) -> Iterator[Stored]:
+        """Yield the run's events as they are stored."""
+        while True:
+            page = self._books.read(run, after, READ_PAGE_EVENTS)
+            yield from page
+            if len(page) < READ_PAGE_EVENTS:
+                return
+            after = page[-1].position
+
+    def events(self, run: str, after: int = 0) -> Iterator[Event]:
+        """Yield the run's events past position ``after``."""
+        self.row(run)
+        return (unseal(stored) for stored in self.stored(run, after))
+
+    def law(self, state: State) -> Law:
+        """Return the law that ``state`` names."""
+        return self._named(state.definition, state.contract)
+
+    def effect_at(self, state: State, position: int) -> Effect | None:
+        """Return the effect that began or was settled at ``position``."""
+        return effect_at(state, position)
+
+    def diff(self, run: str, before: int, after: int) -> tuple[Change, ...]:
+        """Return what distinguishes the state at ``after`` from that at ``before``."""
+        end = self.row(run).position
+        for position in (before, after):
+            if not 0 <= position <= end:
+                raise BadPosition(f"run {run!r} has positions up to {end}, not {position}")
+        return diff(read_state(self._books, run, before).state, read_state(self._books, run, after).state)
+
+    def replay(self, run: str) -> Replayed:
+        """Decide the run again."""
+        return redo(
+            self.events(run), laws=self._named, replies=lambda turn: reply_of(self._books, turn)
+        )
+
+    def verify(self, run: str, *, head: str | None = None, chain_only: bool = False) -> Verified:
+        """Check the run; ``head`` is ``POSITION:DIGEST`` as remembered outside the store.
+
+        Looks at the chain, gaps, places, causes, folds and snapshots, every blob that is named,
+        and whether the stream still holds the remembered head.
+        """
+        row = self.row(run)
+        remembered = _remembered(head)
+        kept: list[Stored] = []
+        stream = self._noting(run, remembered, kept)
+        try:
+            if chain_only:
+                verdict = verify_chain(stream)
+            else:
+                verdict = verify_events(stream, self._lineage(row))
+        except PerdureError as error:
+            return Verified(run, 0, "", 0, str(error))
+        if verdict.ok:
+            verdict = self._against(row, verdict, remembered, kept)
+        if verdict.ok and not chain_only:
+            verdict = self._content(run, verdict)
+        return Verified(run, verdict.events, verdict.head.hex(), verdict.position, verdict.wrong)
+
+    def _noting(self, run: str, remembered: "tuple[int, str] | None", kept: list[Stored]) -> Iterator[Stored]:
+        for stored in self.stored(run):
+            if remembered is not None and stored.position == remembered[0]:
+                kept.append(stored)
+            yield stored
+
+    def _against(
+        self,
+        row: RunRow,
+        verdict: Verdict,
+        remembered: "tuple[int, str] | None",
+        kept: list[Stored],
+    ) -> Verdict:
+        if (verdict.events, verdict.head) != (row.position, row.head):
+            wrong = f"the store's own note of the end is {row.position}, and the events end at {verdict.events}"
+            return verdict._replace(position=verdict.events + 1, wrong=wrong)
+        if remembered is None:
+            return verdict
+        position, digest = remembered
+        if not kept:
+            wrong = f"position {position} was remembered, and the stream ends at {verdict.events}: it was cut or rolled back"
+            return verdict._replace(position=verdict.events + 1, wrong=wrong)
+        if kept[0].digest.hex() != digest:
+            wrong = f"position {position} has another digest than was remembered: history was replaced"
+            return verdict._replace(position=position, wrong=wrong)
+        return verdict
+
+    def _content(self, run: str, verdict: Verdict) -> Verdict:
+        """Look at every blob that events name, and at the snapshot that the fold would begin at."""
+        for event in self.events(run):
+            for name in named_blobs(event.body):
+                try:
+                    self._books.get(name)
+                except (BlobMissing, StoreDamaged) as error:
+                    return verdict._replace(position=event.position, wrong=str(error))
+        if read_state(self._books, run).state != verdict.state:
+            return verdict._replace(position=verdict.events, wrong="a snapshot is not the fold of its events")
+        return verdict
+
+    def _lineage(self, row: RunRow) -> tuple[Lineage, ...]:
+        parts = [Lineage(row.run, row.position)]
+        while row.parent is not None:
+            parts.insert(0, Lineage(row.parent, row.forked_at))
+            row = self.row(row.parent)
+        return tuple(parts)
+
+    def _named(self, definition: str, contract: str) -> Law:
+        law = self._laws.get((definition, contract))
+        if law is None:
+            law = self._laws[definition, contract] = read_law(self._books, definition, contract)
+        return law
+
+
+def named_blobs(body: e.Body) -> tuple[str, ...]:
+    """Return the digests of all blobs that an event names."""
+    match body:
+        case e.RunOpened() | e.ContractAdopted():
+            return body.definition, body.contract
+        case e.CheckpointTaken():
+            return (body.tree,)
+        case e.PageAdmitted():
+            return (body.blob,)
+        case _:
+            values = (getattr(body, name) for name in body.__struct_fields__)
+            return tuple(value.blob for value in values if isinstance(value, e.Content) and value.blob)
+
+
+def _remembered(head: str | None) -> "tuple[int, str] | None":
+    if head is None:
+        return None
+    position, _, digest = head.partition(":")
+    if not position.isdigit() or len(digest) != 64:
+        raise BadPosition(f"head {head!r} is not POSITION:DIGEST", hint="take it from `perdure verify RUN --json`")
+    return int(position), digest

@@ -1,0 +1,248 @@
+"""The front door for plain Python: a store that runs agents in a thread of its own.
+
+Invariants:
+- Every method that returns has its change durable on disk.
+- Closing ends driving in order: tools that still run are put in doubt, never forgotten.
+"""
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from perdure.assembly.agent import Agent
+from perdure.assembly.clock import SystemClock
+from perdure.assembly.house import House, Watcher
+from perdure.assembly.inspect import Inspector, Verified
+from perdure.assembly.people import People
+from perdure.assembly.run import Run
+from perdure.driver.books import Store as Books
+from perdure.driver.books import read_state
+from perdure.driver.port import Clock, Progress
+from perdure.log.envelope import Event
+from perdure.log.port import RunRow
+from perdure.projection.state import Effect, State
+from perdure.replay.redo import Replayed
+from perdure.replay.travel import Change
+from perdure.values.digest import Json
+from perdure.values.errors import NoUndo
+
+T = TypeVar("T")
+
+
+class Store:
+    """Runs of one directory; make one with ``perdure.open``."""
+
+    def __init__(self, books: Books, close: Callable[[], None], clock: Clock | None = None) -> None:
+        """Serve ``books`` and call ``close`` at the end."""
+        self.books: Books = books
+        self._close_books: Callable[[], None] = close
+        self._loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
+        self._thread: threading.Thread | None = None
+        self._clock: Clock = clock or SystemClock()
+        self.house: House = House(books, self._clock)
+        self.people: People = People(books, self._clock.now, lambda: uuid.uuid4().hex)
+        self.inspector: Inspector = Inspector(books)
+        self._runs: list[Run] = []
+
+    def __enter__(self) -> "Store":
+        """Return the store."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+    def start(
+        self,
+        agent: Agent,
+        message: str,
+        *,
+        run: str | None = None,
+        tenant: str = "default",
+        on_text: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
+    ) -> Run:
+        """Begin a run and return it; it is driven until it rests. ``wait`` or ``finish`` it.
+
+        ``on_text`` is given pieces of the model's text as they come. Raises ``RunExists``,
+        ``BadName``, ``BadContract``, ``StoreReadOnly`` before anything is written.
+        """
+        name = run or f"{agent.name}-{uuid.uuid4().hex[:8]}"
+        watcher = Watcher(progress, on_text)
+        agent.rules()
+        return self._driven(
+            name,
+            lambda begun: self.house.start(
+                agent, message, run=name, tenant=tenant, watcher=watcher, begun=begun
+            ),
+        )
+
+    def resume(
+        self,
+        agent: Agent,
+        run: str,
+        *,
+        take_over: bool = False,
+        on_text: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
+    ) -> Run:
+        """Go on with a run. Raises ``Held`` if another live process drives it, unless ``take_over``."""
+        watcher = Watcher(progress, on_text)
+        return self._driven(
+            run,
+            lambda begun: self.house.resume(
+                agent, run, take_over=take_over, watcher=watcher, begun=begun
+            ),
+        )
+
+    def run(self, name: str) -> Run:
+        """Return a run to look at and to talk to, without driving it. Raises ``UnknownRun``."""
+        self.inspector.row(name)
+        return Run(self, name, None)
+
+    def runs(self) -> tuple[RunRow, ...]:
+        """Return all runs, oldest first."""
+        return tuple(self.books.rows())
+
+    def fork(self, run: str, *, at: int, new: str | None = None, **named: str) -> Run:
+        """Make a new run that begins as ``run`` up to position ``at``; ``resume`` drives it.
+
+        The new run's name is ``run=...`` (or ``new``). Its lineage's receipts go along as fences.
+        """
+        name = new or named.get("run") or f"{run}-{uuid.uuid4().hex[:8]}"
+        self.call(self.house.fork(run, at=at, new=name))
+        return Run(self, name, None)
+
+    def rewind(self, run: str, *, to: int, by: str = "operator", why: str = "") -> State:
+        """Take ``run`` back to position ``to`` and return its state; the world's memory stays."""
+        self.people.rewind(run, to, by=by, why=why)
+        return self._told(run)
+
+    def message(self, run: str, text: str, *, sender: str = "user", id: str | None = None) -> State:
+        """Say something to the model of ``run``; an ``id`` that was used before says nothing anew."""
+        self.people.message(run, text, sender=sender, id=id)
+        return self._told(run)
+
+    def approve(self, run: str, approval: str, *, by: str = "operator", note: str = "") -> State:
+        """Allow exactly what ``approval`` asks."""
+        self.people.approve(run, approval, by=by, note=note)
+        return self._told(run)
+
+    def deny(self, run: str, approval: str, *, by: str = "operator", note: str = "") -> State:
+        """Forbid what ``approval`` asks."""
+        self.people.deny(run, approval, by=by, note=note)
+        return self._told(run)
+
+    def settle(
+        self,
+        run: str,
+        key: str,
+        outcome: str,
+        *,
+        result: Json = None,
+        by: str = "operator",
+        note: str = "",
+    ) -> State:
+        """Say how an effect in doubt ended: 'succeeded', 'failed' or 'retry'."""
+        self.people.settle(run, key, outcome, by=by, result=result, note=note)
+        return self._told(run)
+
+    def cancel(self, run: str, *, by: str = "operator", why: str = "") -> State:
+        """End ``run``; what is under way is put in doubt."""
+        self.people.cancel(run, by=by, why=why)
+        return self._told(run)
+
+    def revert(self, run: str, position: int, *, by: str = "operator") -> tuple[Effect, tuple[Effect, ...]]:
+        """Undo one effect; ``resume`` carries it out. Returns it and what came to depend on it."""
+        state = self.state(run)
+        self._undoable(state, position)
+        found = self.people.revert(run, position, by=by)
+        self._told(run)
+        return found
+
+    def _undoable(self, state: State, position: int) -> None:
+        effect = self.inspector.effect_at(state, position)
+        if effect is None:
+            return
+        declaration = self.inspector.law(state).definition.tool(effect.tool)
+        if declaration is None or not declaration.undoes:
+            raise NoUndo(f"the tool {effect.tool!r} declares no undo")
+
+    def state(self, run: str, at: int | None = None) -> State:
+        """Return the projection of ``run`` at position ``at``, or at its end."""
+        return read_state(self.books, run, at).state
+
+    def events(self, run: str, after: int = 0) -> Iterator[Event]:
+        """Yield the run's events past position ``after``."""
+        return self.inspector.events(run, after)
+
+    def diff(self, run: str, before: int, after: int) -> tuple[Change, ...]:
+        """Return what distinguishes the state at ``after`` from the state at ``before``."""
+        return self.inspector.diff(run, before, after)
+
+    def verify(self, run: str, *, head: str | None = None) -> Verified:
+        """Check chain, gaps, folds, blobs, and (with ``head``) that it extends a remembered head."""
+        return self.inspector.verify(run, head=head)
+
+    def replay(self, run: str) -> Replayed:
+        """Decide the whole run again and compare with what was recorded."""
+        return self.inspector.replay(run)
+
+    def close(self) -> None:
+        """End driving in order, and close the store; a closed store is closed again without harm."""
+        if self._thread is not None:
+            for run in self._runs:
+                run.let_go()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._thread = None
+        if not self._loop.is_closed():
+            self._loop.close()
+            self._close_books()
+
+    def call(self, work: Coroutine[object, object, T]) -> T:
+        """Run ``work`` in the store's loop and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._running()).result()
+
+    def _told(self, run: str) -> State:
+        self.call(self.house.nudge(run))
+        return self.state(run)
+
+    def _driven(
+        self, name: str, work: Callable[[Callable[[], None]], Coroutine[object, object, State]]
+    ) -> Run:
+        begun = threading.Event()
+        future = asyncio.run_coroutine_threadsafe(work(begun.set), self._running())
+        future.add_done_callback(lambda _: begun.set())
+        begun.wait()
+        if future.done() and future.exception() is not None:
+            future.result()
+        run = Run(self, name, future)
+        self._runs.append(run)
+        return run
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop.run_forever, name="perdure", daemon=True)
+            self._thread.start()
+        return self._loop
+
+
+def open_store(location: str | Path) -> Store:
+    """Open the store in the directory ``location``; it is made if it isn't there.
+
+    Raises ``StoreNewer``, ``StoreDamaged``, ``BadInput`` for a location that can't be a store.
+    """
+    from perdure.adapters.sqlite.store import SqliteStore  # noqa: PLC0415 - opened only when asked for
+
+    books = SqliteStore(Path(location))
+    return Store(books, books.close)

@@ -1,0 +1,120 @@
+"""Deciding again: the facts of a log, put before today's ``step``, lead to the same events or don't."""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from perdure.contract import Law
+from perdure.intention.reply import Reply
+from perdure.log import events as e
+from perdure.log.envelope import Event
+from perdure.log.events import KIND_OF
+from perdure.orchestrator.draft import Fact
+from perdure.orchestrator.step import STEP, step
+from perdure.projection.evolve import evolve
+from perdure.projection.state import State, Turn
+
+Laws = Callable[[str, str], Law]
+"""(definition digest, contract digest) -> law"""
+Replies = Callable[[Turn | None], Reply | None]
+"""the newest turn -> its reply in full"""
+
+
+class Difference(NamedTuple):
+    """The first place where today's logic decides otherwise."""
+
+    position: int
+    recorded: str
+    decided: str
+    cause: int
+    """the fact's position"""
+
+    def diff(self) -> str:
+        """Return both sides as a unified diff, a line per field."""
+        lines = difflib.unified_diff(
+            self.recorded.splitlines(), self.decided.splitlines(), "recorded", "decided", lineterm=""
+        )
+        return "\n".join(lines)
+
+
+class Replayed(NamedTuple):
+    """How far the decisions agree."""
+
+    facts: int
+    events: int
+    step: int
+    difference: Difference | None = None
+
+
+def redo(events: Iterable[Event], *, laws: Laws, replies: Replies) -> Replayed:
+    """Decide every fact of ``events`` again and compare, up to the first difference.
+
+    A run that was begun under another ``step`` version is compared with today's all the same: the
+    difference then says where the logic changed.
+    """
+    state, facts, count, recorded_step = State(), 0, 0, STEP
+    for batch in batches(events):
+        fact_event = batch[0]
+        if isinstance(fact_event.body, e.RunOpened | e.RunForked):
+            recorded_step = fact_event.body.step
+        law = _law(state, fact_event.body, laws)
+        reply = replies(_newest(state, fact_event))
+        fact = Fact(fact_event.body, fact_event.at, fact_event.epoch, reply)
+        decision = step(state, fact, law, run=fact_event.run)
+        difference = _compare(batch, decision.events)
+        if difference is not None:
+            return Replayed(facts, count, recorded_step, difference)
+        state, facts, count = decision.state, facts + 1, count + len(batch)
+    return Replayed(facts, count, recorded_step)
+
+
+def batches(events: Iterable[Event]) -> Iterator[list[Event]]:
+    """Yield each fact with the events that it caused."""
+    batch: list[Event] = []
+    for event in events:
+        if batch and event.cause == batch[0].position and event.run == batch[0].run:
+            batch.append(event)
+            continue
+        if batch:
+            yield batch
+        batch = [event]
+    if batch:
+        yield batch
+
+
+def _newest(state: State, fact: Event) -> Turn | None:
+    """Return the turn whose reply the decision may read: the newest once the fact is taken in."""
+    match fact.body:
+        case e.ModelReplied() | e.RunRewound() | e.RunForked():
+            return evolve(state, fact).live.turn
+        case _:
+            return state.live.turn
+
+
+def _law(state: State, body: e.Body, laws: Laws) -> Law:
+    match body:
+        case e.RunOpened() | e.ContractAdopted():
+            return laws(body.definition, body.contract)
+        case _:
+            return laws(state.definition, state.contract)
+
+
+def _compare(recorded: list[Event], decided: tuple[Event, ...]) -> Difference | None:
+    cause = recorded[0].position
+    for index in range(max(len(recorded), len(decided))):
+        was = recorded[index] if index < len(recorded) else None
+        now = decided[index] if index < len(decided) else None
+        if was != now:
+            return Difference(cause + index, _spelled(was), _spelled(now), cause)
+    return None
+
+
+def _spelled(event: Event | None) -> str:
+    if event is None:
+        return "(nothing)"
+    body = msgspec.json.format(msgspec.json.encode(event.body), indent=2).decode()
+    return f"{event.position} {KIND_OF[type(event.body)]} cause {event.cause} at {event.at}\n{body}"
+
+
