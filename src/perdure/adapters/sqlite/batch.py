@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from perdure.adapters.sqlite.blobs import Packed, insert
+from perdure.adapters.sqlite.blobs import Packed, insert_blob
 from perdure.adapters.sqlite.database import Database, Row, ask_one, packed, whole
 from perdure.adapters.sqlite.heads import Head
 from perdure.adapters.sqlite.remembered import claims_against, counters_against
@@ -30,7 +30,7 @@ INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET used = used 
 """
 
 
-def admitted(db: Database, head: Head, batch: Batch) -> Remembered | None:
+def refusal(db: Database, head: Head, batch: Batch) -> Remembered | None:
     """Return None if ``batch`` may be written, or what is remembered against it; else raise."""
     run = batch.run
     if not head.held or head.epoch != batch.epoch:
@@ -75,7 +75,7 @@ def _check_claims(db: Database, batch: Batch) -> None:
         raise Broken(f"{batch.run}: one batch opens two claims of one stem")
 
 
-def write(db: Database, head: Head, batch: Batch, blobs: Sequence[Packed], events: list[Row]) -> int:
+def write_batch(db: Database, head: Head, batch: Batch, blobs: Sequence[Packed], events: list[Row]) -> int:
     """Write an admitted batch, its events by way of ``events``; return the stream's new end."""
     if batch.events:
         number = head.number
@@ -86,7 +86,7 @@ def write(db: Database, head: Head, batch: Batch, blobs: Sequence[Packed], event
             head.wrote = batch.epoch
             db.execute("UPDATE runs SET wrote = ? WHERE number = ?", (batch.epoch, number))
     for blob in blobs:
-        insert(db, blob)
+        insert_blob(db, blob)
     for claim in batch.opened:
         _open(db, head, claim)
     for claim in batch.closed:

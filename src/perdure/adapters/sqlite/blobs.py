@@ -42,7 +42,7 @@ class Packed(NamedTuple):
     content: bytes
 
 
-def check(name: str, content: bytes) -> None:
+def check_blob(name: str, content: bytes) -> None:
     """Raise ``BadInput`` if a blob is too large or isn't what its name says."""
     if len(content) > BLOB_BYTES_MAX:
         raise BadInput(f"blob {name}: {len(content)} bytes; a blob holds at most {BLOB_BYTES_MAX}")
@@ -50,7 +50,7 @@ def check(name: str, content: bytes) -> None:
         raise BadInput(f"blob {name}: the digest of its content is {digest(content)}")
 
 
-def pack(places: Places, name: str, content: bytes) -> Packed:
+def pack_blob(places: Places, name: str, content: bytes) -> Packed:
     """Return a checked blob ready for its row; a large one is a durable file by then."""
     key = bytes.fromhex(name)
     if len(content) > BLOB_IN_STORE_BYTES_MAX:
@@ -62,17 +62,17 @@ def pack(places: Places, name: str, content: bytes) -> Packed:
     return Packed(key, len(content), PLAIN, content)
 
 
-def known(db: Database, name: str) -> bool:
+def has_blob(db: Database, name: str) -> bool:
     """Tell whether the blob is here."""
     return _is_digest(name) and ask_one(db, _KNOWN, (bytes.fromhex(name),)) is not None
 
 
-def insert(db: Database, blob: Packed) -> None:
+def insert_blob(db: Database, blob: Packed) -> None:
     """Within a transaction: the blob is here, once."""
     db.execute(_INSERT, blob)
 
 
-def read(db: Database, places: Places, name: str, start: int, size: int | None) -> bytes:
+def read_blob(db: Database, places: Places, name: str, start: int, size: int | None) -> bytes:
     """Return a part of the blob, or all of it."""
     row = ask_one(db, _FIND, (bytes.fromhex(name),)) if _is_digest(name) else None
     if row is None:

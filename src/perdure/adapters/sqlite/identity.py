@@ -41,7 +41,7 @@ def found_store(db: Database, places: Places) -> None:
     )
 
 
-def release(db: Database, places: Places, by: str) -> None:
+def release_runs(db: Database, places: Places, by: str) -> None:
     """Within a transaction: ``by`` says that this copy is the one that counts from here on."""
     db.execute(
         "UPDATE store SET suspended = NULL, released = ?, anchor_file = ?, anchor_born = ?, log_file = ?",
@@ -49,23 +49,23 @@ def release(db: Database, places: Places, by: str) -> None:
     )
 
 
-def suspend(db: Database, why: str) -> None:
+def suspend_runs(db: Database, why: str) -> None:
     """Within a transaction: no run may be driven here until someone releases the store."""
     db.execute("UPDATE store SET suspended = coalesce(suspended, ?)", (why,))
 
 
-def advance(db: Database) -> int:
+def next_generation(db: Database) -> int:
     """Within a transaction: count on; return the generation that the witness may say once it committed."""
     db.execute("UPDATE store SET generation = generation + 1")
-    return seal(db).generation
+    return read_seal(db).generation
 
 
-def witness(places: Places, generation: int) -> None:
+def set_witness(places: Places, generation: int) -> None:
     """The log was once at ``generation``. Not synced: a witness that lags is still a lower bound."""
     places.witness.write_text(f"{generation}\n", encoding="ascii")
 
 
-def seal(db: Database) -> Seal:
+def read_seal(db: Database) -> Seal:
     row = ask_one(
         db, "SELECT id, generation, anchor_file, anchor_born, log_file, suspended, released FROM store"
     )
@@ -82,7 +82,7 @@ def seal(db: Database) -> Seal:
     )
 
 
-def witnessed(places: Places) -> int:
+def read_witness(places: Places) -> int:
     """Return the generation that the witness has seen; read it before the log, which runs ahead."""
     try:
         return int(places.witness.read_text(encoding="ascii"))
@@ -90,7 +90,7 @@ def witnessed(places: Places) -> int:
         return 0
 
 
-def doubt(known: Seal, places: Places, seen: int) -> str | None:
+def doubt_of(known: Seal, places: Places, seen: int) -> str | None:
     """Return why this may be no original, or None."""
     if known.suspended is not None:
         return known.suspended

@@ -17,19 +17,19 @@ ON CONFLICT (run, id) DO NOTHING RETURNING 1
 _WAITING = "SELECT id, kind, body, at FROM inbox WHERE run = ? AND kind IS NOT NULL ORDER BY number"
 
 
-def check(post: Post) -> None:
+def check_post(post: Post) -> None:
     """Raise ``BadInput`` if the post is too large."""
     if len(post.body) > INBOX_BYTES_MAX:
         raise BadInput(f"post {post.id!r}: {len(post.body)} bytes; at most {INBOX_BYTES_MAX}")
 
 
-def put(db: Database, run: str, post: Post) -> bool:
+def put_post(db: Database, run: str, post: Post) -> bool:
     """Within a transaction: the post waits; False if its id was posted before."""
     values = (number_of(db, run), post.id, post.kind, bytes(post.body), post.at)
     return ask_one(db, _POST, values) is not None
 
 
-def waiting(db: Database, run: str) -> Sequence[Post]:
+def waiting_posts(db: Database, run: str) -> Sequence[Post]:
     """Return posts that no event has taken in, oldest first."""
     rows = ask(db, _WAITING, (number_of(db, run),))
     return [Post(text(name), text(kind), msgspec.Raw(raw(body)), whole(at)) for name, kind, body, at in rows]

@@ -32,7 +32,7 @@ UPDATE writers SET holder = NULL WHERE epoch = ?2 AND run = (SELECT number FROM 
 """
 
 
-class Writer(NamedTuple):
+class PastWriter(NamedTuple):
     """The writer of an earlier epoch. Without a holder it ended in order."""
 
     epoch: int
@@ -48,10 +48,10 @@ class Seen(NamedTuple):
     epoch: int
     holder: Holder | None
     wrote: int
-    earlier: tuple[Writer, ...]
+    earlier: tuple[PastWriter, ...]
 
 
-def create(db: Database, new: NewRun) -> bool:
+def make_run(db: Database, new: NewRun) -> bool:
     """Within a transaction: the run is there; False if the name is taken."""
     if ask_one(db, _RUN_KNOWN, (new.run,)) is not None:
         return False
@@ -68,20 +68,20 @@ def create(db: Database, new: NewRun) -> bool:
     return True
 
 
-def look(db: Database, run: str) -> Seen:
+def seen_lease(db: Database, run: str) -> Seen:
     """Return the run's lease as it stands, or raise ``UnknownRun``."""
     row = ask_one(db, _LEASE, (run,))
     if row is None:
         raise UnknownRun(f"there is no run {run!r} in this store")
     number, epoch, holder, wrote = row
     earlier = tuple(
-        Writer(whole(at), holder_of(text_or_none(who)), whole_or_none(told))
+        PastWriter(whole(at), holder_of(text_or_none(who)), whole_or_none(told))
         for at, who, told in ask(db, _WRITERS, (number,))
     )
     return Seen(whole(number), whole(epoch), holder_of(text_or_none(holder)), whole(wrote), earlier)
 
 
-def prove(run: str, seen: Seen, proof: Proof, *, take_over: bool) -> tuple[Writer, ...]:
+def prove_writers(run: str, seen: Seen, proof: Proof, *, take_over: bool) -> tuple[PastWriter, ...]:
     """Return the writers whom a new one hears of, the dead marked with its epoch; or raise ``Held``."""
     if seen.holder is not None and not take_over:
         verdict = proof(seen.holder)
@@ -93,18 +93,20 @@ def prove(run: str, seen: Seen, proof: Proof, *, take_over: bool) -> tuple[Write
     # Told, and since then something was appended: the log itself says now that it is dead.
     heard = [writer for writer in seen.earlier if writer.told is None or writer.told > seen.wrote]
     if seen.epoch:
-        heard.append(Writer(seen.epoch, seen.holder, None))
+        heard.append(PastWriter(seen.epoch, seen.holder, None))
     return tuple(writer._replace(told=_told(writer, seen.epoch + 1, proof)) for writer in heard)
 
 
-def _told(writer: Writer, epoch: int, proof: Proof) -> int | None:
+def _told(writer: PastWriter, epoch: int, proof: Proof) -> int | None:
     ended = writer.told is not None or writer.holder is None or proof(writer.holder) is Fate.DEAD
     return epoch if ended else None
 
 
-def grant(db: Database, run: str, seen: Seen, heard: tuple[Writer, ...], holder: Holder) -> Lease | None:
+def grant_lease(
+    db: Database, run: str, seen: Seen, heard: tuple[PastWriter, ...], holder: Holder
+) -> Lease | None:
     """Within a transaction: ``holder`` has the run under the next epoch; None if the lease has moved."""
-    if look(db, run) != seen:
+    if seen_lease(db, run) != seen:
         return None
     kept = {writer.epoch for writer in heard}
     for writer in seen.earlier:
@@ -122,7 +124,7 @@ def grant(db: Database, run: str, seen: Seen, heard: tuple[Writer, ...], holder:
     )
 
 
-def give_back(db: Database, run: str, epoch: int) -> None:
+def end_lease(db: Database, run: str, epoch: int) -> None:
     """Within a transaction: the writer of ``epoch`` has ended in order; a stale one only says so."""
     if ask_one(db, _RUN_KNOWN, (run,)) is None:
         raise UnknownRun(f"there is no run {run!r} in this store")

@@ -61,7 +61,7 @@ def stretches(db: Database, run: str) -> list[Stretch]:
     return found[::-1]
 
 
-def events(db: Database, run: str, after: int, limit: int) -> Sequence[Stored]:
+def read_events(db: Database, run: str, after: int, limit: int) -> Sequence[Stored]:
     """Return up to ``limit`` events past ``after``, each checked against the one before."""
     found: list[Stored] = []
     parts = stretches(db, run)
@@ -97,7 +97,7 @@ def _take(
     return prev
 
 
-def run_rows(db: Database, run: str | None) -> Sequence[RunRow]:
+def read_rows(db: Database, run: str | None) -> Sequence[RunRow]:
     """Return the run's row, or all of them, oldest first."""
     if run is None:
         rows = ask(db, _ROWS + "ORDER BY r.number")

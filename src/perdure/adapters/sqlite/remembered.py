@@ -35,7 +35,7 @@ _AGAINST = _CLAIMS.format("c.key = ?1 OR c.stem = ?2")
 _USED = "SELECT used FROM counters WHERE name = ?"
 
 
-def claims(db: Database, stem: str | None, scope: str | None) -> Sequence[ClaimSeen]:
+def read_claims(db: Database, stem: str | None, scope: str | None) -> Sequence[ClaimSeen]:
     """Return claims, oldest first."""
     match stem, scope:
         case None, None:
@@ -49,7 +49,7 @@ def claims(db: Database, stem: str | None, scope: str | None) -> Sequence[ClaimS
     return [_seen(row) for row in rows]
 
 
-def counters(db: Database, names: Sequence[str]) -> Sequence[CounterSeen]:
+def read_counters(db: Database, names: Sequence[str]) -> Sequence[CounterSeen]:
     """Return the counters among ``names`` that were ever moved."""
     found = [(name, ask_one(db, _USED, (name,))) for name in names]
     return [CounterSeen(name, whole(row[0])) for name, row in found if row is not None]

@@ -19,7 +19,9 @@ SELECT position, manifest FROM snapshots WHERE run = ? AND position <= ? ORDER B
 """
 
 
-def save(db: Database, run: str, position: int, manifest: bytes, chunks: Sequence[tuple[str, bytes]]) -> None:
+def save_snapshot(
+    db: Database, run: str, position: int, manifest: bytes, chunks: Sequence[tuple[str, bytes]]
+) -> None:
     """Within a transaction: the snapshot is here. A run that isn't has none."""
     row = ask_one(db, _RUN, (run,))
     if row is None:
@@ -32,7 +34,7 @@ def save(db: Database, run: str, position: int, manifest: bytes, chunks: Sequenc
     db.execute(_SAVE, (row[0], position, compressor.compress(manifest)))
 
 
-def latest(db: Database, run: str, at_most: int) -> tuple[int, bytes] | None:
+def latest_snapshot(db: Database, run: str, at_most: int) -> tuple[int, bytes] | None:
     """Return position and manifest of the newest snapshot not past ``at_most``, ancestors' included."""
     for part in reversed(stretches(db, run)):
         row = ask_one(db, _LATEST, (part.number, min(at_most, part.last)))
@@ -41,13 +43,13 @@ def latest(db: Database, run: str, at_most: int) -> tuple[int, bytes] | None:
     return None
 
 
-def chunk(db: Database, name: str) -> bytes | None:
+def read_chunk(db: Database, name: str) -> bytes | None:
     """Return a chunk, or None if it was deleted."""
     row = ask_one(db, _CHUNK, (packed(name),))
     return None if row is None else _decompressed(raw(row[0]))
 
 
-def forget(db: Database) -> None:
+def forget_snapshots(db: Database) -> None:
     """Within a transaction: there are no snapshots; readers fold from the beginning and save new ones."""
     db.execute("DELETE FROM snapshots")
     db.execute("DELETE FROM chunks")

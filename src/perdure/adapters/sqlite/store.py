@@ -17,11 +17,32 @@ from typing import Self
 
 from perdure.adapters import holders
 from perdure.adapters.holders import Proof
-from perdure.adapters.sqlite import blobs, identity, inbox, leases, reading, remembered, snapshots
+from perdure.adapters.sqlite.blobs import check_blob, has_blob, insert_blob, pack_blob, read_blob
 from perdure.adapters.sqlite.database import Database
+from perdure.adapters.sqlite.identity import (
+    doubt_of,
+    next_generation,
+    read_seal,
+    read_witness,
+    set_witness,
+    suspend_runs,
+)
+from perdure.adapters.sqlite.inbox import check_post, put_post, waiting_posts
 from perdure.adapters.sqlite.layout import Places, Setup
+from perdure.adapters.sqlite.leases import (
+    PastWriter,
+    Seen,
+    end_lease,
+    grant_lease,
+    make_run,
+    prove_writers,
+    seen_lease,
+)
 from perdure.adapters.sqlite.opening import make_store, open_reader, open_writer
 from perdure.adapters.sqlite.readers import Readers
+from perdure.adapters.sqlite.reading import read_events, read_rows
+from perdure.adapters.sqlite.remembered import read_claims, read_counters
+from perdure.adapters.sqlite.snapshots import latest_snapshot, read_chunk, save_snapshot
 from perdure.adapters.sqlite.turnstile import Turnstile
 from perdure.adapters.sqlite.watching import Watch
 from perdure.adapters.sqlite.writer import Opened, Writer
@@ -93,65 +114,65 @@ class SqliteStore:
 
     def read(self, run: str, after: int = 0, limit: int = 1000) -> Sequence[Stored]:
         with self._readers.borrowed(f"reading {run} after {after}") as db:
-            return reading.events(db, run, after, limit)
+            return read_events(db, run, after, limit)
 
     def watch(self, after: int, timeout: float) -> int:
         return self._watch.wait(after, timeout)
 
     def post(self, run: str, post: Post) -> bool:
-        inbox.check(post)
-        return self._writing().do(lambda db: inbox.put(db, run, post))
+        check_post(post)
+        return self._writing().do(lambda db: put_post(db, run, post))
 
     def inbox(self, run: str) -> Sequence[Post]:
         with self._readers.borrowed(f"reading the inbox of {run}") as db:
-            return inbox.waiting(db, run)
+            return waiting_posts(db, run)
 
     def rows(self, run: str | None = None) -> Sequence[RunRow]:
         with self._readers.borrowed("listing runs") as db:
-            return reading.run_rows(db, run)
+            return read_rows(db, run)
 
     # -- leases --------------------------------------------------------------------------------------
 
     def create(self, new: NewRun) -> bool:
-        return self._writing().do(lambda db: leases.create(db, new))
+        return self._writing().do(lambda db: make_run(db, new))
 
     def acquire(self, run: str, holder: Holder, *, take_over: bool = False) -> Lease:
         writer = self._writing()
         while True:
             with self._readers.borrowed(f"looking who holds {run}") as db:
-                seen = leases.look(db, run)
-            heard = leases.prove(run, seen, self._proof, take_over=take_over)
+                seen = seen_lease(db, run)
+            heard = prove_writers(run, seen, self._proof, take_over=take_over)
             granted = writer.do(lambda db, seen=seen, heard=heard: self._grant(db, run, seen, heard, holder))
             if granted is not None:
                 lease, generation = granted
-                identity.witness(self._places, generation)
+                set_witness(self._places, generation)
                 return lease
 
     def release(self, run: str, epoch: int) -> None:
-        self._writing().do(lambda db: leases.give_back(db, run, epoch))
+        self._writing().do(lambda db: end_lease(db, run, epoch))
 
     def _grant(
-        self, db: Database, run: str, seen: leases.Seen, heard: tuple[leases.Writer, ...], holder: Holder
+        self, db: Database, run: str, seen: Seen, heard: tuple[PastWriter, ...], holder: Holder
     ) -> tuple[Lease, int] | None:
-        why = identity.seal(db).suspended
+        why = read_seal(db).suspended
         if why is not None:
             raise Suspended(f"{run} may not be driven: {why}")
-        lease = leases.grant(db, run, seen, heard, holder)
+        lease = grant_lease(db, run, seen, heard, holder)
         if lease is None:
             return None
         self._tokens.add(holder.token)
         holders.begin(holder.token)
-        return lease, identity.advance(db)
+        return lease, next_generation(db)
 
     # -- what is remembered across runs --------------------------------------------------------------
 
     def claims(self, *, stem: str | None = None, scope: str | None = None) -> Sequence[ClaimSeen]:
         with self._readers.borrowed("reading claims") as db:
-            return remembered.claims(db, stem, scope)
+            return read_claims(db, stem, scope)
 
     def counters(self, names: Sequence[str]) -> Sequence[CounterSeen]:
         with self._readers.borrowed("reading counters") as db:
-            return remembered.counters(db, names)
+            return read_counters(db, names)
 
     # -- blobs ---------------------------------------------------------------------------------------
 
@@ -160,40 +181,39 @@ class SqliteStore:
         if ahead is not None:
             return ahead[start:] if size is None else ahead[start : start + size]
         with self._readers.borrowed(f"reading blob {digest}") as db:
-            return blobs.read(db, self._places, digest, start, size)
+            return read_blob(db, self._places, digest, start, size)
 
     def put(self, digest: str, content: bytes) -> None:
-        blobs.check(digest, content)
+        check_blob(digest, content)
         writer = self._writing()
         if self.has(digest):
             return
-        blob = blobs.pack(self._places, digest, content)
-        if len(content) <= BLOB_IN_STORE_BYTES_MAX:
-            self._ahead[digest] = content
-        else:
-            writer.do(lambda db: blobs.insert(db, blob))
+        blob = pack_blob(self._places, digest, content)
+        if len(content) > BLOB_IN_STORE_BYTES_MAX:
+            writer.do(lambda db: insert_blob(db, blob))
             return
-        writer.later(lambda db: blobs.insert(db, blob), len(content))
+        self._ahead[digest] = content
+        writer.later(lambda db: insert_blob(db, blob), len(content), lambda: self._forget_ahead(digest))
 
     def has(self, digest: str) -> bool:
         if digest in self._ahead:
             return True
         with self._readers.borrowed(f"looking for blob {digest}") as db:
-            return blobs.known(db, digest)
+            return has_blob(db, digest)
 
     # -- snapshots -----------------------------------------------------------------------------------
 
     def save(self, run: str, position: int, manifest: bytes, chunks: Sequence[tuple[str, bytes]]) -> None:
         size = len(manifest) + sum(len(content) for _, content in chunks)
-        self._writing().later(lambda db: snapshots.save(db, run, position, manifest, chunks), size)
+        self._writing().later(lambda db: save_snapshot(db, run, position, manifest, chunks), size)
 
     def latest(self, run: str, at_most: int) -> tuple[int, bytes] | None:
         with self._readers.borrowed(f"looking for a snapshot of {run}") as db:
-            return snapshots.latest(db, run, at_most)
+            return latest_snapshot(db, run, at_most)
 
     def chunk(self, digest: str) -> bytes | None:
         with self._readers.borrowed("reading a snapshot") as db:
-            return snapshots.chunk(db, digest)
+            return read_chunk(db, digest)
 
     # -- inside --------------------------------------------------------------------------------------
 
@@ -215,17 +235,17 @@ class SqliteStore:
         db = open_writer(self._places, self._setup)
         turnstile = Turnstile(self._places.turnstile, self._setup.busy_seconds)
         opened = Opened(db, turnstile, self._places, self._setup.page_bytes)
-        writer = Writer(opened, self._committed, self._watch.note)
-        seen = identity.witnessed(self._places)
+        writer = Writer(opened, self._watch.note)
+        seen = read_witness(self._places)
 
         def settle(db: Database) -> int:
-            why = identity.doubt(identity.seal(db), self._places, seen)
+            why = doubt_of(read_seal(db), self._places, seen)
             if why is not None:
-                identity.suspend(db, why)
-            return identity.advance(db)
+                suspend_runs(db, why)
+            return next_generation(db)
 
-        identity.witness(self._places, writer.do(settle))
+        set_witness(self._places, writer.do(settle))
         return writer
 
-    def _committed(self) -> None:
-        self._watch.note()
+    def _forget_ahead(self, digest: str) -> None:
+        self._ahead.pop(digest, None)

@@ -17,15 +17,15 @@ from typing import NamedTuple, TypeVar
 
 import apsw
 
-from perdure.adapters.sqlite import batch as batches
-from perdure.adapters.sqlite import blobs
+from perdure.adapters.sqlite.batch import INSERT_EVENT, refusal, write_batch
+from perdure.adapters.sqlite.blobs import Packed, check_blob, has_blob, pack_blob
 from perdure.adapters.sqlite.database import Database, Row
 from perdure.adapters.sqlite.faults import said
 from perdure.adapters.sqlite.heads import Heads
 from perdure.adapters.sqlite.layout import LAZY_BYTES_MAX, WAL_BYTES_EASY, WAL_BYTES_HARD, Places
 from perdure.adapters.sqlite.turnstile import Turnstile
 from perdure.log.port import Appended, Batch, Remembered
-from perdure.values.errors import Busy, PerdureError, StoreFailed, StoreReadOnly
+from perdure.values.errors import Busy, PerdureError, StoreDamaged, StoreFailed, StoreReadOnly
 from perdure.values.limits import GROUP_BATCHES_MAX
 
 T = TypeVar("T")
@@ -49,10 +49,10 @@ class Task(NamedTuple):
 
 
 class Later(NamedTuple):
-    """Work that nobody waits for, and how many bytes it keeps in memory."""
+    """Work that nobody waits for; ``done`` is called when it is durable."""
 
     verb: Callable[[Database], None]
-    size: int
+    done: Callable[[], None]
 
 
 class Opened(NamedTuple):
@@ -64,19 +64,31 @@ class Opened(NamedTuple):
     page_bytes: int
 
 
+def _nothing(_db: Database) -> Callable[[], None]:
+    return _heard
+
+
+def _heard() -> None:
+    """Nobody waits for this answer."""
+
+
+def _unheard(_error: Exception) -> None:
+    """Nobody waits for this failure; whoever comes next learns of it."""
+
+
 class Writer:
     """Owns the writing connection and its thread."""
 
-    def __init__(self, opened: Opened, committed: Callable[[], None], failed: Callable[[], None]) -> None:
-        """Begin to write; ``committed`` is called after each commit, ``failed`` once if writing ends."""
+    def __init__(self, opened: Opened, committed: Callable[[], None]) -> None:
+        """Begin to write; ``committed`` is called after each commit."""
         self._db, self._turnstile, self._places, self._page_bytes = opened
         self._committed = committed
-        self._on_failure = failed
         self._heads = Heads(self._db)
         self._queue: queue.SimpleQueue[Append | Task | None] = queue.SimpleQueue()
         self._later: deque[Later] = deque()
         self._later_bytes = 0
         self._failure: PerdureError | None = None
+        self._ended = False
         self._wal_pages = 0
         self._db.set_wal_hook(self._note_wal)
         self._thread = threading.Thread(target=self._live, name="perdure-writer", daemon=True)
@@ -88,7 +100,7 @@ class Writer:
         """Queue ``batch``; the future is done when it is durable, and can't be cancelled."""
         answer: Future[Appended | Remembered] = Future()
         answer.set_running_or_notify_cancel()
-        self._queue.put(Append(batch, answer))
+        self._put(Append(batch, answer))
         return answer
 
     def do(self, verb: "Verb[T]") -> T:
@@ -99,89 +111,102 @@ class Writer:
             result = verb(db)
             return lambda: answer.set_result(result)
 
-        self._queue.put(Task(run, answer.set_exception))
+        self._put(Task(run, answer.set_exception))
         return answer.result()
 
-    def later(self, verb: Callable[[Database], None], size: int) -> None:
-        """Run ``verb`` in the next transaction; at the latest when too much has gathered."""
-        self._later.append(Later(verb, size))
+    def later(self, verb: Callable[[Database], None], size: int, done: Callable[[], None] = _heard) -> None:
+        """Run ``verb`` in the next transaction; at the latest when ``size`` bytes too many have gathered."""
+        self._later.append(Later(verb, done))
         self._later_bytes += size
         if self._later_bytes > LAZY_BYTES_MAX:
             self._later_bytes = 0
-            self._queue.put(Task(_nothing, _unheard))
+            self._put(Task(_nothing, _unheard))
 
     def close(self) -> None:
         """Write what is queued, copy the write-ahead log into the file, and end."""
         self._queue.put(None)
         self._thread.join()
 
+    def _put(self, work: Append | Task) -> None:
+        self._queue.put(work)
+        if self._ended:
+            # The thread looked at the queue for the last time after it said so.
+            self._refuse_queued()
+
     # -- in the thread -------------------------------------------------------------------------------
 
     def _live(self) -> None:
-        ending = False
-        while not ending:
-            first = self._queue.get()
-            ending = first is None
-            works = [Task(_nothing, _unheard) if first is None else first]
-            while len(works) < GROUP_BATCHES_MAX and not ending:
-                try:
-                    work = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if work is None:
-                    ending = True
-                else:
-                    works.append(work)
-            if ending and not self._later and isinstance(works[0], Task) and works[0].run is _nothing:
-                break
-            self._together(works)
+        going = True
+        while going:
+            works, going = self._gathered()
+            if works or self._later:
+                self._together(works)
         self._end()
+
+    def _gathered(self) -> tuple[list[Append | Task], bool]:
+        """Wait for work and return all there is, and whether more may come."""
+        works: list[Append | Task] = []
+        work = self._queue.get()
+        while work is not None:
+            works.append(work)
+            if len(works) >= GROUP_BATCHES_MAX:
+                return works, True
+            try:
+                work = self._queue.get_nowait()
+            except queue.Empty:
+                return works, True
+        return works, False
 
     def _together(self, works: Sequence[Append | Task]) -> None:
         """Write ``works`` in one transaction, and answer each."""
         if self._failure is not None:
-            for work in works:
-                _fail(work, self._failure)
+            self._refuse(works, self._failure)
             return
-        answers: list[Callable[[], None]] = []
         try:
             packed = [self._packed(work) for work in works]
             self._turnstile.begin(self._db)
-            self._heads.refresh()
-            self._write_later()
-            self._write_all(works, packed, answers)
-            self._db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             self._give_up(works, said(error, "writing to the store"))
+            return
+        answers: list[Callable[[], None]] = []
+        try:
+            self._heads.refresh()
+            self._write_later(answers)
+            self._write_all(works, packed, answers)
+            self._db.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - as above; and now it is final
+            self._fail(works, said(error, "writing to the store"))
             return
         self._committed()
         for answer in answers:
             answer()
         self._copy_back()
 
-    def _packed(self, work: Append | Task) -> Sequence[blobs.Packed] | PerdureError:
+    def _packed(self, work: Append | Task) -> Sequence[Packed] | PerdureError:
         """Hash and compress the batch's new blobs before anybody waits for the write lock."""
         if isinstance(work, Task) or not work.batch.blobs:
             return ()
-        ready: list[blobs.Packed] = []
+        ready: list[Packed] = []
         try:
             for name, content in work.batch.blobs:
-                blobs.check(name, content)
-                if not blobs.known(self._db, name):
-                    ready.append(blobs.pack(self._places, name, content))
+                check_blob(name, content)
+                if not has_blob(self._db, name):
+                    ready.append(pack_blob(self._places, name, content))
         except PerdureError as error:
             return error
         return ready
 
-    def _write_later(self) -> None:
-        while self._later:
-            self._later.popleft().verb(self._db)
+    def _write_later(self, answers: list[Callable[[], None]]) -> None:
         self._later_bytes = 0
+        while self._later:
+            verb, done = self._later.popleft()
+            verb(self._db)
+            answers.append(done)
 
     def _write_all(
         self,
         works: Sequence[Append | Task],
-        packed: Sequence[Sequence[blobs.Packed] | PerdureError],
+        packed: Sequence[Sequence[Packed] | PerdureError],
         answers: list[Callable[[], None]],
     ) -> None:
         events: list[Row] = []
@@ -199,39 +224,67 @@ class Writer:
         self._write_events(events)
 
     def _write_batch(
-        self, work: Append, ready: Sequence[blobs.Packed] | PerdureError, events: list[Row]
+        self, work: Append, ready: Sequence[Packed] | PerdureError, events: list[Row]
     ) -> Callable[[], None]:
         batch, answer = work
         try:
             if isinstance(ready, PerdureError):
                 raise ready
             head = self._heads.of(batch.run)
-            remembered = batches.admitted(self._db, head, batch)
+            remembered = refusal(self._db, head, batch)
         except PerdureError as error:
             refused = error
             return lambda: answer.set_exception(refused)
         if remembered is not None:
             return lambda: answer.set_result(remembered)
-        end = batches.write(self._db, head, batch, ready, events)
+        end = write_batch(self._db, head, batch, ready, events)
         return lambda: answer.set_result(Appended(end))
 
     def _write_events(self, events: list[Row]) -> None:
         if events:
-            self._db.executemany(batches.INSERT_EVENT, events)
+            self._db.executemany(INSERT_EVENT, events)
             events.clear()
 
+    # -- when writing fails --------------------------------------------------------------------------
+
     def _give_up(self, works: Sequence[Append | Task], error: PerdureError) -> None:
-        self._heads.forget()
+        """Refuse ``works``, of which nothing was written yet."""
+        if isinstance(error, Busy | StoreReadOnly):
+            self._refuse(works, error)
+        else:
+            self._fail(works, error)
+
+    def _fail(self, works: Sequence[Append | Task], error: PerdureError) -> None:
+        """Writing has failed, for these and for good."""
+        self._failure = error if isinstance(error, StoreDamaged) else StoreFailed(str(error))
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-        except apsw.Error:
-            error = StoreFailed(f"{error}; and it can't be taken back")
-        if not isinstance(error, Busy | StoreReadOnly):
-            self._failure = StoreFailed(str(error))
-            self._on_failure()
+        except apsw.Error as second:
+            self._failure = StoreFailed(f"{error}; and then: {second}")
+        self._refuse(works, self._failure)
+        self._refuse_queued()
+
+    def _refuse(self, works: Sequence[Append | Task], error: PerdureError) -> None:
         for work in works:
-            _fail(work, error if self._failure is None else self._failure)
+            # One error each: whoever raises it hangs its own traceback on it.
+            own = type(error)(str(error), hint=error.hint)
+            if isinstance(work, Append):
+                work.answer.set_exception(own)
+            else:
+                work.fail(own)
+
+    def _refuse_queued(self) -> None:
+        failure = self._failure or StoreFailed("the store is closed")
+        while True:
+            try:
+                work = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if work is None:
+                self._queue.put(None)
+                return
+            self._refuse((work,), failure)
 
     # -- the write-ahead log -------------------------------------------------------------------------
 
@@ -248,7 +301,7 @@ class Writer:
         except (apsw.BusyError, apsw.LockedError):
             return
         except apsw.Error as error:
-            self._give_up((), said(error, "copying the write-ahead log into the file"))
+            self._fail((), said(error, "copying the write-ahead log into the file"))
 
     def _end(self) -> None:
         if self._failure is None:
@@ -261,22 +314,5 @@ class Writer:
             self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._db.close()
         self._turnstile.close()
-
-
-def _fail(work: Append | Task, error: PerdureError) -> None:
-    if isinstance(work, Append):
-        work.answer.set_exception(error)
-    else:
-        work.fail(error)
-
-
-def _nothing(_db: Database) -> Callable[[], None]:
-    return _heard
-
-
-def _heard() -> None:
-    """Nobody waits for this answer."""
-
-
-def _unheard(_error: Exception) -> None:
-    """Nobody waits for this failure; whoever comes next learns of it."""
+        self._ended = True
+        self._refuse_queued()
