@@ -5,14 +5,14 @@ import shlex
 from collections.abc import Iterator
 
 import click
+import pytest
 
-from perdure.cli import main
 from tests.tidy.tree import File, documents, source
 
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 SHELLS = {"", "bash", "console", "sh", "shell", "text"}
-CALL = re.compile(r"(?:^|[|;&(]|\$ )\s*(?:[A-Z_]+=\S+\s+)*(?:\S*/)?perdure(?=\s|$)([^\n]*)", re.MULTILINE)
+CALL = re.compile(r"(?:^|[|;&(]|\$ )\s*(?:[A-Z_]+=\S+\s+)*(?:\S*/)?perdure(?=\s|$)(?=([^\n]*))", re.MULTILINE)
 END = set("|;&<>()") | {"||", "&&", ">>", ">&", "#", "...", "--"}
 SETTING = re.compile(r"\bPERDURE_[A-Z_]*[A-Z]\b")
 
@@ -77,12 +77,20 @@ def unmatched_settings(prose: list[File], code: list[File]) -> list[str]:
     ]
 
 
-def test_every_command_in_the_documents_exists():
-    assert lost_calls(documents(), main) == []
+@pytest.fixture
+def perdure_command() -> click.Command:
+    """The command line as it is installed."""
+    from perdure.cli import main
+
+    return main
 
 
-def test_every_command_that_a_message_or_hint_recommends_exists():
-    assert lost_calls(source(), main) == []
+def test_every_command_in_the_documents_exists(perdure_command: click.Command):
+    assert lost_calls(documents(), perdure_command) == []
+
+
+def test_every_command_that_a_message_or_hint_recommends_exists(perdure_command: click.Command):
+    assert lost_calls(source(), perdure_command) == []
 
 
 def test_every_setting_is_described_and_read():

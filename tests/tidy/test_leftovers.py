@@ -7,10 +7,10 @@ import ast
 import re
 from pathlib import Path
 
-from tests.tidy.tree import File, code, documents, everything, source
+from tests.tidy.tree import File, classes, code, documents, everything, functions, source
 
 # The words are broken in two here so that this file does not complain about itself.
-LATER = re.compile(r"\b(?:T[O]DO|F[I]XME|X[X]X|NotImplemented[E]rror)\b")
+LATER = re.compile(r"\b(?:T[O]DO|F[I]XME|X[X]X)\b")
 MACHINE = re.compile(r"(?<![\w.:/>~-])/(?:(?:w[o]rk|f[a]rm|r[o]ot)(?![\w-])|(?:h[o]me|U[s]ers|t[m]p)/\w)")
 SILENCED = re.compile(
     r"#\s*(?:type:\s*i[g]nore|pyright:\s*(?:i[g]nore|b[a]sic)|n[o]qa(?!: [A-Z]+[0-9]+ - \w))"
@@ -42,6 +42,28 @@ def mocks(files: list[File]) -> list[str]:
                     continue
             if any(f"{name}.".startswith(f"{MOCKS}.") for name in named):
                 found.append(f"{file.name}:{node.lineno} imports mocks")
+    return found
+
+
+def stubs(files: list[File]) -> list[str]:
+    """Return functions that have a name and no body, protocols and overloads aside."""
+    found: list[str] = []
+    for file in files:
+        shapes = [
+            node for node in classes(file) if any("Protocol" in ast.unparse(base) for base in node.bases)
+        ]
+        exempt = {id(part) for shape in shapes for part in ast.walk(shape)}
+        for node in functions(file):
+            marks = {ast.unparse(mark) for mark in node.decorator_list}
+            if id(node) in exempt or marks & {"overload", "typing.overload"}:
+                continue
+            body = [
+                ast.unparse(part)
+                for part in node.body
+                if ast.get_docstring(node) is None or part is not node.body[0]
+            ]
+            if len(body) == 1 and re.fullmatch(r"\.\.\.|raise NotImplementedError.*", body[0]):
+                found.append(f"{file.name}:{node.lineno} {node.name} does nothing yet")
     return found
 
 
@@ -84,6 +106,10 @@ def test_nothing_is_promised_for_later():
     assert marked(everything(), LATER, "a promise") == []
 
 
+def test_no_function_is_a_stub():
+    assert stubs(source()) == []
+
+
 def test_no_path_of_one_machine_is_in_the_project():
     assert marked(everything(), MACHINE, "a path of one machine") == []
 
@@ -101,7 +127,7 @@ def test_every_test_asserts_something():
 
 
 def test_promises_paths_and_silencers_are_caught():
-    later = File("src/a.py", "x = 1  # TO" + "DO later\n    raise NotImplemented" + "Error\n")
+    later = File("src/a.py", "x = 1  # TO" + "DO later\ny = 2  # FIX" + "ME: now\n")
     path = File(
         "docs/a.md", "see /ro" + "ot/x and `/ho" + "me/me/x`, not https://x.y/ro" + "ot/x or ./wo" + "rk\n"
     )
@@ -112,6 +138,18 @@ def test_promises_paths_and_silencers_are_caught():
     assert len(marked([silent], SILENCED, "silenced")) == 2
     assert marked([reasoned], SILENCED, "silenced") == []
     assert marked([File("a.py", "see https://x.y/ro" + "ot/x, ./wo" + "rk\n")], MACHINE, "a path") == []
+
+
+def test_stubs_are_caught_and_protocols_and_overloads_are_not():
+    text = (
+        'def one():\n    """Say."""\n    raise NotImplementedError("soon")\ndef two(): ...\n'
+        "class Port(Protocol):\n    def three(self): ...\n@overload\ndef four(x: int): ...\n"
+        "def five(x):\n    if x:\n        raise NotImplementedError\n    return x\n"
+    )
+    assert stubs([File("src/a.py", text)]) == [
+        "src/a.py:1 one does nothing yet",
+        "src/a.py:4 two does nothing yet",
+    ]
 
 
 def test_mocks_are_caught_however_they_are_imported():

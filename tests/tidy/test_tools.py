@@ -60,9 +60,11 @@ def rooms() -> dict[str, str]:
     sample = {f"src/perdure/{room}/__init__.py": "" for room in names}
     below_surfaces = names[names.index("assembly") :]
     sample |= {f"src/perdure/{room}/inner.py": "" for room in below_surfaces}
-    sample["src/perdure/__init__.py"] = ""
+    sample["src/perdure/__init__.py"] = "import perdure.adapters.sqlite\n"
+    sample["src/perdure/adapters/holders.py"] = ""
     sample["src/perdure/log/port.py"] = "import concurrent.futures\n"
-    sample["src/perdure/adapters/sqlite/__init__.py"] = "import perdure.log\n"
+    sample["src/perdure/adapters/sqlite/__init__.py"] = "import perdure.adapters.sqlite.store\n"
+    sample["src/perdure/adapters/sqlite/store.py"] = "import perdure.adapters.holders\n"
     sample["src/perdure/adapters/memory/__init__.py"] = "import perdure.log\n"
     return sample
 

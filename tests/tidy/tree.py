@@ -25,8 +25,13 @@ class File(NamedTuple):
 
     @property
     def tree(self) -> ast.Module:
-        """The file as Python."""
-        return ast.parse(self.text, self.name)
+        """The file as Python; the same nodes each time."""
+        return _parsed(self)
+
+
+@cache
+def _parsed(file: File) -> ast.Module:
+    return ast.parse(file.text, file.name)
 
 
 def _walk(folder: Path, pattern: str) -> Iterator[Path]:
