@@ -4,7 +4,7 @@ The names below are the public ones; they load when they are first used, so impo
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from perdure.adapters.tools.builtin import ask_person, wait
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from perdure.assembly.outcomes import Failed, Finished, Waiting
     from perdure.assembly.run import Run
     from perdure.assembly.store import Store
-    from perdure.assembly.store import open_store as open
+    from perdure.assembly.store import open_store as open  # noqa: A004 - read as perdure.open
     from perdure.contract import Contract
     from perdure.values.errors import PerdureError
 
@@ -74,7 +74,7 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'perdure' has no attribute {name!r}")
-    found: object = getattr(import_module(home), "open_store" if name == "open" else name)
+    found = cast("object", getattr(import_module(home), "open_store" if name == "open" else name))
     globals()[name] = found
     return found
 

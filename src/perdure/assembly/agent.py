@@ -17,7 +17,7 @@ from perdure.intention.declaration import (
     read_definition,
 )
 from perdure.values.digest import Json
-from perdure.values.errors import BadInput, BadTool
+from perdure.values.errors import BadTool
 from perdure.values.ids import checked_name
 from perdure.values.limits import TURNS_MAX
 
@@ -77,6 +77,10 @@ class Agent:
         self.tools: dict[str, AnyTool] = {}
         self.children: dict[str, Agent] = {}
         self._declared: list[Declaration] = [self._add(item) for item in tools]
+        names = [declaration.name for declaration in self._declared]
+        if len(set(names)) < len(names):
+            twice = next(each for each in names if names.count(each) > 1)
+            raise BadTool(f"agent {name}: two tools are named {twice!r}")
         self._rules: Rules | None = None
 
     def _add(self, item: object) -> Declaration:
@@ -94,8 +98,6 @@ class Agent:
                 self.tools[declaration.name] = made
             case _:
                 raise BadTool(f"agent {self.name}: {item!r} is no tool", hint="decorate it with @tool")
-        if any(known.name == declaration.name for known in getattr(self, "_declared", [])):
-            raise BadTool(f"agent {self.name}: two tools are named {declaration.name!r}")
         return declaration
 
     @property
@@ -157,7 +159,5 @@ def _secrets(given: Mapping[str, str] | SecretSource | None) -> SecretSource:
         case Mapping():
             known = dict(given)
             return known.__getitem__
-        case _ if callable(given):
-            return given
         case _:
-            raise BadInput("secrets: a mapping of names to values, or a function from name to value")
+            return given

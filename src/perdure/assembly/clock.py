@@ -16,5 +16,5 @@ class SystemClock:
 
         A clock that is set back or a machine that sleeps then delays no alarm for long.
         """
-        while (rest := due - self.now()) > 0:
+        while (rest := due - self.now()) > 0:  # noqa: ASYNC110 - time itself is waited for
             await asyncio.sleep(min(rest / 1e9, 60.0))

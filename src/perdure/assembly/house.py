@@ -6,7 +6,6 @@ Invariants:
 - Nothing here is remembered that the log doesn't hold.
 """
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from typing import NamedTuple
@@ -129,9 +128,7 @@ class House:
             raise RunExists(f"there is a run {new!r} already")
         forked = e.RunForked(run, at, row.tenant, STEP, why)
         claims = tuple(
-            claim
-            for claim in self.store.claims(scope=f"lineage:{row.lineage}")
-            if claim.run != new
+            claim for claim in self.store.claims(scope=f"lineage:{row.lineage}") if claim.run != new
         )
         learned = Heard(e.MemoryLearned(claims, tell=True))
         return await self.attend(new, first=(Heard(forked), learned))

@@ -1,7 +1,7 @@
 """Looking at runs: nothing here writes."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from perdure.assembly.people import effect_at
 from perdure.contract import Law
@@ -79,9 +79,7 @@ class Inspector:
 
     def replay(self, run: str) -> Replayed:
         """Decide the run again."""
-        return redo(
-            self.events(run), laws=self._named, replies=lambda turn: reply_of(self._books, turn)
-        )
+        return redo(self.events(run), laws=self._named, replies=lambda turn: reply_of(self._books, turn))
 
     def verify(self, run: str, *, head: str | None = None, chain_only: bool = False) -> Verified:
         """Check the run; ``head`` is ``POSITION:DIGEST`` as remembered outside the store.
@@ -94,10 +92,7 @@ class Inspector:
         kept: list[Stored] = []
         stream = self._noting(run, remembered, kept)
         try:
-            if chain_only:
-                verdict = verify_chain(stream)
-            else:
-                verdict = verify_events(stream, self._lineage(row))
+            verdict = verify_chain(stream) if chain_only else verify_events(stream, self._lineage(row))
         except PerdureError as error:
             return Verified(run, 0, "", 0, str(error))
         if verdict.ok:
@@ -120,7 +115,9 @@ class Inspector:
         kept: list[Stored],
     ) -> Verdict:
         if (verdict.events, verdict.head) != (row.position, row.head):
-            wrong = f"the store's own note of the end is {row.position}, and the events end at {verdict.events}"
+            wrong = (
+                f"the store's own note of the end is {row.position}, and the events end at {verdict.events}"
+            )
             return verdict._replace(position=verdict.events + 1, wrong=wrong)
         if remembered is None:
             return verdict
@@ -169,7 +166,7 @@ def named_blobs(body: e.Body) -> tuple[str, ...]:
         case e.PageAdmitted():
             return (body.blob,)
         case _:
-            values = (getattr(body, name) for name in body.__struct_fields__)
+            values = (cast("object", getattr(body, name)) for name in body.__struct_fields__)
             return tuple(value.blob for value in values if isinstance(value, e.Content) and value.blob)
 
 
@@ -178,5 +175,7 @@ def _remembered(head: str | None) -> "tuple[int, str] | None":
         return None
     position, _, digest = head.partition(":")
     if not position.isdigit() or len(digest) != 64:
-        raise BadPosition(f"head {head!r} is not POSITION:DIGEST", hint="take it from `perdure verify RUN --json`")
+        raise BadPosition(
+            f"head {head!r} is not POSITION:DIGEST", hint="take it from `perdure verify RUN --json`"
+        )
     return int(position), digest

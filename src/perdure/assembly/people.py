@@ -29,8 +29,8 @@ class People:
         self._now: Callable[[], int] = now
         self._mint: Callable[[], str] = mint
 
-    def message(self, run: str, text: str, *, sender: str = "user", id: str | None = None) -> bool:
-        """Say ``text`` to the model; an ``id`` that was used before changes nothing (False).
+    def message(self, run: str, text: str, *, sender: str = "user", name: str | None = None) -> bool:
+        """Say ``text`` to the model; a ``name`` that was used before changes nothing (False).
 
         Raises ``BadInput`` if the run has ended.
         """
@@ -42,7 +42,7 @@ class People:
             )
         if sender == "perdure":
             raise BadInput("sender: 'perdure' is our own name", hint="choose another sender")
-        name = id or self._mint()
+        name = name or self._mint()
         return self._post(run, e.MessageReceived(name, sender, self._content(text)), name)
 
     def approve(self, run: str, approval: str, *, by: str, note: str = "") -> bool:
@@ -112,7 +112,9 @@ class People:
         if effect.outcome not in ("succeeded", "partial"):
             raise NoUndo(f"{effect.tool} {effect.what} is {effect.outcome or effect.phase}: nothing to undo")
         if effect.run != run:
-            raise NoUndo(f"{effect.tool} {effect.what} was done by run {effect.run!r}", hint="revert it there")
+            raise NoUndo(
+                f"{effect.tool} {effect.what} was done by run {effect.run!r}", hint="revert it there"
+            )
         self._post(run, e.ChangeReverted(position, effect.key, by), self._mint())
         return effect, self._dependents(state, effect)
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from perdure.adapters.workspace import DirectoryWorkspace
 from perdure.assembly.agent import Agent
 from perdure.assembly.toolbox import Toolbox
-from perdure.log.port import BlobStore
 from perdure.driver.port import Model, Tools, Workspace
+from perdure.log.port import BlobStore
 
 
 class Ports(NamedTuple):

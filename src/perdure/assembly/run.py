@@ -1,26 +1,54 @@
 """One run as a caller holds it."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from perdure.assembly.outcomes import Failed, Finished, Outcome, Waiting
 from perdure.driver.books import text_of
 from perdure.log.envelope import Event
+from perdure.log.port import BlobStore
 from perdure.projection.state import State
 from perdure.values.errors import BadInput
 
-if TYPE_CHECKING:
-    from perdure.assembly.store import Store
+
+class Desk(Protocol):
+    """What a run needs of its store."""
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Where content is read from."""
+        ...
+
+    def state(self, run: str, at: int | None = None) -> State:
+        """Return the projection of ``run``."""
+        ...
+
+    def events(self, run: str, after: int = 0) -> Iterator[Event]:
+        """Yield the run's events."""
+        ...
+
+    def message(self, run: str, text: str, *, name: str | None = None) -> State:
+        """Say something to the model of ``run``."""
+        ...
+
+    def approve(self, run: str, approval: str, *, by: str = "operator") -> State:
+        """Allow what ``approval`` asks."""
+        ...
+
+    def cancel(self, run: str, *, why: str = "") -> State:
+        """End ``run``."""
+        ...
 
 
 class Run:
     """A run: driven by this process if it was started or resumed here."""
 
-    def __init__(self, store: "Store", name: str, driving: "Future[State] | None") -> None:
-        """Stand for run ``name`` of ``store``."""
-        self._store: Store = store
+    def __init__(self, desk: Desk, name: str, driving: Future[State] | None) -> None:
+        """Stand for run ``name`` of the store behind ``desk``."""
+        self._desk: Desk = desk
         self.name: str = name
         self._driving: Future[State] | None = driving
 
@@ -38,7 +66,7 @@ class Run:
     @property
     def state(self) -> State:
         """The run's state as the log has it now."""
-        return self._store.state(self.name)
+        return self._desk.state(self.name)
 
     @property
     def outcome(self) -> Outcome:
@@ -47,37 +75,37 @@ class Run:
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Yield its events past position ``after``."""
-        return self._store.events(self.name, after)
+        return self._desk.events(self.name, after)
 
-    def message(self, text: str, *, id: str | None = None) -> None:
+    def message(self, text: str, *, name: str | None = None) -> None:
         """Say something to the model."""
-        self._store.message(self.name, text, id=id)
+        self._desk.message(self.name, text, name=name)
 
     def approve(self, approval: str, *, by: str = "operator") -> None:
         """Allow exactly what ``approval`` asks."""
-        self._store.approve(self.name, approval, by=by)
+        self._desk.approve(self.name, approval, by=by)
 
     def cancel(self, why: str = "") -> None:
         """End the run."""
-        self._store.cancel(self.name, why=why)
+        self._desk.cancel(self.name, why=why)
 
     def let_go(self) -> None:
         """Stop driving it here; it can be resumed, here or elsewhere."""
         if self._driving is not None and self._driving.cancel():
-            try:
+            with contextlib.suppress(CancelledError):
                 self._driving.result(None)
-            except CancelledError:
-                pass
 
     def _driven(self) -> "Future[State]":
         if self._driving is None:
-            raise BadInput(f"run {self.name!r} is not driven here", hint="resume it with store.resume(agent, run)")
+            raise BadInput(
+                f"run {self.name!r} is not driven here", hint="resume it with store.resume(agent, run)"
+            )
         return self._driving
 
     def _outcome(self, state: State) -> Outcome:
         match state.status:
             case "finished":
-                return Finished(self.name, text_of(self._store.books, state.answer))
+                return Finished(self.name, text_of(self._desk.blobs, state.answer))
             case "failed" | "cancelled":
                 return Failed(self.name, state.status, state.why)
             case "waiting" | "running":

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from perdure.assembly.agent import Agent
 from perdure.assembly.clock import SystemClock
@@ -23,7 +23,7 @@ from perdure.driver.books import Store as Books
 from perdure.driver.books import read_state
 from perdure.driver.port import Clock, Progress
 from perdure.log.envelope import Event
-from perdure.log.port import RunRow
+from perdure.log.port import BlobStore, RunRow
 from perdure.projection.state import Effect, State
 from perdure.replay.redo import Replayed
 from perdure.replay.travel import Change
@@ -48,7 +48,7 @@ class Store:
         self.inspector: Inspector = Inspector(books)
         self._runs: list[Run] = []
 
-    def __enter__(self) -> "Store":
+    def __enter__(self) -> Self:
         """Return the store."""
         return self
 
@@ -99,10 +99,13 @@ class Store:
         watcher = Watcher(progress, on_text)
         return self._driven(
             run,
-            lambda begun: self.house.resume(
-                agent, run, take_over=take_over, watcher=watcher, begun=begun
-            ),
+            lambda begun: self.house.resume(agent, run, take_over=take_over, watcher=watcher, begun=begun),
         )
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Where content is read from."""
+        return self.books
 
     def run(self, name: str) -> Run:
         """Return a run to look at and to talk to, without driving it. Raises ``UnknownRun``."""
@@ -113,13 +116,13 @@ class Store:
         """Return all runs, oldest first."""
         return tuple(self.books.rows())
 
-    def fork(self, run: str, *, at: int, new: str | None = None, **named: str) -> Run:
-        """Make a new run that begins as ``run`` up to position ``at``; ``resume`` drives it.
+    def fork(self, source: str, /, *, at: int, run: str | None = None, why: str = "") -> Run:
+        """Make a new run that begins as ``source`` up to position ``at``; ``resume`` drives it.
 
-        The new run's name is ``run=...`` (or ``new``). Its lineage's receipts go along as fences.
+        Its lineage's receipts go along as fences. Raises ``BadPosition``, ``RunExists``.
         """
-        name = new or named.get("run") or f"{run}-{uuid.uuid4().hex[:8]}"
-        self.call(self.house.fork(run, at=at, new=name))
+        name = run or f"{source}-{uuid.uuid4().hex[:8]}"
+        self.call(self.house.fork(source, at=at, new=name, why=why))
         return Run(self, name, None)
 
     def rewind(self, run: str, *, to: int, by: str = "operator", why: str = "") -> State:
@@ -127,9 +130,9 @@ class Store:
         self.people.rewind(run, to, by=by, why=why)
         return self._told(run)
 
-    def message(self, run: str, text: str, *, sender: str = "user", id: str | None = None) -> State:
-        """Say something to the model of ``run``; an ``id`` that was used before says nothing anew."""
-        self.people.message(run, text, sender=sender, id=id)
+    def message(self, run: str, text: str, *, sender: str = "user", name: str | None = None) -> State:
+        """Say something to the model of ``run``; a ``name`` that was used before says nothing anew."""
+        self.people.message(run, text, sender=sender, name=name)
         return self._told(run)
 
     def approve(self, run: str, approval: str, *, by: str = "operator", note: str = "") -> State:

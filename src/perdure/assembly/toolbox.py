@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -96,8 +97,10 @@ class Toolbox:
             return InDoubt(f"nothing polls {deed.tool!r}; settle it from outside", ended=True)
         ctx = self._context(deed, PROBE_SECONDS_MAX)
 
+        poll = tool.poll
+
         async def ask() -> Outcome:
-            return self._outcome(await consult(tool.poll, ctx, deed.reference, bound={}), ctx)
+            return self._outcome(await consult(poll, ctx, deed.reference, bound={}), ctx)
 
         return await self._bounded(ask(), tool, ctx, PROBE_SECONDS_MAX)
 
@@ -114,17 +117,13 @@ class Toolbox:
             on_log=self._on_log,
         )
 
-    async def _do(
-        self, tool: AnyTool, ctx: Context, bound: dict[str, object], limit: float
-    ) -> Outcome:
+    async def _do(self, tool: AnyTool, ctx: Context, bound: dict[str, object], limit: float) -> Outcome:
         return self._outcome(await invoke(tool, ctx, bound, time_limit=limit), ctx)
 
-    async def _undo(
-        self, tool: AnyTool, ctx: Context, deed: Deed, bound: dict[str, object]
-    ) -> Outcome:
+    async def _undo(self, tool: AnyTool, ctx: Context, deed: Deed, bound: dict[str, object]) -> Outcome:
         if tool.undo is None:
             return Undone(f"the tool {deed.tool!r} has no undo")
-        receipt: Json = msgspec.json.decode(deed.receipt or "null")
+        receipt = cast("Json", msgspec.json.decode(deed.receipt or "null"))
         return self._outcome(await consult(tool.undo, ctx, receipt, bound=bound), ctx)
 
     async def _bounded(
@@ -144,13 +143,11 @@ class Toolbox:
             why = scrub(_named(error), ctx.secret_values())
             return Undone(why) if reading else InDoubt(why, ended=True)
 
-    async def _checked(
-        self, tool: AnyTool, ctx: Context, bound: dict[str, object], done: Done
-    ) -> Done:
+    async def _checked(self, tool: AnyTool, ctx: Context, bound: dict[str, object], done: Done) -> Done:
         """Add what the tool's check says; a check that fails says that it couldn't look."""
         if tool.check is None:
             return done
-        receipt: Json = msgspec.json.decode(done.result)
+        receipt = cast("Json", msgspec.json.decode(done.result))
         try:
             async with asyncio.timeout(PROBE_SECONDS_MAX):
                 said = await consult(tool.check, ctx, receipt, bound=bound)

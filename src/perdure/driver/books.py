@@ -9,7 +9,7 @@ from perdure.contract import Law, compile_law, read_contract
 from perdure.intention.declaration import read_definition
 from perdure.intention.reply import Call, Reply, read_reply
 from perdure.log.envelope import GENESIS, unseal
-from perdure.log.events import Content, ModelReplied
+from perdure.log.events import Content, IntentionProposed, ModelReplied
 from perdure.log.port import BlobStore, ClaimStore, LeaseStore, LogStore, SnapshotStore
 from perdure.projection.evolve import evolve
 from perdure.projection.snapshot import thaw
@@ -58,7 +58,7 @@ def read_law(store: BlobStore, definition: str, contract: str) -> Law:
     return compile_law(known, read_contract(store.get(contract)))
 
 
-def text_of(store: Store, content: Content | None) -> str:
+def text_of(store: BlobStore, content: Content | None) -> str:
     """Return the text that ``content`` holds or names; empty for None."""
     if content is None:
         return ""
@@ -69,7 +69,7 @@ def text_of(store: Store, content: Content | None) -> str:
     return store.get(content.blob).decode()
 
 
-def reply_of(store: Store, turn: Turn | None) -> Reply | None:
+def reply_of(store: BlobStore, turn: Turn | None) -> Reply | None:
     """Return the reply of ``turn`` in full; None while there is none."""
     if turn is None or turn.reply is None:
         return None
@@ -96,8 +96,8 @@ def _call(store: Store, effect: Effect) -> Call:
     cause = unseal(proposed).cause
     (replied,) = store.read(effect.run, cause - 1, 1)
     body = unseal(replied).body
-    index = getattr(unseal(proposed).body, "index", 0)
-    if not isinstance(body, ModelReplied):
+    intention = unseal(proposed).body
+    if not isinstance(body, ModelReplied) or not isinstance(intention, IntentionProposed):
         raise Broken(f"{effect.run} at {cause}: no reply, though an intention came from it")
     reply = read_reply(text_of(store, body.reply).encode())
-    return reply.calls[int(index)]
+    return reply.calls[intention.index]

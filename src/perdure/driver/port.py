@@ -89,7 +89,12 @@ class Model(Protocol):
     """The language model."""
 
     async def ask(
-        self, prompt: Prompt, *, key: str, on_text: Callable[[str], None] | None, timeout: float
+        self,
+        prompt: Prompt,
+        *,
+        key: str,
+        on_text: Callable[[str], None] | None,
+        timeout: float,  # noqa: ASYNC109 - handed on to an SDK
     ) -> Reply:
         """Return the whole reply; raises ``ModelFailure``."""
         ...
@@ -99,13 +104,13 @@ class Tree(Protocol):
     """The workspace as recorded: its tree's digest, how many files, and the bytes that were new."""
 
     @property
-    def tree(self) -> str: ...  # noqa: D102 - see the class
+    def tree(self) -> str: ...
 
     @property
-    def files(self) -> int: ...  # noqa: D102
+    def files(self) -> int: ...
 
     @property
-    def blobs(self) -> tuple[tuple[str, bytes], ...]: ...  # noqa: D102
+    def blobs(self) -> tuple[tuple[str, bytes], ...]: ...
 
 
 class Workspace(Protocol):

@@ -19,11 +19,11 @@ class Prompter:
         self._rendered: list[tuple[Turn | Message, tuple[Entry, ...]]] = []
 
     def prompt(self, state: State, law: Law) -> Prompt:
-        """Return the prompt that ``state`` asks the model with."""
+        """Return the prompt that ``state`` asks the model with: all that stands before the open turn."""
         entries: list[Entry] = []
         for ordinal, entry in state.live.entries.items():
             if isinstance(entry, Turn) and not entry.replied:
-                continue
+                break
             entries += self._entry(ordinal, entry, law)
         definition = law.definition
         return Prompt(

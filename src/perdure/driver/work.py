@@ -36,6 +36,7 @@ from perdure.orchestrator.wanted import (
     RunChild,
 )
 from perdure.projection.state import Effect
+from perdure.values.digest import Json
 from perdure.values.errors import Broken
 from perdure.values.limits import MODEL_SECONDS_MAX
 from perdure.wire.prompt import ModelFailure
@@ -98,9 +99,7 @@ class Work:
         prompt = self._prompter.prompt(writer.state, writer.law)
         key = f"{writer.run}-{request.turn}-{request.attempt}"
         try:
-            reply = await self._model.ask(
-                prompt, key=key, on_text=self._on_text, timeout=MODEL_SECONDS_MAX
-            )
+            reply = await self._model.ask(prompt, key=key, on_text=self._on_text, timeout=MODEL_SECONDS_MAX)
         except ModelFailure as failure:
             return (Heard(e.ModelFailed(request.turn, failure.message, failure.retryable)),)
         content, blob = content_of(reply_bytes(reply).decode())
@@ -125,7 +124,7 @@ class Work:
             receipt=text_of(self._store, undone.result) if undone is not None else None,
         )
 
-    def _arguments(self, effect: Effect) -> "dict[str, e.Json]":
+    def _arguments(self, effect: Effect) -> dict[str, Json]:
         reply, turn = self._writer.reply, self._writer.state.live.turn
         if reply is not None and turn is not None and not effect.undoes:
             for record in turn.calls:
@@ -139,9 +138,7 @@ class Work:
             case Done(result, partial, drift):
                 content, blob = content_of(redact(law, result))
                 kind = "partial" if partial else "succeeded"
-                settled = Heard(
-                    e.EffectSettled(key, kind, content), (blob,) if blob is not None else ()
-                )
+                settled = Heard(e.EffectSettled(key, kind, content), (blob,) if blob is not None else ())
                 if drift:
                     return settled, Heard(e.DriftFound(key, redact(law, drift)))
                 return (settled,)

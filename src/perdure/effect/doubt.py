@@ -100,9 +100,7 @@ def _idempotent(effect: Effect, declaration: Declaration, at: int, *, may_send: 
     return Send() if at >= due else SendAt(due)
 
 
-def _probeable(
-    state: State, effect: Effect, declaration: Declaration, at: int, *, may_send: bool
-) -> Way:
+def _probeable(state: State, effect: Effect, declaration: Declaration, at: int, *, may_send: bool) -> Way:
     if effect.verdict == "barred":
         return _again(effect, declaration, may_send=may_send)
     ended = ended_at(state, effect)

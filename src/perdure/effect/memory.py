@@ -59,9 +59,7 @@ def scope_of(state: State, declaration: Declaration) -> str:
     return f"lineage:{state.lineage}"
 
 
-def identity_on_path(
-    state: State, declaration: Declaration, arguments: dict[str, Json]
-) -> Identity:
+def identity_on_path(state: State, declaration: Declaration, arguments: dict[str, Json]) -> Identity:
     """Return the call's names, with the occurrence that the live path gives it.
 
     Occurrences are met in order, so the first one that isn't met is found by bisection.

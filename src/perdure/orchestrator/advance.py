@@ -59,8 +59,11 @@ def _doubt(d: Draft, effect: Effect) -> Wait | None:
         return None
     if effect.phase != "doubted":
         return None
-    declaration = d.law.definition.tool(effect.tool)
-    match ways.way_out(d.state, declaration, effect, d.at):
+    return _way_out(d, effect)
+
+
+def _way_out(d: Draft, effect: Effect) -> Wait | None:
+    match ways.way_out(d.state, d.law.definition.tool(effect.tool), effect, d.at):
         case ways.Send():
             _send_again(d, effect)
         case ways.SendAt(due):
@@ -116,12 +119,12 @@ def _turn(d: Draft, reply: Reply | None) -> Wait | None:
 def _calls(d: Draft, reply: Reply | None) -> Wait | None:
     """Judge calls in order up to the first that must be waited for; adjacent reads go together."""
     while (turn := d.state.live.turn) is not None and reply is not None:
-        record = next((call for call in turn.calls if not call.answered and not _busy(d, call)), None)
-        busy = [call for call in turn.calls if not call.answered and _busy(d, call)]
+        record = next((call for call in turn.calls if not call.answered and not _busy(call)), None)
+        busy = [call for call in turn.calls if not call.answered and _busy(call)]
         if record is None:
-            return _asked(d, busy)
+            return _asked(busy)
         if busy and not _beside(d, record, busy):
-            return _asked(d, busy)
+            return _asked(busy)
         match judge_call(d, record, reply):
             case Verdict.ANSWERED | Verdict.STARTED:
                 continue
@@ -132,7 +135,7 @@ def _calls(d: Draft, reply: Reply | None) -> Wait | None:
     return None
 
 
-def _busy(d: Draft, call: CallRecord) -> bool:
+def _busy(call: CallRecord) -> bool:
     return bool(call.accepted)
 
 
@@ -143,7 +146,7 @@ def _beside(d: Draft, record: CallRecord, busy: list[CallRecord]) -> bool:
     return reads and len(busy) < READS_TOGETHER_MAX
 
 
-def _asked(d: Draft, busy: list[CallRecord]) -> Wait | None:
+def _asked(busy: list[CallRecord]) -> Wait | None:
     if any(call.key == "ask" for call in busy):
         return Wait("person", "The agent asks a person; answer with `perdure message`.")
     return None
@@ -164,10 +167,7 @@ def _waits_for(d: Draft, record: CallRecord) -> Wait | None:
 
 def _after(d: Draft, turn: Turn, reply: Reply | None) -> Wait | None:
     """All calls are answered: ask the model again, or end."""
-    newer = any(
-        isinstance(entry, Message) and entry.position > turn.requested
-        for entry in _tail(d)
-    )
+    newer = any(isinstance(entry, Message) and entry.position > turn.requested for entry in _tail(d))
     said = reply.text if reply is not None else ""
     if not turn.calls and said.strip() and not newer:
         d.emit(e.RunClosed("finished", d.say(said)))

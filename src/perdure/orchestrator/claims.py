@@ -76,8 +76,4 @@ def _given_back(state: State, closing: ClaimClosed) -> list[CounterMoved]:
     if closing.outcome != "failed":
         return []
     receipt = state.world.receipts[closing.key]
-    return [
-        CounterMoved(item.counter, -item.amount, _NO_LIMIT)
-        for item in receipt.reserved
-        if item.shared
-    ]
+    return [CounterMoved(item.counter, -item.amount, _NO_LIMIT) for item in receipt.reserved if item.shared]

@@ -56,7 +56,6 @@ class Draft:
         self.state = evolve(self.state, event)
         self.events.append(event)
 
-
     def say(self, text: str) -> e.Content:
         """Return ``text`` as content of an event: inline if short, else as a blob."""
         content, blob = content_of(text)

@@ -76,9 +76,7 @@ def _refuse(d: Draft, record: CallRecord, refusal: Refusal) -> Verdict:
     return Verdict.ANSWERED
 
 
-def _builtin(
-    d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]
-) -> Verdict:
+def _builtin(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Verdict:
     verdict = judge(d.law, declaration, arguments, figures_of(d.state, d.at), where_of(d.state))
     if isinstance(verdict, Refusal):
         return _refuse(d, record, verdict)
@@ -93,18 +91,14 @@ def _builtin(
     return Verdict.STARTED
 
 
-def _read(
-    d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]
-) -> Verdict:
+def _read(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Verdict:
     """A read has no identity: doing it again is always right, so its key is its place."""
     stem = name_of("read", d.run, record.proposed)
     identity = Identity(stem, record.digest, "")
     return _allow(d, record, declaration, arguments, identity, Fresh(key_of(stem, 1), stem, 1))
 
 
-def _deed(
-    d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]
-) -> Verdict:
+def _deed(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Verdict:
     identity = identity_on_path(d.state, declaration, arguments)
     remembered = recall(d.state, declaration, identity)
     match remembered:

@@ -45,17 +45,14 @@ def step(state: State, fact: Fact, law: Law, *, run: str) -> Decision:
 def _react(d: Draft) -> None:
     body = d.fact.body
     match body:
-        case e.ModelReplied():
-            if d.fact.reply is not None:
-                _propose(d, d.fact.reply)
+        case e.ModelReplied() if d.fact.reply is not None:
+            _propose(d, d.fact.reply)
         case e.ModelFailed():
             _model_failed(d, body)
         case e.TimerFired():
             _timer_fired(d, body)
         case e.EffectReconciled():
-            if body.verdict == "found" and body.key in d.state.world.open:
-                d.emit(e.EffectSettled(body.key, "succeeded", body.result, by=body.by))
-                _compensated(d, body.key)
+            _found(d, body)
         case e.EffectSettled():
             _compensated(d, body.key)
         case e.RunRewound() | e.MemoryLearned(tell=True):
@@ -78,11 +75,7 @@ def _propose(d: Draft, reply: Reply) -> None:
             small = arguments is not None and len(canonical(arguments)) <= ARGUMENTS_INLINE_BYTES_MAX
         except ValueError:
             small = False
-        d.emit(
-            e.IntentionProposed(
-                name, call.tool, index, full_digest(call), arguments if small else None
-            )
-        )
+        d.emit(e.IntentionProposed(name, call.tool, index, full_digest(call), arguments if small else None))
         if index >= CALLS_PER_REPLY_MAX:
             reason = f"a reply may hold at most {CALLS_PER_REPLY_MAX} calls."
             d.emit(e.IntentionRefused(name, "too many", reason, "Send the rest in a later reply."))
@@ -106,6 +99,12 @@ def _timer_fired(d: Draft, body: e.TimerFired) -> None:
     approval = d.state.world.approvals.get(body.timer)
     if approval is not None and approval.phase == "asked" and d.at >= approval.expires:
         d.emit(e.ApprovalExpired(body.timer))
+
+
+def _found(d: Draft, body: e.EffectReconciled) -> None:
+    if body.verdict == "found" and body.key in d.state.world.open:
+        d.emit(e.EffectSettled(body.key, "succeeded", body.result, by=body.by))
+        _compensated(d, body.key)
 
 
 def _compensated(d: Draft, key: str) -> None:

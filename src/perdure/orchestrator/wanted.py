@@ -72,9 +72,7 @@ class Alarm(NamedTuple):
     due: int
 
 
-Request = (
-    AskModel | Perform | Look | Poll | RunChild | Checkpoint | RestoreTree | Refresh | Alarm
-)
+Request = AskModel | Perform | Look | Poll | RunChild | Checkpoint | RestoreTree | Refresh | Alarm
 
 
 def wanted(state: State, law: Law) -> tuple[Request, ...]:

@@ -25,9 +25,7 @@ def cut(live: Live, to: int) -> Live:
     return Live(
         entries=Table(entries),
         met=Table({stem: met for stem, met in live.met.items() if met <= met_to}),
-        pages=Table(
-            {name: _page(page, to) for name, page in live.pages.items() if page.moves[0][0] <= to}
-        ),
+        pages=Table({name: _page(page, to) for name, page in live.pages.items() if page.moves[0][0] <= to}),
         timers=Table({name: timer for name, timer in live.timers.items() if timer.position <= to}),
         tree=live.tree if kept_tree else "",
         tree_position=live.tree_position if kept_tree else 0,

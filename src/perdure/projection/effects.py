@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection import turns
-from perdure.projection.state import Approval, Effect, State, World
+from perdure.projection.state import Approval, CallRecord, Effect, State, World
 from perdure.values.table import Table
 
 
@@ -186,9 +186,7 @@ def approval_granted(state: State, body: e.ApprovalGranted, event: Event) -> Sta
     if asked is None or asked.phase != "asked" or event.at >= asked.expires:
         return state
     given = replace(asked, phase="granted", by=body.by, note=body.note)
-    return _world(
-        state, replace(state.world, approvals=state.world.approvals.put(body.approval, given))
-    )
+    return _world(state, replace(state.world, approvals=state.world.approvals.put(body.approval, given)))
 
 
 def approval_denied(state: State, body: e.ApprovalDenied, event: Event) -> State:
@@ -261,9 +259,7 @@ def _answered(state: State, done: Effect, position: int) -> State:
             kind = done.outcome
         case _:
             kind = "failed"
-    return turns.answer(
-        state, done.call, kind, position, content=done.result, text=done.error
-    )
+    return turns.answer(state, done.call, kind, position, content=done.result, text=done.error)
 
 
 def _claim(world: World, claim: e.ClaimSeen) -> World:
@@ -306,7 +302,7 @@ def _foreign(claim: e.ClaimSeen) -> Effect:
     )
 
 
-def _calls(state: State) -> tuple[turns.CallRecord, ...]:
+def _calls(state: State) -> tuple[CallRecord, ...]:
     turn = state.live.turn
     return turn.calls if turn is not None else ()
 
@@ -326,9 +322,7 @@ def _approval(world: World, approval: str, phase: str) -> World:
     return replace(world, approvals=world.approvals.put(approval, replace(asked, phase=phase)))
 
 
-def _moved(
-    counters: Table[str, int], reserved: tuple[e.Reservation, ...], sign: int
-) -> Table[str, int]:
+def _moved(counters: Table[str, int], reserved: tuple[e.Reservation, ...], sign: int) -> Table[str, int]:
     for item in reserved:
         used = counters.get(item.counter, 0) + sign * item.amount
         counters = counters.put(item.counter, used)

@@ -140,9 +140,7 @@ def _timer_fired(state: State, body: e.TimerFired, event: Event) -> State:
 
 
 def _tree(state: State, tree: str, position: int) -> State:
-    live = replace(
-        state.live, tree=tree, tree_position=position, fresh=True, workspace_error=""
-    )
+    live = replace(state.live, tree=tree, tree_position=position, fresh=True, workspace_error="")
     return _live(state, live)
 
 

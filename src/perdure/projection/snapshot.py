@@ -6,7 +6,7 @@ the next. A snapshot that can't be read whole is no error: the fold starts furth
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from perdure.values.table import Table
 FORMAT: Final = 1
 """Raised whenever a noun of the state changes; other formats are ignored, since they are caches."""
 
+_EMPTY: Final[Table[object, object]] = Table()
 _LIVE: Final = {
     "entries": list[tuple[int, Turn | Message]],
     "met": list[tuple[str, int]],
@@ -74,9 +75,7 @@ def _empty_table(kind: type, value: object) -> Table[object, object]:
 _encode = msgspec.msgpack.Encoder(enc_hook=_no_table).encode
 _decode_state = msgspec.msgpack.Decoder(State, dec_hook=_empty_table).decode
 _decode_manifest = msgspec.msgpack.Decoder(Manifest).decode
-_decoders = {
-    name: msgspec.msgpack.Decoder(kind).decode for name, kind in (*_LIVE.items(), *_WORLD.items())
-}
+_decoders = {name: msgspec.msgpack.Decoder(kind).decode for name, kind in (*_LIVE.items(), *_WORLD.items())}
 
 
 def freeze(state: State, head: bytes) -> Snapshot:
@@ -85,13 +84,13 @@ def freeze(state: State, head: bytes) -> Snapshot:
     chunks: list[tuple[str, bytes]] = []
     for noun, names in ((state.live, _LIVE), (state.world, _WORLD)):
         for name in names:
-            items = list(getattr(noun, name).items())
-            if items:
-                tables[name] = _chunked(items, chunks)
+            table = cast("Table[object, object]", getattr(noun, name))
+            if table:
+                tables[name] = _chunked(list(table.items()), chunks)
     bare = replace(
         state,
-        live=replace(state.live, **dict.fromkeys(_LIVE, Table())),
-        world=replace(state.world, **dict.fromkeys(_WORLD, Table())),
+        live=replace(state.live, **dict.fromkeys(_LIVE, _EMPTY)),
+        world=replace(state.world, **dict.fromkeys(_WORLD, _EMPTY)),
     )
     manifest = Manifest(FORMAT, head, msgspec.Raw(_encode(bare)), tables)
     return Snapshot(_encode(manifest), chunks)
@@ -120,7 +119,7 @@ def thaw(manifest: bytes, chunk: Callable[[str], bytes | None]) -> Thawed | None
     return Thawed(replace(state, live=live, world=world), read.head)
 
 
-def _chunked(items: list[object], chunks: list[tuple[str, bytes]]) -> list[bytes]:
+def _chunked(items: Sequence[object], chunks: list[tuple[str, bytes]]) -> list[bytes]:
     names: list[bytes] = []
     for start in range(0, len(items), SNAPSHOT_CHUNK_ITEMS):
         content = _encode(items[start : start + SNAPSHOT_CHUNK_ITEMS])

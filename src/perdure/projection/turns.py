@@ -48,14 +48,22 @@ def drift(state: State, body: e.DriftFound, event: Event) -> State:
 
 
 def requested(state: State, body: e.ModelRequested, event: Event) -> State:
-    """A turn begins, or the newest one is asked again."""
+    """A turn begins, or the newest one is asked again: then it stands behind what was said since."""
     found = _newest(state)
     if found is not None and not found[1].replied:
-        again = replace(found[1], attempt=body.attempt, failed_at=0)
-        return _put(state, found[0], again)
+        again = replace(found[1], requested=event.position, attempt=body.attempt, failed_at=0)
+        return _moved_to_end(state, found[0], again)
     turn = Turn(body.turn, event.position, body.attempt)
     world = replace(state.world, turns=state.world.turns + 1)
     return _append(replace(state, world=world), turn)
+
+
+def _moved_to_end(state: State, ordinal: int, turn: Turn) -> State:
+    entries = state.live.entries
+    last = len(entries) - 1
+    for place in range(ordinal, last):
+        entries = entries.put(place, entries[place + 1])
+    return replace(state, live=replace(state.live, entries=entries.put(last, turn)))
 
 
 def replied(state: State, body: e.ModelReplied, event: Event) -> State:

@@ -116,5 +116,3 @@ def _spelled(event: Event | None) -> str:
         return "(nothing)"
     body = msgspec.json.format(msgspec.json.encode(event.body), indent=2).decode()
     return f"{event.position} {KIND_OF[type(event.body)]} cause {event.cause} at {event.at}\n{body}"
-
-

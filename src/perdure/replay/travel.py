@@ -1,6 +1,6 @@
 """Two positions of one run, side by side."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from perdure.projection.state import Effect, Message, State, Turn
 
@@ -66,12 +66,28 @@ def _effects(state: State) -> dict[str, str]:
     return {**found, **{key: _effect(effect) for key, effect in state.world.open.items()}}
 
 
-_VIEWS = {
+def _approvals(state: State) -> dict[str, str]:
+    return {name: item.phase for name, item in state.world.approvals.items()}
+
+
+def _counters(state: State) -> dict[str, str]:
+    return {name: str(used) for name, used in state.world.counters.items()}
+
+
+def _pages(state: State) -> dict[str, str]:
+    return {name: item.moves[-1][1] for name, item in state.live.pages.items()}
+
+
+def _timers(state: State) -> dict[str, str]:
+    return {name: item.why for name, item in state.live.timers.items()}
+
+
+_VIEWS: Final = {
     "run": _run,
     "conversation": _conversation,
     "effects": _effects,
-    "approvals": lambda state: {name: item.phase for name, item in state.world.approvals.items()},
-    "counters": lambda state: {name: str(used) for name, used in state.world.counters.items()},
-    "pages": lambda state: {name: item.moves[-1][1] for name, item in state.live.pages.items()},
-    "timers": lambda state: {name: item.why for name, item in state.live.timers.items()},
+    "approvals": _approvals,
+    "counters": _counters,
+    "pages": _pages,
+    "timers": _timers,
 }

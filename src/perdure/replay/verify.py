@@ -81,8 +81,6 @@ def verify_events(events: Iterable[Stored], lineage: tuple[Lineage, ...]) -> Ver
     return Verdict(position, head, state)
 
 
-
-
 def _gap(last: int, found: int) -> str:
     if found > last + 1:
         return f"positions {last + 1} to {found - 1} are missing"

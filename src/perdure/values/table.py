@@ -10,7 +10,7 @@ the sizes a run has (up to some 10^5), and without a dependency below the driver
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -31,7 +31,7 @@ class Table(Mapping[K, V], Generic[K, V]):
 
     def put(self, key: K, value: V) -> "Table[K, V]":
         """Return a table in which ``key`` has ``value``."""
-        new: Table[K, V] = Table.__new__(Table)
+        new: Table[K, V] = Table()
         recent = self._recent.copy()
         fresh = self._fresh + (key not in recent and key not in self._base)
         recent[key] = value
@@ -70,11 +70,15 @@ class Table(Mapping[K, V], Generic[K, V]):
         """Return how many keys have a value."""
         return len(self._base) + self._fresh
 
+    def __hash__(self) -> int:
+        """Refuse: a table may hold what has no hash."""
+        raise TypeError("a Table has no hash")
+
     def __eq__(self, other: object) -> bool:
         """Tell whether both hold the same pairs."""
-        if not isinstance(other, Table):
+        if not isinstance(other, Mapping):
             return NotImplemented
-        return dict(self) == dict(other)
+        return dict(self) == dict(cast("Mapping[object, object]", other))
 
     def __repr__(self) -> str:
         """Show the pairs."""
