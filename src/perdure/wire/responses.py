@@ -6,12 +6,15 @@ from perdure.intention.reply import Reply
 from perdure.values.digest import Json
 from perdure.wire.chat import cache_key, spelled
 from perdure.wire.layout import Spoken, Turn, laid_out
-from perdure.wire.prompt import Prompt
+from perdure.wire.prompt import ModelFailure, Prompt
 from perdure.wire.reading import dict_at, dicts_at, dicts_in, text_at
 from perdure.wire.spelling import clean, read_call, safe_tool
 from perdure.wire.usage import responses_usage
 
 PROVIDER: Final = "openai"
+
+_PASSING: Final = frozenset({"server_error", "rate_limit_exceeded", "server_is_overloaded", "slow_down"})
+"""Codes of failures that pass by themselves."""
 
 _STOPS: Final = {"max_output_tokens": "length", "content_filter": "refusal"}
 
@@ -84,7 +87,12 @@ def _ids(blocks: list[Json]) -> tuple[str, ...]:
 
 
 def from_responses(response: dict[str, Json]) -> Reply:
-    """Return the reply that the output of ``response`` is."""
+    """Return the reply that the output of ``response`` is; raise ``ModelFailure`` if it failed."""
+    if text_at(response, "status") in {"failed", "cancelled"}:
+        error = dict_at(response, "error")
+        code = text_at(error, "code")
+        words = text_at(error, "message") or "the response failed"
+        raise ModelFailure(f"{words} ({code})" if code else words, retryable=code in _PASSING)
     output = dicts_at(response, "output")
     parts = [part for item in output if item.get("type") == "message" for part in dicts_at(item, "content")]
     refused = any(part.get("type") == "refusal" for part in parts)

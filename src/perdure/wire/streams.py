@@ -127,3 +127,34 @@ class ChatStream:
             "name": text_at(given, "name") or text_at(before, "name"),
             "arguments": text_raw(before, "arguments") + text_raw(given, "arguments"),
         }
+
+
+class ResponseStream:
+    """The events of an OpenAI response, which ends with the response itself."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._items: list[Json] = []
+        self._response: dict[str, Json] | None = None
+
+    def take(self, event: dict[str, Json]) -> str:
+        """Add one event and return the piece of text that it brought."""
+        match event.get("type"):
+            case "response.output_text.delta":
+                return text_raw(event, "delta")
+            case "response.output_item.done":
+                self._items.append(event.get("item"))
+            case "response.completed" | "response.incomplete" | "response.failed":
+                self._response = dict_at(event, "response")
+            case "error":
+                self._response = {"status": "failed", "error": event}
+            case _:
+                pass
+        return ""
+
+    def whole(self) -> dict[str, Json] | None:
+        """Return the response; some servers leave its output to the items before."""
+        response = self._response
+        if response is None or dicts_at(response, "output"):
+            return response
+        return {**response, "output": self._items}

@@ -5,18 +5,14 @@ Invariants:
 - What was given to a tool is known afterwards, so that its results and errors can be scrubbed of it.
 """
 
-import base64
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
-from urllib.parse import quote
+from collections.abc import Callable, Iterator, Mapping
 
-from perdure.values.digest import Json
+from perdure.wire.scrub import scrub, scrubbed
+
+__all__ = ["SecretSource", "Secrets", "no_secrets", "scrub", "scrubbed"]
 
 SecretSource = Callable[[str], str]
 """Returns the value of a name, or raises ``KeyError``."""
-
-MARK: Final = "[secret]"
 
 
 def no_secrets(name: str) -> str:
@@ -65,35 +61,3 @@ class Secrets(Mapping[str, str]):
     def secret_values(self) -> tuple[str, ...]:
         """Return the values that were given out, for ``scrub``."""
         return tuple(self._given.values())
-
-
-def _spellings(value: str) -> Iterator[str]:
-    yield value
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield quote(value, safe="")
-    yield base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()
-
-
-def scrub(text: str, values: Iterable[str]) -> str:
-    """Return ``text`` with every spelling of ``values`` blotted out: plain, JSON, URL and base64."""
-    spellings = {spelling for value in values if value for spelling in _spellings(value)}
-    for spelling in sorted(spellings, key=lambda spelling: (-len(spelling), spelling)):
-        text = text.replace(spelling, MARK)
-    return text
-
-
-def scrubbed(value: Json, values: Iterable[str]) -> Json:
-    """Return the JSON ``value`` with ``values`` blotted out of every text and name in it."""
-    known = tuple(values)
-    if not known:
-        return value
-    match value:
-        case str():
-            return scrub(value, known)
-        case list():
-            return [scrubbed(item, known) for item in value]
-        case dict():
-            return {scrub(name, known): scrubbed(item, known) for name, item in value.items()}
-        case _:
-            return value
