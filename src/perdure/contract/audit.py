@@ -9,7 +9,7 @@ from typing import Final
 
 from perdure.contract.budgets import Purse, span_of
 from perdure.contract.clauses import covers
-from perdure.contract.conditions import nearest
+from perdure.contract.complaints import nearest
 from perdure.contract.gates import KEYS, Deed
 from perdure.contract.problems import Findings
 from perdure.contract.rules import Budget, Contract

@@ -59,23 +59,29 @@ def is_total(budget: Budget) -> bool:
     )
 
 
-def taken(purse: Purse, amount: int, figures: Figures, where: Where) -> tuple[Reservation, ...] | Refusal:
-    """Return what a call takes: ``amount`` of spend, itself, or what the model used since."""
+def taken(
+    purse: Purse, amount: int, figures: Figures, where: Where, *, claims: bool
+) -> tuple[Reservation, ...] | Refusal:
+    """Return what a call takes: itself, the ``amount`` it spends, or what the model used since.
+
+    ``claims`` tells whether the store will see the reservation; a read has no claim to carry it.
+    """
     budget = purse.budget
-    match budget.of:
-        case "calls":
-            amount = 1
-        case "tokens" | "cost":
-            return _charged(purse, figures, where)
-        case "seconds" | "turns":
-            return ()
-        case "spend":
-            pass
+    if is_total(budget):
+        return ()
+    modelled = budget.of in {"tokens", "cost"}
+    if modelled:
+        amount = _uncounted(budget, figures, where) if claims else 0
+    elif budget.of == "calls":
+        amount = 1
+    if not amount:
+        return ()
     counter = counter_of(purse, where, figures.at)
     used = figures.used(counter)
     if used + amount > budget.max:
         return _overdrawn(purse, used, amount, figures.at)
-    return (Reservation(counter, amount, budget.max, shared=budget.per != "run"),) if amount else ()
+    took = Reservation(counter, amount, budget.max, shared=budget.per != "run")
+    return (took, Reservation(_counted(budget, where), amount, UNBOUNDED)) if modelled else (took,)
 
 
 def exhausted(purse: Purse, figures: Figures, where: Where) -> Refusal | None:
@@ -90,23 +96,6 @@ def exhausted(purse: Purse, figures: Figures, where: Where) -> Refusal | None:
     if used < budget.max:
         return None
     return _overdrawn(purse, used, 0, figures.at)
-
-
-def _charged(purse: Purse, figures: Figures, where: Where) -> tuple[Reservation, ...] | Refusal:
-    budget = purse.budget
-    if is_total(budget):
-        return ()
-    fresh = _uncounted(budget, figures, where)
-    if not fresh:
-        return ()
-    counter = counter_of(purse, where, figures.at)
-    used = figures.used(counter)
-    if used + fresh > budget.max:
-        return _overdrawn(purse, used, fresh, figures.at)
-    return (
-        Reservation(counter, fresh, budget.max, shared=budget.per != "run"),
-        Reservation(_counted(budget, where), fresh, UNBOUNDED),
-    )
 
 
 def _uncounted(budget: Budget, figures: Figures, where: Where) -> int:

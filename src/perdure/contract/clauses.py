@@ -4,9 +4,10 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal, NamedTuple
 
 from perdure.contract.budgets import span_of
-from perdure.contract.conditions import Program, Vocabulary, program_of
+from perdure.contract.conditions import Program, program_of
 from perdure.contract.problems import Findings
 from perdure.contract.rules import ApprovalRule, Contract, Rule
+from perdure.contract.vocabulary import Vocabulary
 
 SOURCE_SHOWN_MAX: Final = 60
 """Characters of a condition that a problem quotes; enough to find it, short enough for a line."""

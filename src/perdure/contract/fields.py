@@ -32,6 +32,8 @@ class Kind(NamedTuple):
 class Field(NamedTuple):
     """One argument, or a part of one. An object whose parts are declared has no kind of its own."""
 
+    name: str
+    """as conditions spell it: ``args.to.iban``"""
     path: tuple[str, ...]
     kind: Kind | None
     sure: bool
@@ -62,14 +64,13 @@ def values_of(fields: tuple[Field, ...] | None, arguments: Mapping[str, Json]) -
     if fields is None:
         return {"args": arguments}
     seen: dict[str, object] = {}
-    for field in fields:
-        value = _at(field.path, arguments)
+    for name, path, kind, _, default in fields:
+        value = _at(path, arguments)
         if value is None:
-            value = field.default
-        name = ".".join(("args", *field.path))
+            value = default
         seen[f"has.{name}"] = value is not None
-        if value is not None and field.kind is not None:
-            seen[name] = _typed(field.kind, value)
+        if value is not None and kind is not None:
+            seen[name] = _typed(kind, value)
     return seen
 
 
@@ -79,10 +80,9 @@ def types_of(fields: tuple[Field, ...] | None) -> dict[str, Type]:
         return {"args": cel_type(OPEN)}
     types: dict[str, Type] = {}
     for field in fields:
-        name = ".".join(("args", *field.path))
-        types[f"has.{name}"] = Type.BOOL
+        types[f"has.{field.name}"] = Type.BOOL
         if field.kind is not None:
-            types[name] = cel_type(field.kind)
+            types[field.name] = cel_type(field.kind)
     return types
 
 
@@ -134,14 +134,15 @@ def _fields(
         if not _NAME.fullmatch(name):
             continue
         here = (*path, name)
+        spelled = ".".join(("args", *here))
         meant, nullable = _resolved(part, root)
         default = part.get("default")
         certain = sure and ((name in named and not nullable) or default is not None)
         if len(here) < NESTING_MAX and _objects(meant.get("properties")):
-            yield Field(here, None, certain)
+            yield Field(spelled, here, None, certain)
             yield from _fields(meant, root, here, sure=certain)
         else:
-            yield Field(here, _kind(meant, root, len(here)), certain, default)
+            yield Field(spelled, here, _kind(meant, root, len(here)), certain, default)
 
 
 def _kind(schema: Mapping[str, Json], root: Mapping[str, Json], depth: int) -> Kind:

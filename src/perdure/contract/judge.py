@@ -4,17 +4,17 @@ The order goes from what is cheapest to say and to mend: the tool, its arguments
 the rules as they are written, repetition, money and rates, and last whether a person must agree.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 from perdure.contract.budgets import UNBOUNDED, exhausted, spent_counter, taken
 from perdure.contract.clauses import Clause
-from perdure.contract.conditions import Program, Undecided, nearest, state_of, value_of
-from perdure.contract.fields import values_of
+from perdure.contract.complaints import nearest
+from perdure.contract.conditions import Program, Undecided, value_of
 from perdure.contract.gates import stopped
 from perdure.contract.judgement import Allowed, ApprovalNeed, Figures, Refusal, Where
 from perdure.contract.law import Law, ToolLaw
 from perdure.contract.schemas import faults_of
+from perdure.contract.vocabulary import Scene, scene_of
 from perdure.intention.declaration import Declaration, Divergence
 from perdure.intention.identity import digest_of
 from perdure.log.events import Reservation
@@ -25,8 +25,6 @@ VALUES_SHOWN_MAX: Final = 6
 
 VALUE_CHARACTERS_MAX: Final = 60
 """One quoted value."""
-
-Values = Mapping[str, object]
 
 
 def judge(
@@ -39,19 +37,14 @@ def judge(
     refusal = tool.shut or _misfit(tool, arguments) or _out_of_reach(tool, arguments)
     if refusal:
         return refusal
-    values: Values = {}
-    if tool.clauses or tool.consents or isinstance(tool.amount, Program):
-        try:
-            values = {**values_of(tool.fields, arguments), **state_of(figures, where, law.names)}
-        except (ValueError, OverflowError) as error:
-            return Refusal(
-                "arguments", f"a number in the arguments can't be judged: {error}", "use a smaller one"
-            )
+    scene = tool.blank or _scene(tool, arguments, figures, where)
+    if isinstance(scene, Refusal):
+        return scene
     for clause in tool.clauses:
-        refusal = _broken(clause, declaration.name, values)
+        refusal = _broken(clause, declaration.name, scene)
         if refusal:
             return refusal
-    return _repeated(tool, arguments, figures) or _priced(tool, values, figures, where)
+    return _repeated(tool, arguments, figures) or _priced(tool, scene, figures, where)
 
 
 def check_arguments(law: Law, tool: str, arguments: dict[str, Json]) -> Refusal | None:
@@ -90,18 +83,8 @@ def _misfit(tool: ToolLaw, arguments: dict[str, Json]) -> Refusal | None:
     for validator in (tool.own, tool.extra):
         faults = [] if validator is None else faults_of(validator, arguments)
         if faults:
-            return Refusal("arguments", "; ".join(faults), _usage(tool))
+            return Refusal("arguments", "; ".join(faults), tool.usage)
     return None
-
-
-def _usage(tool: ToolLaw) -> str:
-    """Return 'pay takes invoice, amount_cents, note (may be left out)'."""
-    said = [
-        field.path[0] + ("" if field.sure else " (may be left out)")
-        for field in tool.fields or ()
-        if len(field.path) == 1
-    ]
-    return f"{tool.declaration.name} takes {', '.join(said)}" if said else ""
 
 
 def _out_of_reach(tool: ToolLaw, arguments: dict[str, Json]) -> Refusal | None:
@@ -112,32 +95,37 @@ def _out_of_reach(tool: ToolLaw, arguments: dict[str, Json]) -> Refusal | None:
     return None
 
 
-def _broken(clause: Clause, tool: str, values: Values) -> Refusal | None:
+def _scene(tool: ToolLaw, arguments: dict[str, Json], figures: Figures, where: Where) -> Scene | Refusal:
+    try:
+        return scene_of(tool.words, arguments, figures, where)
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        return Refusal("arguments", f"the arguments can't be judged: {error}", "use plain values")
+
+
+def _broken(clause: Clause, tool: str, scene: Scene) -> Refusal | None:
     rule = clause.rule
     name = f"rules.{rule.name}"
-    applies = _holds(clause.when, values, otherwise=rule.when == "true")
+    applies = _holds(clause.when, scene, otherwise=rule.when == "true")
     if isinstance(applies, Undecided):
         return _undecided(name, rule.when, applies)
     if not applies:
         return None
-    kept = _holds(clause.require, values, otherwise=rule.require == "true")
+    kept = _holds(clause.require, scene, otherwise=rule.require == "true")
     if isinstance(kept, Undecided):
         return _undecided(name, rule.require, kept)
     if kept:
         return None
     asked = clause.require or clause.when
     said = f"requires `{rule.require}`" if clause.require else f"forbids it when `{rule.when}`"
-    seen = _shown(asked, values) if asked else ""
+    seen = _shown(asked, scene) if asked else ""
     return Refusal(name, rule.reason or f"the rule {rule.name!r} for {tool} {said}{seen}", rule.hint)
 
 
-def _holds(program: Program | None, values: Values, *, otherwise: bool) -> bool | Undecided:
+def _holds(program: Program | None, scene: Scene, *, otherwise: bool) -> bool | Undecided:
     if program is None:
         return otherwise
-    value = value_of(program, values)
-    if isinstance(value, bool | Undecided):
-        return value
-    return Undecided("it is neither true nor false")
+    value = value_of(program, scene)
+    return value if isinstance(value, bool | Undecided) else Undecided("it is a number")
 
 
 def _undecided(rule: str, source: str, undecided: Undecided) -> Refusal:
@@ -145,8 +133,8 @@ def _undecided(rule: str, source: str, undecided: Undecided) -> Refusal:
     return Refusal(rule, reason, "give the arguments it looks at, in plain values")
 
 
-def _shown(program: Program, values: Values) -> str:
-    seen = [(name, values[name]) for name in program.names if name in values][:VALUES_SHOWN_MAX]
+def _shown(program: Program, scene: Scene) -> str:
+    seen = [(name, scene.values[name]) for name in program.names if name in scene.values][:VALUES_SHOWN_MAX]
     if not seen:
         return ""
     return "; here " + ", ".join(f"{name} is {str(value)[:VALUE_CHARACTERS_MAX]!s}" for name, value in seen)
@@ -164,43 +152,44 @@ def _repeated(tool: ToolLaw, arguments: dict[str, Json], figures: Figures) -> Re
     )
 
 
-def _priced(tool: ToolLaw, values: Values, figures: Figures, where: Where) -> Allowed | Refusal:
-    amount = _amount(tool, values)
+def _priced(tool: ToolLaw, scene: Scene, figures: Figures, where: Where) -> Allowed | Refusal:
+    amount = _amount(tool, scene)
     if isinstance(amount, Refusal):
         return amount
     reserved: list[Reservation] = []
     if amount is not None:
         reserved.append(Reservation(spent_counter(where), amount, UNBOUNDED, shared=True))
+    claims = tool.declaration.effect != "read"
     for purse in tool.purses:
-        took = taken(purse, amount or 0, figures, where)
+        took = taken(purse, amount or 0, figures, where, claims=claims)
         if isinstance(took, Refusal):
             return took
         reserved.extend(took)
-    need = _need(tool, values)
+    need = _need(tool, scene)
     return need if isinstance(need, Refusal) else Allowed(tuple(reserved), need)
 
 
-def _amount(tool: ToolLaw, values: Values) -> int | Refusal | None:
+def _amount(tool: ToolLaw, scene: Scene) -> int | Refusal | None:
     if not isinstance(tool.amount, Program):
         return tool.amount
-    value = value_of(tool.amount, values)
+    value = value_of(tool.amount, scene)
     if isinstance(value, Undecided):
         return _undecided("amount", tool.amount.source, value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < UNBOUNDED:
+    if isinstance(value, bool) or not 0 <= value < UNBOUNDED:
         reason = f"`{tool.amount.source}` is {value}, which can't be spent"
         return Refusal("amount", reason, "ask for an amount of 0 or more")
     return value
 
 
-def _need(tool: ToolLaw, values: Values) -> ApprovalNeed | Refusal | None:
+def _need(tool: ToolLaw, scene: Scene) -> ApprovalNeed | Refusal | None:
     """Return the first approval that the call needs; the order in the contract decides."""
     for consent in tool.consents:
         rule = consent.rule
-        asked = _holds(consent.when, values, otherwise=rule.when == "true")
+        asked = _holds(consent.when, scene, otherwise=rule.when == "true")
         if isinstance(asked, Undecided):
             return _undecided(f"approvals.{rule.name}", rule.when, asked)
         if asked:
-            seen = _shown(consent.when, values) if consent.when else ""
+            seen = _shown(consent.when, scene) if consent.when else ""
             why = rule.why or f"the contract's {rule.name!r} asks for it{seen}"
             return ApprovalNeed(why, rule.who, consent.expires_ns)
     return None

@@ -14,13 +14,14 @@ import jsonschema_rs
 from perdure.contract.audit import audit, purses_of
 from perdure.contract.budgets import Purse
 from perdure.contract.clauses import Clause, Consent, amount_of, clauses_of, consents_of, covers
-from perdure.contract.conditions import Program, vocabulary_of
+from perdure.contract.conditions import Program
 from perdure.contract.fields import Field, fields_of
 from perdure.contract.gates import Bound, Deed, Gate, bounds_of, gates_of
 from perdure.contract.judgement import Refusal
-from perdure.contract.problems import Findings, Problem, told
+from perdure.contract.problems import Findings, Problem, told, well_formed
 from perdure.contract.rules import Contract, ToolRules, contract_digest
 from perdure.contract.schemas import BadSchema, validator_of
+from perdure.contract.vocabulary import Scene, Vocabulary, blank, only, vocabulary_of
 from perdure.intention.declaration import Declaration, Definition, Divergence
 from perdure.values.digest import Json
 from perdure.values.errors import BadContract
@@ -35,7 +36,12 @@ class ToolLaw(NamedTuple):
     own: jsonschema_rs.Validator
     extra: jsonschema_rs.Validator | None
     gates: tuple[Gate, ...]
-    fields: tuple[Field, ...] | None
+    usage: str
+    """'pay takes invoice, note (may be left out)'"""
+    words: Vocabulary
+    """what its conditions look at"""
+    blank: Scene | None
+    """the scene of a call if there are no conditions"""
     clauses: tuple[Clause, ...]
     consents: tuple[Consent, ...]
     amount: Program | int | None
@@ -76,8 +82,11 @@ class Law:
 
 def compile_law(definition: Definition, contract: Contract) -> Law:
     """Return ``contract`` made ready for the agent; raise ``BadContract`` with all that is wrong."""
-    findings = Findings(contract)
-    law = _law(definition, contract, findings)
+    formed = well_formed(contract)
+    if isinstance(formed, Problem):
+        raise BadContract(told([formed]))
+    findings = Findings(formed)
+    law = _law(definition, formed, findings)
     problems = findings.sorted()
     if problems:
         raise BadContract(told(problems))
@@ -86,9 +95,12 @@ def compile_law(definition: Definition, contract: Contract) -> Law:
 
 def problems_of(contract: Contract, definition: Definition | None) -> list[Problem]:
     """Return all that is wrong with ``contract``; without a definition, all but what tools decide."""
-    findings = Findings(contract)
+    formed = well_formed(contract)
+    if isinstance(formed, Problem):
+        return [formed]
+    findings = Findings(formed)
     if definition is not None:
-        _ = _law(definition, contract, findings)
+        _ = _law(definition, formed, findings)
         return findings.sorted()
     audit(contract, None, findings)
     _ = (
@@ -130,21 +142,37 @@ def _tool_law(
     words = vocabulary_of(name, fields, names)
     covered = frozenset(number for number, rule in enumerate(contract.rules) if covers(rule.tools, name))
     asked = frozenset(number for number, rule in enumerate(contract.approvals) if covers(rule.tools, name))
-    own = _schema(declaration.schema, "", findings, tool=name)
+    clauses = clauses_of(contract, words, covered, findings)
+    consents = consents_of(contract, words, asked, findings)
+    amount = amount_of(contract, words, findings)
+    parts = (
+        *(part for clause in clauses for part in clause),
+        *(consent.when for consent in consents),
+        amount,
+    )
+    programs = [part for part in parts if isinstance(part, Program)]
     return ToolLaw(
         declaration,
         shut=_shut(contract, name),
-        own=own,
+        own=_schema(declaration.schema, "", findings, tool=name),
         extra=_schema(rules.arguments, f"tools/{name}/arguments", findings) if rules.arguments else None,
         gates=gates_of(declaration, rules, common, findings),
-        fields=fields,
-        clauses=clauses_of(contract, words, covered, findings),
-        consents=consents_of(contract, words, asked, findings),
-        amount=amount_of(contract, words, findings),
+        usage=_usage(name, fields),
+        words=only(words, (name for program in programs for name in program.names)),
+        blank=None if programs else blank(words),
+        clauses=clauses,
+        consents=consents,
+        amount=amount,
         purses=tuple(purse for purse in purses if covers(purse.budget.tools, name)),
         repeat=contract.repeat if rules.repeat is None else rules.repeat,
         divergence=rules.on_divergence or declaration.on_divergence,
     )
+
+
+def _usage(tool: str, fields: tuple[Field, ...] | None) -> str:
+    outer = [field for field in fields or () if len(field.path) == 1]
+    said = [field.path[0] + ("" if field.sure else " (may be left out)") for field in outer]
+    return f"{tool} takes {', '.join(said)}" if said else ""
 
 
 def _spoken_to_nobody(contract: Contract, names: tuple[str, ...], findings: Findings) -> None:

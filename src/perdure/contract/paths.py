@@ -19,6 +19,7 @@ PATH_CHARACTERS_MAX: Final = 4096
 """PATH_MAX of Linux; a longer one opens nothing and only costs time to match."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/|[A-Za-z]:")
+_CONTROL: Final = frozenset({"Cc", "Cs"})
 _CLASS = re.compile(r"\[(!?)(\]?[^\]]*)\]")
 
 
@@ -45,7 +46,8 @@ def resolved(path: str) -> str | Unclear:
     """Return the one spelling of ``path``: '.', 'a/b' within the workspace, or '/a/b'."""
     if not path or len(path) > PATH_CHARACTERS_MAX:
         return Unclear("is empty" if not path else "is longer than a path can be")
-    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in path):
+    plain = path.isascii()
+    if not path.isprintable() if plain else any(unicodedata.category(letter) in _CONTROL for letter in path):
         return Unclear("has control characters")
     if "\\" in path:
         return Unclear("has a backslash; write / between folders")
@@ -62,7 +64,7 @@ def resolved(path: str) -> str | Unclear:
             del kept[-1:]
         elif part not in {"", "."}:
             kept.append(part)
-    spelled = unicodedata.normalize("NFC", "/".join(kept))
+    spelled = "/".join(kept) if plain else unicodedata.normalize("NFC", "/".join(kept))
     return f"/{spelled}" if absolute else spelled or "."
 
 
@@ -77,8 +79,11 @@ def glob_of(text: str) -> Glob:
 
 def folded(path: str) -> str:
     """Return what a careless file system may take ``path`` for."""
-    seen = "".join(letter for letter in path if unicodedata.category(letter) != "Cf")
-    parts = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold()).split("/")
+    if path.isascii():
+        parts = path.lower().split("/")
+    else:
+        seen = "".join(letter for letter in path if unicodedata.category(letter) != "Cf")
+        parts = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold()).split("/")
     return "/".join(part.rstrip(" .") or part for part in parts)
 
 
@@ -115,7 +120,11 @@ def _check(body: str) -> None:
 def _pattern(body: str) -> str:
     """Return the regular expression of a checked glob; ``a/**`` matches ``a`` as well."""
     absolute = body.startswith("/")
-    parts = body.removeprefix("/").split("/")
+    # two in a row say no more than one
+    steps = body.removeprefix("/").split("/")
+    parts = [
+        part for part, before in zip(steps, ["", *steps], strict=False) if (part, before) != ("**", "**")
+    ]
     if parts == ["**"]:
         return "/.*" if absolute else "(?!/).*"
     built = "/" if absolute else "(?!/)"

@@ -1,7 +1,10 @@
 """What is wrong with a contract: every problem at once, each with its line and its cure."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
+
+import msgspec
 
 from perdure.contract.rules import Contract
 
@@ -32,12 +35,28 @@ class Findings:
         """Note that the part at ``pointer`` (``rules/0/require``) has to be mended."""
         contract = self._contract
         line = line_of(contract, pointer)
-        spoken = text if line else f"{_spelled(pointer)}: {text}"
+        spoken = text if line or not pointer else f"{_spelled(pointer)}: {text}"
         self._found.setdefault(Problem(contract.file, line, spoken, cure))
 
     def sorted(self) -> list[Problem]:
         """Return them in the order of the lines."""
         return sorted(self._found, key=lambda problem: problem.line)
+
+
+def well_formed(contract: Contract) -> Contract | Problem:
+    """Return ``contract`` with its parts in the declared types, or the part that isn't.
+
+    A file is read against the types; what a program builds has only promised to keep them.
+    """
+    try:
+        checked = msgspec.convert(msgspec.to_builtins(contract), Contract)
+    except (msgspec.ValidationError, TypeError) as error:
+        what, _, place = str(error).partition(" - at `$.")
+        pointer = re.sub(r"\[(\d+)\]", r"/\1", place.removesuffix("`")).replace(".", "/")
+        findings = Findings(contract)
+        findings.add(pointer, f"{what[0].lower()}{what[1:]}", "give it the type that the reference names")
+        return findings.sorted()[0]
+    return msgspec.structs.replace(checked, file=contract.file, lines=contract.lines)
 
 
 def line_of(contract: Contract, pointer: str) -> int:

@@ -19,11 +19,11 @@ Measure = Literal["spend", "calls", "tokens", "cost", "seconds", "turns"]
 Per = Literal["run", "lineage", "tenant"]
 
 
-class Rules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A part of a contract; a key that we don't know is never ignored."""
 
 
-class Reach(Rules, frozen=True):
+class Reach(Part, frozen=True):
     """What may be touched. None sets no bound; an empty list lets nothing through."""
 
     read: tuple[str, ...] | None = None
@@ -33,7 +33,7 @@ class Reach(Rules, frozen=True):
     """``api.example.com``, ``*.example.com``, ``https://host:8443``; ``!`` in front forbids"""
 
 
-class ToolRules(Rules, frozen=True):
+class ToolRules(Part, frozen=True):
     """What holds for one tool."""
 
     arguments: dict[str, Json] = {}
@@ -51,7 +51,7 @@ class ToolRules(Rules, frozen=True):
     on_divergence: Divergence | None = None
 
 
-class Rule(Rules, frozen=True):
+class Rule(Part, frozen=True):
     """A condition: while ``when`` holds, ``require`` must hold."""
 
     name: str
@@ -62,7 +62,7 @@ class Rule(Rules, frozen=True):
     hint: str = ""
 
 
-class ApprovalRule(Rules, frozen=True):
+class ApprovalRule(Part, frozen=True):
     """A person must allow these intentions one by one."""
 
     name: str
@@ -73,7 +73,7 @@ class ApprovalRule(Rules, frozen=True):
     why: str = ""
 
 
-class Budget(Rules, frozen=True):
+class Budget(Part, frozen=True):
     """At most ``max`` of something per run, lineage or tenant, anew with every window."""
 
     name: str
@@ -85,14 +85,14 @@ class Budget(Rules, frozen=True):
     tools: tuple[str, ...] = ("*",)
 
 
-class Redaction(Rules, frozen=True):
+class Redaction(Part, frozen=True):
     """Text of this shape is replaced before it is shown or kept."""
 
     pattern: str
     name: str = ""
 
 
-class Contract(Rules, frozen=True):
+class Contract(Part, frozen=True):
     """What may happen."""
 
     allow: tuple[str, ...] | None = None

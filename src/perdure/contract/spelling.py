@@ -24,13 +24,12 @@ _TOKEN = re.compile(
 class Name(NamedTuple):
     """A dotted name, and where it stands in the text."""
 
-    parts: tuple[str, ...]
+    value: str
+    """the name of the value that is looked at: without the method that is called on it"""
     start: int
     end: int
     asked: tuple[int, int] | None
     """the span of ``has(...)`` around it"""
-    called: bool
-    """whether its last part is called, and so is a function"""
     literal: str | None
     """the text of the literal that follows in square brackets"""
 
@@ -75,7 +74,7 @@ def respelled(source: str, known: Collection[str]) -> str:
     """Return ``source`` with ``has(args.x)`` as the variable ``has.args.x``, for every ``known`` name."""
     built, at = "", 0
     for name in names_in(source):
-        if name.asked is None or ".".join(name.parts) not in known:
+        if name.asked is None or name.value not in known:
             continue
         start, end = name.asked
         spelled = "has." + "".join(source[name.start : name.end].split())
@@ -93,8 +92,9 @@ def _tokens(source: str) -> list[_Token]:
 
 
 def _name(tokens: list[_Token], first: int, last: int) -> Name:
-    parts = tuple(token.text.strip("`") for token in tokens[first : last + 1 : 2])
     final = tokens[last]
+    called = _text(tokens, last + 1) == "("
+    parts = [token.text.strip("`") for token in tokens[first : last + 1 : 2]]
     inside_has = (
         first >= 2
         and tokens[first - 1].text == "("
@@ -104,11 +104,10 @@ def _name(tokens: list[_Token], first: int, last: int) -> Name:
     )
     indexed = _text(tokens, last + 1) == "[" and last + 2 < len(tokens) and tokens[last + 2].kind == "text"
     return Name(
-        parts,
+        ".".join(parts[:-1] if called else parts),
         tokens[first].start,
         final.start + len(final.text),
         (tokens[first - 2].start, tokens[last + 1].start + 1) if inside_has else None,
-        called=_text(tokens, last + 1) == "(",
         literal=tokens[last + 2].text if indexed and _text(tokens, last + 3) == "]" else None,
     )
 
