@@ -147,8 +147,12 @@ def check_blob(name: str, content: bytes) -> None:
 
 def _remembered(shelf: Shelf, batch: Batch) -> Remembered | None:
     claims: dict[str, ClaimSeen] = {}
+    # What the same batch closes counts as closed: the next attempt may begin with the last one's failure.
+    freed = {closed.key for closed in batch.closed if closed.outcome in FREE}
     for opened in batch.opened:
-        if opened.key in shelf.claims or any(_holds(claim, opened) for claim in shelf.claims.values()):
+        if opened.key in shelf.claims or any(
+            _holds(claim, opened) and claim.seen.key not in freed for claim in shelf.claims.values()
+        ):
             for claim in shelf.claims.values():
                 if claim.seen.stem == opened.stem or claim.seen.key == opened.key:
                     claims[claim.seen.key] = claim.seen

@@ -7,10 +7,16 @@ import msgspec
 from perdure.adapters.sqlite.blobs import Packed, insert_blob
 from perdure.adapters.sqlite.database import Database, Row, ask_one, packed, whole
 from perdure.adapters.sqlite.heads import Head
-from perdure.adapters.sqlite.remembered import claims_against, counters_against
-from perdure.log.envelope import chain
+from perdure.adapters.sqlite.remembered import (
+    RESULT_COPIED_CHARACTERS_MAX,
+    claims_against,
+    counters_against,
+    result_in,
+)
+from perdure.log.envelope import Stored, chain
+from perdure.log.events import Content
 from perdure.log.port import Batch, ClaimClosed, ClaimOpened, CounterMoved, Remembered
-from perdure.values.errors import BadInput, Broken, Conflict, Fenced
+from perdure.values.errors import BadInput, Broken, Conflict, Fenced, StoreDamaged
 from perdure.values.limits import BATCH_EVENTS_MAX
 
 INSERT_EVENT = "INSERT INTO events (run, position, frame, digest) VALUES (?, ?, ?, ?)"
@@ -24,7 +30,7 @@ _OPEN = """
 INSERT INTO claims (key, stem, scope, run, position, tool, attempt, arguments, loose)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_CLOSE = "UPDATE claims SET outcome = ?, result = ? WHERE key = ?"
+_CLOSE = "UPDATE claims SET outcome = ?, result = ?, result_run = ?, result_at = ? WHERE key = ?"
 _COUNT = """
 INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET used = used + excluded.used
 """
@@ -53,7 +59,7 @@ def refusal(db: Database, head: Head, batch: Batch) -> Remembered | None:
         _check_claims(db, batch)
     if not batch.opened and not batch.counters:
         return None
-    claims = claims_against(db, batch.opened)
+    claims = claims_against(db, batch.opened, batch.closed)
     counters = counters_against(db, batch.counters)
     return Remembered(claims, counters) if claims or counters else None
 
@@ -90,7 +96,7 @@ def write_batch(db: Database, head: Head, batch: Batch, blobs: Sequence[Packed],
     for claim in batch.opened:
         _open(db, head, claim)
     for claim in batch.closed:
-        _close(db, claim)
+        _close(db, head, batch, claim)
     for move in batch.counters:
         _move(db, move)
     if batch.consumed:
@@ -121,9 +127,28 @@ def _open(db: Database, head: Head, claim: ClaimOpened) -> None:
     )
 
 
-def _close(db: Database, claim: ClaimClosed) -> None:
-    result = None if claim.result is None else msgspec.json.encode(claim.result)
-    db.execute(_CLOSE, (claim.outcome, result, packed(claim.key)))
+def _close(db: Database, head: Head, batch: Batch, claim: ClaimClosed) -> None:
+    at = _position_of(batch, claim)
+    result = None if claim.result is None or at else msgspec.json.encode(claim.result)
+    db.execute(_CLOSE, (claim.outcome, result, head.number if at else None, at, packed(claim.key)))
+
+
+def _position_of(batch: Batch, claim: ClaimClosed) -> int | None:
+    """Return the position of an event in the batch that holds the claim's result word for word."""
+    if claim.result is None or len(claim.result.text or "") < RESULT_COPIED_CHARACTERS_MAX:
+        return None
+    key = claim.key.encode()
+    for stored in batch.events:
+        if key in stored.frame and _holds(stored, claim.result):
+            return stored.position
+    return None
+
+
+def _holds(stored: Stored, result: Content) -> bool:
+    try:
+        return result_in(stored) == result
+    except (StoreDamaged, msgspec.MsgspecError):
+        return False
 
 
 def _move(db: Database, move: CounterMoved) -> None:

@@ -9,8 +9,9 @@ APPLICATION_ID: Final = 0x50455244
 FORMAT: Final = 1
 """The file's ``user_version``; a larger one is from a newer perdure."""
 
-PAGE_BYTES: Final = 16384
-"""Fewer, larger pages: one durable turn touches about as many either way, and reads are faster."""
+PAGE_BYTES: Final = 4096
+"""Measured: durable turns cost the same with 4, 8 and 16 KB, and a store of 200 turns has 270 KB less
+air than with 16. Scans are slower (1.3 instead of 2.2 M events/s), but hashing them is slower still."""
 
 MAPPED_BYTES_MAX: Final = 1 << 30
 """How much of the file readers map into memory instead of copying pages."""

@@ -7,6 +7,7 @@ import msgspec
 from perdure.adapters.sqlite.database import (
     Database,
     Row,
+    Value,
     ask,
     ask_one,
     packed,
@@ -16,14 +17,29 @@ from perdure.adapters.sqlite.database import (
     unpacked,
     whole,
 )
+from perdure.log.envelope import Stored, peek
 from perdure.log.events import ClaimSeen, Content, CounterSeen
-from perdure.log.port import ClaimOpened, CounterMoved
+from perdure.log.port import ClaimClosed, ClaimOpened, CounterMoved
+from perdure.values.errors import StoreDamaged
 
 FREE = ("failed", "compensated")
 """Outcomes that free an identity; every other claim keeps it."""
 
+RESULT_COPIED_CHARACTERS_MAX = 64
+"""Longer results stand once in the log, in the event that settled the claim."""
+
+
+class _Settling(msgspec.Struct):
+    """Any event's body, of which only a result is looked at."""
+
+    result: Content | None = None
+
+
+_settling = msgspec.json.Decoder(_Settling).decode
+
 _CLAIMS = """
-SELECT c.key, c.stem, r.name, c.position, c.tool, c.attempt, c.arguments, c.outcome, c.result, c.loose
+SELECT c.key, c.stem, r.name, c.position, c.tool, c.attempt, c.arguments, c.outcome, c.result, c.loose,
+    c.result_run, c.result_at
 FROM claims c JOIN runs r ON r.number = c.run
 WHERE {} ORDER BY c.number
 """
@@ -32,6 +48,9 @@ _BY_SCOPE = _CLAIMS.format("c.scope = (SELECT number FROM scopes WHERE name = ?1
 _BY_BOTH = _CLAIMS.format("c.stem = ?1 AND c.scope = (SELECT number FROM scopes WHERE name = ?2)")
 _ALL = _CLAIMS.format("TRUE")
 _AGAINST = _CLAIMS.format("c.key = ?1 OR c.stem = ?2")
+_SETTLING = """
+SELECT r.name, e.frame FROM events e JOIN runs r ON r.number = e.run WHERE e.run = ? AND e.position = ?
+"""
 _USED = "SELECT used FROM counters WHERE name = ?"
 
 
@@ -46,7 +65,7 @@ def read_claims(db: Database, stem: str | None, scope: str | None) -> Sequence[C
             rows = ask(db, _BY_SCOPE, (scope,))
         case _:
             rows = ask(db, _BY_BOTH, (packed(stem or ""), scope))
-    return [_seen(row) for row in rows]
+    return [_seen(db, row) for row in rows]
 
 
 def read_counters(db: Database, names: Sequence[str]) -> Sequence[CounterSeen]:
@@ -55,14 +74,29 @@ def read_counters(db: Database, names: Sequence[str]) -> Sequence[CounterSeen]:
     return [CounterSeen(name, whole(row[0])) for name, row in found if row is not None]
 
 
-def claims_against(db: Database, opened: Sequence[ClaimOpened]) -> Sequence[ClaimSeen]:
-    """Return the claims that forbid opening these: the key is taken, or its identity is."""
+def claims_against(
+    db: Database, opened: Sequence[ClaimOpened], closed: Sequence[ClaimClosed]
+) -> Sequence[ClaimSeen]:
+    """Return the claims that forbid opening these: the key is taken, or its identity is.
+
+    What the same batch closes counts as closed: the next attempt may begin with the failure of the last.
+    """
+    freed = {claim.key for claim in closed if claim.outcome in FREE}
     against: dict[str, ClaimSeen] = {}
     for claim in opened:
-        known = [_seen(row) for row in ask(db, _AGAINST, (packed(claim.key), packed(claim.stem)))]
-        if any(seen.key == claim.key or seen.outcome not in FREE for seen in known):
+        known = [_seen(db, row) for row in ask(db, _AGAINST, (packed(claim.key), packed(claim.stem)))]
+        if any(_forbids(seen, claim, freed) for seen in known):
             against.update((seen.key, seen) for seen in known)
     return tuple(against.values())
+
+
+def _forbids(seen: ClaimSeen, claim: ClaimOpened, freed: set[str]) -> bool:
+    return seen.key == claim.key or (seen.outcome not in FREE and seen.key not in freed)
+
+
+def result_in(stored: Stored) -> Content | None:
+    """Return the result that an event holds, if it holds one."""
+    return _settling(peek(stored).body).result
 
 
 def counters_against(db: Database, moves: Sequence[CounterMoved]) -> Sequence[CounterSeen]:
@@ -80,8 +114,8 @@ def counters_against(db: Database, moves: Sequence[CounterMoved]) -> Sequence[Co
     return tuple(against.values())
 
 
-def _seen(row: Row) -> ClaimSeen:
-    key, stem, run, position, tool, attempt, arguments, outcome, result, loose = row
+def _seen(db: Database, row: Row) -> ClaimSeen:
+    key, stem, run, position, tool, attempt, arguments, outcome, result, loose, result_run, result_at = row
     return ClaimSeen(
         unpacked(key),
         unpacked(stem),
@@ -91,6 +125,15 @@ def _seen(row: Row) -> ClaimSeen:
         whole(attempt),
         unpacked(arguments),
         text_or_none(outcome),
-        None if result is None else msgspec.json.decode(raw(result), type=Content),
+        _result(db, result, result_run, result_at),
         unpacked(loose),
     )
+
+
+def _result(db: Database, result: Value, run: Value, at: Value) -> Content | None:
+    if at is None:
+        return None if result is None else msgspec.json.decode(raw(result), type=Content)
+    row = ask_one(db, _SETTLING, (run, at))
+    if row is None:
+        raise StoreDamaged(f"the event at {at} that settled a claim is gone")
+    return result_in(Stored(text(row[0]), whole(at), raw(row[1]), b""))

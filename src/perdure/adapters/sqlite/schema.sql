@@ -63,7 +63,9 @@ CREATE TABLE claims (
     arguments ANY NOT NULL,
     loose ANY NOT NULL,
     outcome TEXT,                   -- NULL while open
-    result BLOB
+    result BLOB,                    -- as JSON, unless an event holds the same:
+    result_run INTEGER,
+    result_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX claims_by_key ON claims (key);
 CREATE INDEX claims_by_stem ON claims (stem);

@@ -33,42 +33,40 @@ class Turnstile:
     def close(self) -> None:
         os.close(self._handle)
 
+    def serve(self, db: Database) -> None:
+        """While ``db`` waits for the write lock, it waits as this turnstile does."""
+        db.set_busy_handler(self._wait_on)
+
     def begin(self, db: Database) -> None:
         """Begin a transaction that writes, in turn with other processes."""
         self._deadline = time.monotonic() + self._seconds
-        with self._inside():
-            db.set_busy_handler(self._wait_on)
-            try:
-                db.execute("BEGIN IMMEDIATE")
-            except apsw.BusyError as error:
-                raise self._busy() from error
+        self._enter()
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError as error:
+            raise self._busy() from error
+        finally:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
 
     @contextmanager
     def held(self) -> Generator[None]:
         """Keep every other writer out, for work that is no transaction; closes the turnstile."""
         self._deadline = time.monotonic() + self._seconds
         try:
-            with self._inside():
-                yield
+            self._enter()
+            yield
         finally:
             self.close()
 
-    @contextmanager
-    def _inside(self) -> Generator[None]:
-        while not self._enter():
-            if not self._wait_on(0):
-                raise self._busy()
-        try:
-            yield
-        finally:
-            fcntl.flock(self._handle, fcntl.LOCK_UN)
-
-    def _enter(self) -> bool:
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    def _enter(self) -> None:
+        while True:
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not self._wait_on(0):
+                    raise self._busy() from None
+            else:
+                return
 
     def _wait_on(self, _tries: int) -> bool:
         if time.monotonic() >= self._deadline:

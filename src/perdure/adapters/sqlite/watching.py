@@ -17,6 +17,7 @@ class Watch:
         """Begin at mark 0."""
         self._db = db
         self._changed = threading.Condition()
+        self._waiting = 0
         self._mark = 0
         self._version = self._look()
         self._closed = False
@@ -24,33 +25,41 @@ class Watch:
     def note(self) -> None:
         """We have committed."""
         with self._changed:
-            if self._closed:
-                return
-            # The connection saw our own commit as a foreign one; it is counted here.
-            self._version = self._look()
             self._mark += 1
-            self._changed.notify_all()
+            if self._waiting and not self._closed:
+                # The connection sees our own commit as a foreign one; it is counted here. With nobody
+                # waiting the next look counts it twice, which nobody can tell from two commits.
+                self._version = self._look()
+                self._changed.notify_all()
 
     def wait(self, after: int, timeout: float) -> int:
         """Return the mark once it is past ``after``, or ``after`` when ``timeout`` seconds have passed."""
         deadline = time.monotonic() + timeout
         with self._changed:
-            while not self._closed:
-                version = self._look()
-                if version != self._version:
-                    self._version = version
-                    self._mark += 1
-                    self._changed.notify_all()
-                left = deadline - time.monotonic()
-                if self._mark > after or left <= 0:
-                    break
-                self._changed.wait(min(left, WATCH_PAUSE_SECONDS))
+            self._waiting += 1
+            try:
+                while not self._closed:
+                    self._count_foreign()
+                    left = deadline - time.monotonic()
+                    if self._mark > after or left <= 0:
+                        break
+                    self._changed.wait(min(left, WATCH_PAUSE_SECONDS))
+            finally:
+                self._waiting -= 1
             return max(self._mark, after)
 
     def close(self) -> None:
+        """Wake everybody who waits, for good."""
         with self._changed:
             self._closed = True
             self._db.close()
+            self._changed.notify_all()
+
+    def _count_foreign(self) -> None:
+        version = self._look()
+        if version != self._version:
+            self._version = version
+            self._mark += 1
             self._changed.notify_all()
 
     def _look(self) -> int:

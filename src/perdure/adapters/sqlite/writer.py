@@ -91,6 +91,7 @@ class Writer:
         self._ended = False
         self._wal_pages = 0
         self._db.set_wal_hook(self._note_wal)
+        self._turnstile.serve(self._db)
         self._thread = threading.Thread(target=self._live, name="perdure-writer", daemon=True)
         self._thread.start()
 
