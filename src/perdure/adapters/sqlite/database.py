@@ -1,7 +1,8 @@
 """The one door to SQLite: a connection as this adapter uses it, and rows of the types tables promise."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeAlias, cast
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias, cast
 
 import apsw
 
@@ -17,6 +18,16 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Row]: ...
 
 
+class Copying(Protocol):
+    """A copy of one database into another, under way."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None: ...
+    def step(self, npages: int = -1, /) -> bool: ...
+
+
 class Database(Protocol):
     """What we use of ``apsw.Connection``, typed without APSW's open-ended values."""
 
@@ -28,14 +39,14 @@ class Database(Protocol):
     def set_busy_timeout(self, milliseconds: int, /) -> None: ...
     def set_wal_hook(self, call: Callable[[object, str, int], int] | None, /) -> None: ...
     def wal_checkpoint(self, dbname: str | None = None, mode: int = ...) -> tuple[int, int]: ...
+    def backup(self, target: str, source: "Database", name: str, /) -> Copying: ...
     @property
     def in_transaction(self) -> bool: ...
 
 
 def connect(path: str, flags: int, vfs: str | None) -> Database:
     """Return a new connection to the file at ``path``."""
-    connection: object = apsw.Connection(path, flags=flags, vfs=vfs)
-    return cast("Database", connection)
+    return cast("Database", cast("object", apsw.Connection(path, flags=flags, vfs=vfs)))
 
 
 def ask(db: Database, sql: str, values: Sequence[Value] = ()) -> list[Row]:

@@ -4,6 +4,8 @@ Only a write decides between "this was refused" and "this may have been half don
 fatal to the store object, because a failed sync must never be tried again.
 """
 
+import errno
+
 import apsw
 
 from perdure.values.errors import (
@@ -26,6 +28,8 @@ def said(error: Exception, doing: str) -> PerdureError:
         case apsw.CorruptError() | apsw.NotADBError():
             return StoreDamaged(what)
         case apsw.ReadOnlyError() | apsw.PermissionsError() | PermissionError():
+            return StoreReadOnly(what)
+        case OSError() if error.errno == errno.EROFS:
             return StoreReadOnly(what)
         case _:
             return StoreFailed(what)

@@ -41,12 +41,14 @@ def found_store(db: Database, places: Places) -> None:
     )
 
 
-def release_runs(db: Database, places: Places, by: str) -> None:
-    """Within a transaction: ``by`` says that this copy is the one that counts from here on."""
+def release_runs(db: Database, places: Places, by: str, seen: int) -> int:
+    """Within a transaction: ``by`` says that this copy is the one that counts; return its generation."""
     db.execute(
-        "UPDATE store SET suspended = NULL, released = ?, anchor_file = ?, anchor_born = ?, log_file = ?",
-        (by, *_drop_anchor(places), places.log.stat().st_ino),
+        "UPDATE store SET suspended = NULL, released = ?, generation = max(generation, ?),"
+        " anchor_file = ?, anchor_born = ?, log_file = ?",
+        (by, seen, *_drop_anchor(places), places.log.stat().st_ino),
     )
+    return next_generation(db)
 
 
 def suspend_runs(db: Database, why: str) -> None:

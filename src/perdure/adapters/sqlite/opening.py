@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
@@ -10,6 +11,7 @@ from perdure.adapters.sqlite.disk import sync_directory
 from perdure.adapters.sqlite.faults import said
 from perdure.adapters.sqlite.identity import found_store
 from perdure.adapters.sqlite.layout import APPLICATION_ID, FORMAT, MAPPED_BYTES_MAX, Places, Setup
+from perdure.adapters.sqlite.recovery import make_sure
 from perdure.adapters.sqlite.turnstile import Turnstile
 from perdure.values.errors import BadInput, StoreDamaged, StoreNewer
 
@@ -17,8 +19,20 @@ READ = apsw.SQLITE_OPEN_READONLY
 WRITE = apsw.SQLITE_OPEN_READWRITE
 CREATE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 
+CACHE_KB = 16_000
+"""Pages that the writer keeps: the ends of every table and the upper levels of every index."""
+
 READ_BUSY_MS = 10_000
 """A reader waits this long while another process recovers the write-ahead log."""
+
+
+class Opened(NamedTuple):
+    """What a writer works with."""
+
+    db: Database
+    turnstile: Turnstile
+    places: Places
+    page_bytes: int
 
 
 def make_store(places: Places, setup: Setup) -> None:
@@ -94,17 +108,21 @@ def _uri_path(path: Path) -> str:
     return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def open_writer(places: Places, setup: Setup) -> Database:
-    """Return a connection that writes, and syncs every commit."""
+def open_for_writing(places: Places, setup: Setup) -> Opened:
+    """Return a connection that writes and syncs every commit, and its way to the write lock."""
+    turnstile = None
     try:
+        turnstile = Turnstile(places.turnstile, setup.busy_seconds)
         db = connect(str(places.log), WRITE, setup.vfs)
-        db.set_busy_timeout(READ_BUSY_MS)
+        turnstile.serve(db)
         format_of(db)
         db.execute(f"PRAGMA synchronous = {setup.synchronous}")
         # The writer decides when the write-ahead log is copied back.
         db.execute("PRAGMA wal_autocheckpoint = 0")
-        db.execute("PRAGMA foreign_keys = OFF")
-        db.execute("PRAGMA cache_size = -16000")
-    except apsw.Error as error:
-        raise said(error, f"opening {places.log}") from error
-    return db
+        db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+        make_sure(db, places, turnstile)
+    except (apsw.Error, OSError) as error:
+        if turnstile is not None:
+            turnstile.close()
+        raise said(error, f"opening {places.directory} for writing") from error
+    return Opened(db, turnstile, places, number(db, "PRAGMA page_size"))

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
+import apsw
 import msgspec
 
 from perdure.adapters.sqlite.database import Database, ask, ask_one, text, text_or_none, whole, whole_or_none
@@ -63,6 +64,23 @@ def stretches(db: Database, run: str) -> list[Stretch]:
 
 def read_events(db: Database, run: str, after: int, limit: int) -> Sequence[Stored]:
     """Return up to ``limit`` events past ``after``, each checked against the one before."""
+    try:
+        return _read(db, run, after, limit)
+    except apsw.CorruptError as error:
+        at = _first_unreadable(db, run, after, limit)
+        raise StoreDamaged(f"{run} at {at}: the event can't be read: {error}") from error
+
+
+def _first_unreadable(db: Database, run: str, after: int, limit: int) -> int:
+    for before in range(after, after + limit):
+        try:
+            _read(db, run, before, 1)
+        except apsw.CorruptError:
+            return before + 1
+    return after + 1
+
+
+def _read(db: Database, run: str, after: int, limit: int) -> Sequence[Stored]:
     found: list[Stored] = []
     parts = stretches(db, run)
     prev = digest_at(db, parts[-1].number, after) if after else bytes(32)

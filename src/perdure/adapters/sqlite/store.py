@@ -11,19 +11,23 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from perdure.adapters import holders
 from perdure.adapters.holders import Proof
+from perdure.adapters.sqlite.backup import back_up
 from perdure.adapters.sqlite.blobs import check_blob, has_blob, insert_blob, pack_blob, read_blob
 from perdure.adapters.sqlite.database import Database
 from perdure.adapters.sqlite.identity import (
+    Seal,
     doubt_of,
     next_generation,
     read_seal,
     read_witness,
+    release_runs,
     set_witness,
     suspend_runs,
 )
@@ -38,18 +42,18 @@ from perdure.adapters.sqlite.leases import (
     prove_writers,
     seen_lease,
 )
-from perdure.adapters.sqlite.opening import make_store, open_reader, open_writer
+from perdure.adapters.sqlite.opening import make_store, open_for_writing, open_reader
 from perdure.adapters.sqlite.readers import Readers
 from perdure.adapters.sqlite.reading import read_events, read_rows
 from perdure.adapters.sqlite.remembered import read_claims, read_counters
-from perdure.adapters.sqlite.snapshots import latest_snapshot, read_chunk, save_snapshot
-from perdure.adapters.sqlite.turnstile import Turnstile
+from perdure.adapters.sqlite.snapshots import forget_snapshots, latest_snapshot, read_chunk, save_snapshot
+from perdure.adapters.sqlite.stats import StoreStats, stats_of
 from perdure.adapters.sqlite.watching import Watch
-from perdure.adapters.sqlite.writer import Opened, Writer
+from perdure.adapters.sqlite.writer import Writer
 from perdure.log.envelope import Stored
 from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.port import Appended, Batch, Holder, Lease, NewRun, Post, Remembered, RunRow
-from perdure.values.errors import PerdureError, StoreFailed, Suspended
+from perdure.values.errors import PerdureError, StopNow, StoreFailed, Suspended, TryAgain
 from perdure.values.limits import BLOB_IN_STORE_BYTES_MAX
 
 
@@ -205,7 +209,9 @@ class SqliteStore:
 
     def save(self, run: str, position: int, manifest: bytes, chunks: Sequence[tuple[str, bytes]]) -> None:
         size = len(manifest) + sum(len(content) for _, content in chunks)
-        self._writing().later(lambda db: save_snapshot(db, run, position, manifest, chunks), size)
+        # A cache that can't be kept is no reason to stop; whoever appends next hears what is wrong.
+        with suppress(StopNow, TryAgain):
+            self._writing().later(lambda db: save_snapshot(db, run, position, manifest, chunks), size)
 
     def latest(self, run: str, at_most: int) -> tuple[int, bytes] | None:
         with self._readers.borrowed(f"looking for a snapshot of {run}") as db:
@@ -214,6 +220,42 @@ class SqliteStore:
     def chunk(self, digest: str) -> bytes | None:
         with self._readers.borrowed("reading a snapshot") as db:
             return read_chunk(db, digest)
+
+    # -- the store as a whole ------------------------------------------------------------------------
+
+    def suspended(self) -> str | None:
+        """Return why no run of this store may be driven, or None."""
+        return self._sealed()[1]
+
+    def release_store(self, by: str) -> None:
+        """``by`` says that this copy is the one that counts; its runs may be driven from here on.
+
+        Claims that were made after the copy are missing from it: first see that the other one is gone.
+        """
+        seen = read_witness(self._places)
+        set_witness(self._places, self._writing().do(lambda db: release_runs(db, self._places, by, seen)))
+
+    def backup(self, target: str | Path) -> None:
+        """There is a consistent copy at ``target``; it opens with its runs suspended."""
+        with self._readers.borrowed(f"backing up to {target}") as db:
+            back_up(db, self._places, self._setup, Path(target))
+
+    def stats(self) -> StoreStats:
+        """Return what the store holds and how much room it takes."""
+        seal, suspended = self._sealed()
+        with self._readers.borrowed("counting") as db:
+            return stats_of(db, self._places, seal, suspended)
+
+    def forget_snapshots(self) -> None:
+        """Empty the caches; the next reader folds from the beginning."""
+        self._writing().do(forget_snapshots)
+
+    def _sealed(self) -> tuple[Seal, str | None]:
+        # The witness first: it may lag behind the log, and must not seem to run ahead of it.
+        seen = read_witness(self._places)
+        with self._readers.borrowed("reading whose store this is") as db:
+            seal = read_seal(db)
+        return seal, doubt_of(seal, self._places, seen)
 
     # -- inside --------------------------------------------------------------------------------------
 
@@ -232,10 +274,7 @@ class SqliteStore:
             return self._writer
 
     def _begin_writing(self) -> Writer:
-        db = open_writer(self._places, self._setup)
-        turnstile = Turnstile(self._places.turnstile, self._setup.busy_seconds)
-        opened = Opened(db, turnstile, self._places, self._setup.page_bytes)
-        writer = Writer(opened, self._watch.note)
+        writer = Writer(open_for_writing(self._places, self._setup), self._watch.note)
         seen = read_witness(self._places)
 
         def settle(db: Database) -> int:
@@ -244,7 +283,11 @@ class SqliteStore:
                 suspend_runs(db, why)
             return next_generation(db)
 
-        set_witness(self._places, writer.do(settle))
+        try:
+            set_witness(self._places, writer.do(settle))
+        except PerdureError:
+            writer.close()
+            raise
         return writer
 
     def _forget_ahead(self, digest: str) -> None:

@@ -22,8 +22,9 @@ from perdure.adapters.sqlite.blobs import Packed, check_blob, has_blob, pack_blo
 from perdure.adapters.sqlite.database import Database, Row
 from perdure.adapters.sqlite.faults import said
 from perdure.adapters.sqlite.heads import Heads
-from perdure.adapters.sqlite.layout import LAZY_BYTES_MAX, WAL_BYTES_EASY, WAL_BYTES_HARD, Places
-from perdure.adapters.sqlite.turnstile import Turnstile
+from perdure.adapters.sqlite.layout import LAZY_BYTES_MAX, WAL_BYTES_EASY, WAL_BYTES_HARD
+from perdure.adapters.sqlite.opening import Opened
+from perdure.adapters.sqlite.recovery import mark_unsynced
 from perdure.log.port import Appended, Batch, Remembered
 from perdure.values.errors import Busy, PerdureError, StoreDamaged, StoreFailed, StoreReadOnly
 from perdure.values.limits import GROUP_BATCHES_MAX
@@ -55,15 +56,6 @@ class Later(NamedTuple):
     done: Callable[[], None]
 
 
-class Opened(NamedTuple):
-    """What a writer works with."""
-
-    db: Database
-    turnstile: Turnstile
-    places: Places
-    page_bytes: int
-
-
 def _nothing(_db: Database) -> Callable[[], None]:
     return _heard
 
@@ -91,7 +83,6 @@ class Writer:
         self._ended = False
         self._wal_pages = 0
         self._db.set_wal_hook(self._note_wal)
-        self._turnstile.serve(self._db)
         self._thread = threading.Thread(target=self._live, name="perdure-writer", daemon=True)
         self._thread.start()
 
@@ -116,7 +107,9 @@ class Writer:
         return answer.result()
 
     def later(self, verb: Callable[[Database], None], size: int, done: Callable[[], None] = _heard) -> None:
-        """Run ``verb`` in the next transaction; at the latest when ``size`` bytes too many have gathered."""
+        """Run ``verb`` in the next transaction; at the latest when too much has gathered."""
+        if self._failure is not None:
+            raise StoreFailed(str(self._failure))
         self._later.append(Later(verb, done))
         self._later_bytes += size
         if self._later_bytes > LAZY_BYTES_MAX:
@@ -257,6 +250,7 @@ class Writer:
 
     def _fail(self, works: Sequence[Append | Task], error: PerdureError) -> None:
         """Writing has failed, for these and for good."""
+        mark_unsynced(self._places)
         self._failure = error if isinstance(error, StoreDamaged) else StoreFailed(str(error))
         try:
             if self._db.in_transaction:
