@@ -29,6 +29,7 @@ class Faults:
         self._slow_ms = slow_ms
         self._visible_ms = visible_ms
         self._lose_next = 0
+        self._lose_invoices: list[str] = []
         self._stall_next_ms = 0
         self._holds: list[HoldOrder] = []
         self._held: list[HeldRequest] = []
@@ -43,6 +44,8 @@ class Faults:
             self._visible_ms = _unless_none(order.visible_ms, self._visible_ms)
             self._lose_next = _unless_none(order.lose_next, self._lose_next)
             self._stall_next_ms = _unless_none(order.stall_next_ms, self._stall_next_ms)
+            if order.lose_invoices is not None:
+                self._lose_invoices = list(order.lose_invoices)
 
     def hold(self, order: HoldOrder) -> None:
         """Make the requests that the order names wait; orders add up until the release."""
@@ -93,9 +96,12 @@ class Faults:
             stall_ms, self._stall_next_ms = self._stall_next_ms, 0
             return (self._slow_ms + stall_ms) / 1000
 
-    def loses(self, ordinal: int) -> bool:
+    def loses(self, ordinal: int, invoice: str) -> bool:
         """Decide whether the reply to the n-th request is lost; an ordered loss serves one."""
         with self._changed:
+            if invoice in self._lose_invoices:
+                self._lose_invoices.remove(invoice)
+                return True
             if self._lose_next > 0:
                 self._lose_next -= 1
                 return True

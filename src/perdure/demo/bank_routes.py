@@ -83,7 +83,7 @@ def _pay(bank: Bank, order: Transfer | Wire, key: str | None) -> Answer | Lost:
         if isinstance(entry.outcome, Refusal):
             return _refused(entry.outcome)
         bank.faults.pause(_held(order, key, "booked", entry.outcome))
-        if bank.faults.loses(entry.ordinal):
+        if bank.faults.loses(entry.ordinal, order.invoice):
             return Lost()
         return _said(entry.outcome, status=201)
 

@@ -112,6 +112,8 @@ class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     slow_ms: Annotated[int, msgspec.Meta(ge=0)] | None = None
     visible_ms: Annotated[int, msgspec.Meta(ge=0)] | None = None
     lose_next: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    lose_invoices: tuple[Text, ...] | None = None
+    """the next reply about each of these is lost"""
     stall_next_ms: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 

@@ -33,20 +33,20 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     route: PaymentRoute
 
 
-def draw_invoices(count: int, *, seed: int) -> tuple[Invoice, ...]:
+def draw_invoices(count: int, *, seed: int, first: int = 1) -> tuple[Invoice, ...]:
     """Give `count` invoices, each route at least once from three on, exactly one of them express.
 
     The express one is last: it is the one that a person may have to settle, and the others
-    shouldn't have to wait for it.
+    shouldn't have to wait for it. They are numbered from `first` on.
     """
     draw = random.Random(seed)  # noqa: S311 - reproducible on purpose, and no secret
-    return tuple(_invoice(nth, count, draw) for nth in range(1, count + 1))
+    return tuple(_invoice(nth, count, first, draw) for nth in range(1, count + 1))
 
 
-def write_invoices(folder: Path, count: int, *, seed: int) -> tuple[Invoice, ...]:
+def write_invoices(folder: Path, count: int, *, seed: int, first: int = 1) -> tuple[Invoice, ...]:
     """Fill the folder with one file per invoice, and give what was written."""
     folder.mkdir(parents=True, exist_ok=True)
-    invoices = draw_invoices(count, seed=seed)
+    invoices = draw_invoices(count, seed=seed, first=first)
     for invoice in invoices:
         text = msgspec.json.format(msgspec.json.encode(invoice), indent=2)
         (folder / f"{invoice.number}.json").write_bytes(text + b"\n")
@@ -70,10 +70,10 @@ def read_invoices(folder: Path) -> tuple[Invoice, ...]:
     return tuple(read_invoice(folder, number) for number in invoice_numbers(folder))
 
 
-def _invoice(nth: int, count: int, draw: random.Random) -> Invoice:
+def _invoice(nth: int, count: int, first: int, draw: random.Random) -> Invoice:
     either = draw.choice(("transfer", "wire"))
     return Invoice(
-        number=f"INV-2026-{nth:04d}",
+        number=f"INV-2026-{first + nth - 1:04d}",
         supplier=draw.choice(_SUPPLIERS),
         amount_cents=draw.randrange(1_000, 250_000),
         currency="EUR",
