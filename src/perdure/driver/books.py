@@ -3,6 +3,7 @@
 Invariant: everything here is a fold or a cache of the log; nothing of it is written anywhere.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from perdure.contract import Law, compile_law, read_contract
@@ -16,11 +17,46 @@ from perdure.projection.snapshot import thaw
 from perdure.projection.state import Effect, State, Turn
 from perdure.values.digest import Json
 from perdure.values.errors import Broken
-from perdure.values.limits import READ_PAGE_EVENTS
+from perdure.values.limits import READ_PAGE_EVENTS, RECENT_BYTES_MAX
 
 
 class Store(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol):
     """A whole store: all the ports of ``perdure.log.port`` in one."""
+
+
+class Recent:
+    """Blobs as read from a store, those of the newest batches from memory: most are read at once."""
+
+    def __init__(self, store: BlobStore) -> None:
+        """Read from ``store`` what isn't remembered."""
+        self._store: BlobStore = store
+        self._kept: dict[str, bytes] = {}
+        self._bytes: int = 0
+
+    def keep(self, blobs: Iterable[tuple[str, bytes]]) -> None:
+        """Remember blobs that are durable now, and forget the oldest beyond ``RECENT_BYTES_MAX``."""
+        for name, content in blobs:
+            if name not in self._kept and len(content) <= RECENT_BYTES_MAX:
+                self._kept[name] = content
+                self._bytes += len(content)
+        while self._bytes > RECENT_BYTES_MAX:
+            oldest = next(iter(self._kept))
+            self._bytes -= len(self._kept.pop(oldest))
+
+    def get(self, digest: str, start: int = 0, size: int | None = None) -> bytes:
+        """Return the blob's bytes; raises as ``BlobStore.get`` does."""
+        content = self._kept.get(digest)
+        if content is None:
+            return self._store.get(digest, start, size)
+        return content[start:] if size is None else content[start : start + size]
+
+
+class Readable(Protocol):
+    """Where blobs are read from: a store, or ``Recent`` in front of one."""
+
+    def get(self, digest: str, start: int = 0, size: int | None = None) -> bytes:
+        """Return the blob's bytes from ``start``, at most ``size`` of them."""
+        ...
 
 
 class Standing(NamedTuple):
@@ -58,7 +94,7 @@ def read_law(store: BlobStore, definition: str, contract: str) -> Law:
     return compile_law(known, read_contract(store.get(contract)))
 
 
-def text_of(store: BlobStore, content: Content | None) -> str:
+def text_of(store: Readable, content: Content | None) -> str:
     """Return the text that ``content`` holds or names; empty for None."""
     if content is None:
         return ""
@@ -69,7 +105,7 @@ def text_of(store: BlobStore, content: Content | None) -> str:
     return store.get(content.blob).decode()
 
 
-def reply_of(store: BlobStore, turn: Turn | None) -> Reply | None:
+def reply_of(store: Readable, turn: Turn | None) -> Reply | None:
     """Return the reply of ``turn`` in full; None while there is none."""
     if turn is None or turn.reply is None:
         return None

@@ -21,7 +21,7 @@ from perdure.log.port import Post
 from perdure.orchestrator.wanted import Perform, Request, wanted
 from perdure.projection.state import State
 
-INBOX_SECONDS = 0.1
+INBOX_SECONDS = 0.25
 """Between looks into the inbox for what other processes posted: below what a person notices."""
 
 POSTABLE = (

@@ -1,9 +1,11 @@
 """The conversation of a state as a prompt. Every call in it has its answer: a pair never dangles."""
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from perdure.contract import Law, redact
-from perdure.driver.books import Store, text_of
+from perdure.driver.books import Readable, text_of
 from perdure.intention.reply import Reply, read_reply
 from perdure.projection.state import CallRecord, Message, State, Turn
 from perdure.values.errors import Broken
@@ -11,41 +13,53 @@ from perdure.wire.prompt import Answered, Entry, Prompt, Said, UserText
 
 
 class Prompter:
-    """Renders a run's conversation; entries that can't change any more are rendered once."""
+    """Renders a run's conversation; what can't change any more is rendered once.
 
-    def __init__(self, store: Store) -> None:
+    Only the newest turn of a path ever changes, and an earlier one becomes the newest again only by
+    going back, which drops what stood behind it. So what was rendered is still right as far as its
+    last turn, and what follows that, are still the same objects.
+    """
+
+    def __init__(self, store: Readable) -> None:
         """Read content from ``store``."""
-        self._store: Store = store
-        self._rendered: list[tuple[Turn | Message, tuple[Entry, ...]]] = []
+        self._store: Readable = store
+        self._kept: list[Turn | Message] = []
+        self._flat: list[Entry] = []
+        self._last_turn: int = 0
 
     def prompt(self, state: State, law: Law) -> Prompt:
         """Return the prompt that ``state`` asks the model with: all that stands before the open turn."""
-        entries: list[Entry] = []
-        for ordinal, entry in state.live.entries.items():
-            if isinstance(entry, Turn) and not entry.replied:
-                break
-            entries += self._entry(ordinal, entry, law)
+        entries = state.live.entries
+        if not self._still_right(entries):
+            self._kept, self._flat, self._last_turn = [], [], 0
+        for ordinal in range(len(self._kept), len(entries)):
+            entry = entries[ordinal]
+            if isinstance(entry, Turn):
+                if not entry.replied:
+                    break
+                self._last_turn = ordinal
+            self._flat += self._entry(entry, law)
+            self._kept.append(entry)
         definition = law.definition
         return Prompt(
             instructions=definition.instructions,
             tools=definition.tools,
-            entries=tuple(entries),
+            entries=tuple(self._flat),
             settings=definition.settings,
             cache_key=state.lineage,
         )
 
-    def _entry(self, ordinal: int, entry: Turn | Message, law: Law) -> tuple[Entry, ...]:
-        if ordinal < len(self._rendered) and self._rendered[ordinal][0] is entry:
-            return self._rendered[ordinal][1]
+    def _still_right(self, entries: Mapping[int, Turn | Message]) -> bool:
+        return all(
+            entries.get(ordinal) is self._kept[ordinal] for ordinal in range(self._last_turn, len(self._kept))
+        )
+
+    def _entry(self, entry: Turn | Message, law: Law) -> tuple[Entry, ...]:
         match entry:
             case Message():
-                rendered: tuple[Entry, ...] = (UserText(_framed(entry, text_of(self._store, entry.text))),)
+                return (UserText(_framed(entry, text_of(self._store, entry.text))),)
             case Turn():
-                rendered = self._turn(entry, law)
-        del self._rendered[ordinal:]
-        if ordinal == len(self._rendered):
-            self._rendered.append((entry, rendered))
-        return rendered
+                return self._turn(entry, law)
 
     def _turn(self, turn: Turn, law: Law) -> tuple[Entry, ...]:
         reply = read_reply(text_of(self._store, turn.reply).encode())

@@ -67,7 +67,7 @@ class Work:
         self._clock: Clock = clock
         self._workspace: Workspace | None = workspace
         self._on_text: Callable[[str], None] | None = on_text
-        self._prompter: Prompter = Prompter(writer.store)
+        self._prompter: Prompter = Prompter(writer.recent)
 
     async def carry_out(self, request: Request) -> tuple[Heard, ...]:
         """Do what ``request`` says and return the facts that came of it."""

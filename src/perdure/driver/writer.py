@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from perdure.contract import Law
-from perdure.driver.books import Store, read_law, read_state, reply_of
+from perdure.driver.books import Recent, Store, read_law, read_state, reply_of
 from perdure.driver.port import Clock
 from perdure.intention.reply import Reply
 from perdure.log import events as e
@@ -22,7 +22,7 @@ from perdure.orchestrator.claims import shared_of
 from perdure.orchestrator.draft import Fact
 from perdure.orchestrator.step import step
 from perdure.projection.evolve import evolve
-from perdure.projection.snapshot import freeze
+from perdure.projection.snapshot import Freezer
 from perdure.projection.state import State
 from perdure.values.errors import Broken
 from perdure.values.limits import SNAPSHOT_EVENTS
@@ -61,12 +61,14 @@ class Writer:
         self.run: str = run
         self.epoch: int = epoch
         self.clock: Clock = clock
+        self.recent: Recent = Recent(store)
         standing = read_state(store, run)
         self.state: State = standing.state
         self.head: bytes = standing.head
         self._head_next: bytes = standing.head
         self.reply: Reply | None = reply_of(store, self.state.live.turn)
         self._laws: dict[tuple[str, str], Law] = {}
+        self._freezer: Freezer = Freezer()
         self._frozen_at: int = self.state.position
 
     @property
@@ -89,6 +91,7 @@ class Writer:
             answer = await asyncio.wrap_future(self.store.append(self._batch(draft)))
             if not isinstance(answer, Remembered):
                 self.state, self.head = draft.state, self._head_next
+                self.recent.keep(draft.blobs)
                 self._snapshot()
                 return draft.events
             if not answer.claims and not answer.counters:
@@ -169,5 +172,5 @@ class Writer:
     def _snapshot(self) -> None:
         if self.state.position - self._frozen_at >= SNAPSHOT_EVENTS:
             self._frozen_at = self.state.position
-            frozen = freeze(self.state, self.head)
+            frozen = self._freezer.freeze(self.state, self.head)
             self.store.save(self.run, self.state.position, frozen.manifest, frozen.chunks)

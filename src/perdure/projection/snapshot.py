@@ -1,23 +1,30 @@
 """Snapshots of a state: caches that can be deleted, made of chunks that are stored once.
 
-A manifest holds the small part of the state and, for each table, the digests of its chunks. Items
-stand in order of insertion, so all but a few chunks of a table are the same from one snapshot to
-the next. A snapshot that can't be read whole is no error: the fold starts further back.
+A manifest holds the small part of the state and, for each table, the digests of its chunks (of
+lists of digests, where those are many). Items stand in order of insertion, so all but a few chunks
+of a table are the same from one snapshot to the next. A snapshot that can't be read is no error:
+the fold starts further back.
+
+The conversation is read back lazily, chunk by chunk: most questions about a position are about its
+end, and a long run's conversation is most of its state.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
 
 from perdure.projection.state import Approval, Effect, Message, Page, State, Timer, Turn
 from perdure.values.digest import digest
+from perdure.values.errors import StoreDamaged
 from perdure.values.limits import SNAPSHOT_CHUNK_ITEMS
 from perdure.values.table import Table
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised whenever a noun of the state changes; other formats are ignored, since they are caches."""
+
+V = TypeVar("V")
 
 _EMPTY: Final[Table[object, object]] = Table()
 _LIVE: Final = {
@@ -37,10 +44,14 @@ _WORLD: Final = {
     "dead": list[tuple[int, int]],
     "elsewhere": list[tuple[str, Effect]],
 }
+_LAZY: Final = "entries"
+"""The one table whose keys are 0, 1, 2, ..., so that a key says which chunk it is in."""
+
+Fetch = Callable[[str], bytes | None]
 
 
 class Snapshot(NamedTuple):
-    """A snapshot to keep: the manifest, and its chunks as (digest, content)."""
+    """A snapshot to keep: the manifest, and its new chunks as (digest, content)."""
 
     manifest: bytes
     chunks: Sequence[tuple[str, bytes]]
@@ -53,13 +64,51 @@ class Thawed(NamedTuple):
     head: bytes
 
 
+class Layer(msgspec.Struct, frozen=True, array_like=True):
+    """A table's chunks by digest. ``depth`` 0: chunks of items; n: chunks of such lists."""
+
+    size: int
+    depth: int
+    chunks: list[bytes]
+
+
 class Manifest(msgspec.Struct, frozen=True, array_like=True):
-    """The small part, and the digests of each table's chunks."""
+    """The small part of a state, and its tables."""
 
     format: int
     head: bytes
     state: msgspec.Raw
-    tables: dict[str, list[bytes]]
+    tables: dict[str, Layer]
+
+
+class Lazy(Mapping[int, V], Generic[V]):
+    """Items by ordinal, read chunk by chunk when they are asked for."""
+
+    def __init__(
+        self, size: int, chunks: Sequence[bytes], load: Callable[[bytes], list[tuple[int, V]]]
+    ) -> None:
+        """Hold ``size`` items in ``chunks`` of ``SNAPSHOT_CHUNK_ITEMS``."""
+        self._size: int = size
+        self.chunks: Sequence[bytes] = chunks
+        self._load: Callable[[bytes], list[tuple[int, V]]] = load
+        self._read: dict[int, list[tuple[int, V]]] = {}
+
+    def __getitem__(self, ordinal: int) -> V:
+        """Return an item; raise ``KeyError`` past the end."""
+        if not 0 <= ordinal < self._size:
+            raise KeyError(ordinal)
+        chunk, place = divmod(ordinal, SNAPSHOT_CHUNK_ITEMS)
+        if chunk not in self._read:
+            self._read[chunk] = self._load(self.chunks[chunk])
+        return self._read[chunk][place][1]
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the ordinals."""
+        return iter(range(self._size))
+
+    def __len__(self) -> int:
+        """Return how many items there are."""
+        return self._size
 
 
 def _no_table(value: object) -> None:
@@ -75,43 +124,71 @@ def _empty_table(kind: type, value: object) -> Table[object, object]:
 _encode = msgspec.msgpack.Encoder(enc_hook=_no_table).encode
 _decode_state = msgspec.msgpack.Decoder(State, dec_hook=_empty_table).decode
 _decode_manifest = msgspec.msgpack.Decoder(Manifest).decode
+_decode_digests = msgspec.msgpack.Decoder(list[bytes]).decode
 _decoders = {name: msgspec.msgpack.Decoder(kind).decode for name, kind in (*_LIVE.items(), *_WORLD.items())}
 
 
-def freeze(state: State, head: bytes) -> Snapshot:
-    """Return the snapshot of ``state``, whose last event has the digest ``head``."""
-    tables: dict[str, list[bytes]] = {}
-    chunks: list[tuple[str, bytes]] = []
-    for noun, names in ((state.live, _LIVE), (state.world, _WORLD)):
-        for name in names:
-            table = cast("Table[object, object]", getattr(noun, name))
-            if table:
-                tables[name] = _chunked(list(table.items()), chunks)
-    bare = replace(
-        state,
-        live=replace(state.live, **dict.fromkeys(_LIVE, _EMPTY)),
-        world=replace(state.world, **dict.fromkeys(_WORLD, _EMPTY)),
-    )
-    manifest = Manifest(FORMAT, head, msgspec.Raw(_encode(bare)), tables)
-    return Snapshot(_encode(manifest), chunks)
+class Freezer:
+    """Makes the snapshots of one run; a chunk that is as it was is neither encoded nor kept again."""
+
+    def __init__(self) -> None:
+        """Begin without any chunk known."""
+        self._known: dict[str, list[tuple[list[object], bytes]]] = {}
+
+    def freeze(self, state: State, head: bytes) -> Snapshot:
+        """Return the snapshot of ``state``, whose last event has the digest ``head``."""
+        tables: dict[str, Layer] = {}
+        new: list[tuple[str, bytes]] = []
+        for noun, names in ((state.live, _LIVE), (state.world, _WORLD)):
+            for name in names:
+                table = cast("Table[object, object]", getattr(noun, name))
+                if table:
+                    tables[name] = self._layer(name, table, new)
+        bare = replace(
+            state,
+            live=replace(state.live, **dict.fromkeys(_LIVE, _EMPTY)),
+            world=replace(state.world, **dict.fromkeys(_WORLD, _EMPTY)),
+        )
+        manifest = Manifest(FORMAT, head, msgspec.Raw(_encode(bare)), tables)
+        return Snapshot(_encode(manifest), new)
+
+    def _layer(self, name: str, table: Table[object, object], new: list[tuple[str, bytes]]) -> Layer:
+        items = list(table.items())
+        known = self._known.get(name, [])
+        now: list[tuple[list[object], bytes]] = []
+        for index, start in enumerate(range(0, len(items), SNAPSHOT_CHUNK_ITEMS)):
+            part = items[start : start + SNAPSHOT_CHUNK_ITEMS]
+            values = [value for _, value in part]
+            if index < len(known) and _same(known[index][0], values):
+                now.append(known[index])
+            else:
+                now.append((values, _keep(_encode(part), new)))
+        self._known[name] = now
+        chunks, depth = [chunk for _, chunk in now], 0
+        while len(chunks) > SNAPSHOT_CHUNK_ITEMS:
+            starts = range(0, len(chunks), SNAPSHOT_CHUNK_ITEMS)
+            chunks = [_keep(_encode(chunks[at : at + SNAPSHOT_CHUNK_ITEMS]), new) for at in starts]
+            depth += 1
+        return Layer(len(items), depth, chunks)
 
 
-def thaw(manifest: bytes, chunk: Callable[[str], bytes | None]) -> Thawed | None:
-    """Return the state of a snapshot; None if it can't be read, so that the fold is used."""
+def thaw(manifest: bytes, fetch: Fetch) -> Thawed | None:
+    """Return the state of a snapshot; None if it can't be read, so that the fold is used.
+
+    ``fetch`` returns a chunk by its digest in hex, or None. It is kept by the conversation, which
+    raises ``StoreDamaged`` if a chunk that was there is gone when it is read.
+    """
     try:
         read = _decode_manifest(manifest)
         if read.format != FORMAT:
             return None
         state = _decode_state(read.state)
         tables: dict[str, Table[object, object]] = {}
-        for name, digests in read.tables.items():
-            items: dict[object, object] = {}
-            for part in digests:
-                content = chunk(part.hex())
-                if content is None:
-                    return None
-                items.update(_decoders[name](content))
-            tables[name] = Table(items)
+        for name, layer in read.tables.items():
+            table = _table(name, layer, fetch)
+            if table is None:
+                return None
+            tables[name] = table
     except (msgspec.MsgspecError, KeyError):
         return None
     live = replace(state.live, **{name: tables[name] for name in _LIVE if name in tables})
@@ -119,11 +196,49 @@ def thaw(manifest: bytes, chunk: Callable[[str], bytes | None]) -> Thawed | None
     return Thawed(replace(state, live=live, world=world), read.head)
 
 
-def _chunked(items: Sequence[object], chunks: list[tuple[str, bytes]]) -> list[bytes]:
-    names: list[bytes] = []
-    for start in range(0, len(items), SNAPSHOT_CHUNK_ITEMS):
-        content = _encode(items[start : start + SNAPSHOT_CHUNK_ITEMS])
-        name = digest(content)
-        chunks.append((name, content))
-        names.append(bytes.fromhex(name))
-    return names
+def _table(name: str, layer: Layer, fetch: Fetch) -> Table[object, object] | None:
+    chunks = _flat(layer, fetch)
+    if chunks is None:
+        return None
+    decode = _decoders[name]
+    if name == _LAZY:
+
+        def load(chunk: bytes) -> list[tuple[object, object]]:
+            content = fetch(chunk.hex())
+            if content is None:
+                raise StoreDamaged("a part of a snapshot was deleted while it was read", hint="try again")
+            return cast("list[tuple[object, object]]", decode(content))
+
+        lazy = Lazy(layer.size, chunks, cast("Callable[[bytes], list[tuple[int, object]]]", load))
+        return Table(cast("Mapping[object, object]", lazy))
+    items: dict[object, object] = {}
+    for chunk in chunks:
+        content = fetch(chunk.hex())
+        if content is None:
+            return None
+        items.update(cast("list[tuple[object, object]]", decode(content)))
+    return Table(items)
+
+
+def _flat(layer: Layer, fetch: Fetch) -> list[bytes] | None:
+    chunks = layer.chunks
+    for _ in range(layer.depth):
+        below: list[bytes] = []
+        for chunk in chunks:
+            content = fetch(chunk.hex())
+            if content is None:
+                return None
+            below += _decode_digests(content)
+        chunks = below
+    return chunks
+
+
+def _same(was: list[object], now: list[object]) -> bool:
+    """Whether both hold the same objects; equal ones that aren't the same are merely encoded again."""
+    return len(was) == len(now) and all(a is b for a, b in zip(was, now, strict=True))
+
+
+def _keep(content: bytes, new: list[tuple[str, bytes]]) -> bytes:
+    name = digest(content)
+    new.append((name, content))
+    return bytes.fromhex(name)

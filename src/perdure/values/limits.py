@@ -20,6 +20,9 @@ BLOB_BYTES_MAX: Final = 512 * 1024 * 1024
 BLOB_IN_STORE_BYTES_MAX: Final = 1024 * 1024
 """Blobs up to here share the event's transaction and its one sync; larger ones lie beside."""
 
+RECENT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Newest blobs that one run's driver keeps in memory: some hundred messages, little beside 32 runs."""
+
 TOOL_RESULT_BYTES_MAX: Final = 16 * 1024 * 1024
 """One tool result; more than any context window holds, little enough to keep 32 runs in memory."""
 
@@ -32,10 +35,10 @@ BATCH_EVENTS_MAX: Final = 10_000
 GROUP_BATCHES_MAX: Final = 256
 """Batches that share one commit; more adds latency and no throughput."""
 
-SNAPSHOT_EVENTS: Final = 256
+SNAPSHOT_EVENTS: Final = 512
 """Events between snapshots of a projection: bounds ``at`` and resume to one short fold."""
 
-SNAPSHOT_CHUNK_ITEMS: Final = 128
+SNAPSHOT_CHUNK_ITEMS: Final = 64
 """Items per snapshot chunk: unchanged chunks are stored once, changed ones stay small."""
 
 CALLS_PER_REPLY_MAX: Final = 128

@@ -9,11 +9,12 @@ folds it into the large one when it has grown past that. Cheaper in plain Python
 the sizes a run has (up to some 10^5), and without a dependency below the driver.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar, cast
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from typing import Generic, TypeVar, cast, overload
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 _RECENT_MIN = 32
 
@@ -23,24 +24,25 @@ class Table(Mapping[K, V], Generic[K, V]):
 
     __slots__: tuple[str, ...] = ("_base", "_fresh", "_recent")
 
-    def __init__(self, items: Mapping[K, V] | None = None) -> None:
-        """Hold ``items`` (copied)."""
-        self._base: dict[K, V] = dict(items) if items else {}
-        self._recent: dict[K, V] = {}
-        self._fresh: int = 0
+    def __init__(
+        self, items: Mapping[K, V] | None = None, recent: dict[K, V] | None = None, fresh: int = 0
+    ) -> None:
+        """Hold ``items``, uncopied: nobody may change them from here on.
+
+        ``recent`` and ``fresh`` (how many of its keys ``items`` hasn't) are for ``put`` alone.
+        """
+        self._base: Mapping[K, V] = items if items is not None else {}
+        self._recent: dict[K, V] = recent if recent is not None else {}
+        self._fresh: int = fresh
 
     def put(self, key: K, value: V) -> "Table[K, V]":
         """Return a table in which ``key`` has ``value``."""
-        new: Table[K, V] = Table()
         recent = self._recent.copy()
         fresh = self._fresh + (key not in recent and key not in self._base)
         recent[key] = value
         if len(recent) > _RECENT_MIN and len(recent) * len(recent) > len(self._base):
-            new._base = {**self._base, **recent}
-            new._recent, new._fresh = {}, 0
-        else:
-            new._base, new._recent, new._fresh = self._base, recent, fresh
-        return new
+            return Table({**self._base, **recent})
+        return Table(self._base, recent, fresh)
 
     def without(self, key: K) -> "Table[K, V]":
         """Return a table that doesn't have ``key``; costs a copy, so keep it to small tables."""
@@ -53,6 +55,27 @@ class Table(Mapping[K, V], Generic[K, V]):
         if key in self._recent:
             return self._recent[key]
         return self._base[key]
+
+    @overload
+    def get(self, key: K, /) -> V | None: ...
+
+    @overload
+    def get(self, key: K, /, default: V | T) -> V | T: ...
+
+    def get(self, key: K, /, default: V | T | None = None) -> V | T | None:
+        """Return the value of ``key``, or ``default``."""
+        recent = self._recent
+        if key in recent:
+            return recent[key]
+        return self._base.get(key, default)
+
+    def items(self) -> ItemsView[K, V]:
+        """Return the pairs, in order of first insertion."""
+        return super().items() if self._recent else self._base.items()
+
+    def values(self) -> ValuesView[V]:
+        """Return the values, in order of their keys' first insertion."""
+        return super().values() if self._recent else self._base.values()
 
     def __contains__(self, key: object) -> bool:
         """Tell whether ``key`` has a value."""

@@ -1,0 +1,95 @@
+"""perdure's own half: durable turns with one effect, measured as the peers are.
+
+A turn is: the model's reply and the promise durable, the tool runs, its outcome and the next request
+durable. Reply and result each bring half of the payload, new and incompressible. The model and the tool
+cost nothing, so what is measured is the runtime: the whole public path, `perdure.open` and `store.start`.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import perdure
+from benchmarks.peers.meter import Texts
+from perdure.adapters.tools.tool import Tool
+from perdure.intention.reply import Call, Reply
+from perdure.log.events import Usage
+from perdure.wire.prompt import Prompt, Said
+
+
+class _Endless:
+    """A model that calls the tool until the run has had its turns, at no cost of its own."""
+
+    def __init__(self, texts: Texts, turns: int, marks: list[float]) -> None:
+        self.texts, self.turns, self.marks = texts, turns, marks
+        self.asked = 0
+
+    async def ask(
+        self, prompt: Prompt, *, key: str, on_text: Callable[[str], None] | None, timeout: float
+    ) -> Reply:
+        del prompt, key, on_text, timeout
+        self.marks.append(time.perf_counter())
+        self.asked += 1
+        if self.asked > self.turns:
+            return Reply(text="done")
+        return Reply(
+            text=self.texts.fresh(), calls=(Call(f"c{self.asked}", "work", {"n": self.asked}),), usage=Usage(10, 10)
+        )
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _agent(turns: int, payload_bytes: int, marks: list[float]) -> perdure.Agent:
+    texts = Texts(payload_bytes)
+
+    @perdure.tool(effect="idempotent")
+    async def work(n: int) -> str:
+        """Do one piece of work."""
+        del n
+        return texts.fresh()
+
+    assert isinstance(work, Tool)
+    return perdure.Agent(name="bench", instructions="work", tools=[work], model=_Endless(texts, turns, marks))
+
+
+def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int = 2048) -> dict[str, Any]:
+    """Drive `runs` runs of `turns` turns in one process and return the figures of the timed stretch."""
+    with perdure.open(directory) as store:
+        warm: list[float] = []
+        store.start(_agent(3, payload_bytes, warm), "warm up", run="warm").wait()
+        before = _disk(directory)
+        marks: list[list[float]] = [[] for _ in range(runs)]
+        agents = [_agent(turns, payload_bytes, mark) for mark in marks]
+        began, cpu = time.perf_counter(), time.process_time()
+        running = [store.start(agent, "go", run=f"run-{index}") for index, agent in enumerate(agents)]
+        with ThreadPoolExecutor(1) as waiter:
+            outcomes = [waiter.submit(run.wait).result() for run in running]
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
+        assert all(isinstance(outcome, perdure.Finished) for outcome in outcomes), outcomes
+    after = _disk(directory)
+    gaps = [later - earlier for mark in marks for earlier, later in zip(mark, mark[1:], strict=False)]
+    return {
+        "runs": runs,
+        "turns": turns,
+        "turns_per_s": runs * turns / took,
+        "turn_ms_median": statistics.median(gaps) * 1000,
+        "turn_cpu_ms": cpu / (runs * turns) * 1000,
+        "disk_bytes_per_turn": (after - before) / (runs * turns),
+    }
+
+
+def _disk(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        runs_asked, turns_asked = (int(each) for each in (*sys.argv[1:3], *("1", "200")[len(sys.argv) - 1 :]))
+        sys.stdout.write(json.dumps(measure_turns(Path(place), runs=runs_asked, turns=turns_asked)) + "\n")
