@@ -70,7 +70,7 @@ def _object(text: str) -> dict[str, Json]:
     value = cast("Json", json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number))
     whole = clean(value) if _finite(value) else None
     if not isinstance(whole, dict):
-        raise ValueError("not an object" if _finite(value) else "a number is too large")  # noqa: TRY004
+        raise ValueError("not an object" if _finite(value) else "a number is too large")  # noqa: TRY004 - one error for all that is unreadable
     return whole
 
 

@@ -126,7 +126,7 @@ class AskedModel:
         cost = cost_microusd(reply.usage, self.model, provider=self._provider, base_url=self._base_url)
         return replace(reply, usage=replace(reply.usage, cost_microusd=cost))
 
-    async def _events(self, body: Body, key: str, timeout: float) -> AsyncGenerator[Body]:  # noqa: ASYNC109
+    async def _events(self, body: Body, key: str, timeout: float) -> AsyncGenerator[Body]:  # noqa: ASYNC109 - as ``ask``
         """Yield the events of one try, or its one answer; raise ``ModelFailure`` for all that goes wrong."""
         connected = self._client()
         try:

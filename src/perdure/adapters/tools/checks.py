@@ -129,7 +129,7 @@ def warn_of_minted(declaration: Declaration, parameters: tuple[Parameter, ...], 
                 f'identity=("{parameter.name}",); if it says nothing about what is done, declare '
                 f'volatile=("{parameter.name}",)',
                 IdentityWarning,
-                stacklevel=5,
+                stacklevel=4,  # the line of the decorator
             )
 
 

@@ -1,10 +1,14 @@
-"""The part of an APSW connection that we use, with types; the one door to it."""
+"""The part of a SQLite connection that we use, with types; the one door to it.
 
+It is the standard library's SQLite, not the APSW of our own store: an agent's other tools use the
+standard library's too, and two copies of SQLite in one process don't see each other's locks (POSIX
+drops a process's locks on a file when any part of it closes that file).
+"""
+
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, cast
-
-import apsw
 
 from perdure.adapters.tools.context import SqlValue
 
@@ -27,30 +31,45 @@ class Rows(Protocol):
 class Connection(Protocol):
     """An open SQLite file."""
 
-    authorizer: Authorizer | None
-
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
         ...
 
-    def execute(self, statements: str, bindings: Sequence[SqlValue] = ...) -> Rows:
-        """Run statements."""
+    def execute(self, statement: str, values: Sequence[SqlValue] = ..., /) -> Rows:
+        """Run one statement."""
+        ...
+
+    def set_authorizer(self, authorizer: Authorizer | None) -> None:
+        """Let ``authorizer`` judge each statement."""
         ...
 
     def interrupt(self) -> None:
         """Abort what runs now; any thread may say so."""
         ...
 
-    def close(self, force: bool = ...) -> None:  # noqa: FBT001 - the shape that APSW has
-        """Close it, rolling back what isn't committed."""
+    def close(self) -> None:
+        """Close it."""
         ...
 
 
-def connected(path: Path, *, wait: float, make: bool, vfs: str | None) -> Connection:
-    """Return a connection that waits up to ``wait`` seconds for locks and syncs each commit."""
-    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if make else 0)
-    opened = cast("Connection", cast("object", apsw.Connection(str(path), flags=flags, vfs=vfs)))
-    opened.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
+def connected(path: Path, *, wait: float, make: bool) -> Connection:
+    """Return a connection that waits up to ``wait`` seconds for locks and syncs each commit.
+
+    Without ``make`` a file that isn't there is an error. Transactions begin when we say so.
+    """
+    address = f"{path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}"
+    opened = sqlite3.connect(address, timeout=wait, isolation_level=None, check_same_thread=False, uri=True)
     opened.execute("PRAGMA synchronous=FULL")
-    return opened
+    return cast("Connection", cast("object", opened))
+
+
+def ended(connection: Connection) -> None:
+    """Roll back what isn't committed, and close the connection; closing twice does nothing."""
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    except sqlite3.Error:
+        pass  # closing rolls back too
+    finally:
+        connection.close()

@@ -6,15 +6,14 @@ Invariants:
 - After the tool has returned, or lost the transaction, every statement of it is refused.
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-import apsw
-
-from perdure.adapters.tools.connection import Connection
+from perdure.adapters.tools.connection import Connection, ended
 from perdure.adapters.tools.context import SqlValue, Transaction
 from perdure.adapters.tools.outcomes import NotDone
 from perdure.values.errors import BadTool
@@ -22,7 +21,7 @@ from perdure.values.errors import BadTool
 _OURS: Final = "perdure_"
 
 _FORBIDDEN: Final = frozenset(
-    {apsw.SQLITE_TRANSACTION, apsw.SQLITE_ATTACH, apsw.SQLITE_DETACH, apsw.SQLITE_PRAGMA}
+    {sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
 )
 
 
@@ -30,7 +29,7 @@ def _judge(
     action: int, first: str | None, second: str | None, _schema: str | None, _inner: str | None
 ) -> int:
     ours = any(name is not None and name.lower().startswith(_OURS) for name in (first, second))
-    return apsw.SQLITE_DENY if ours or action in _FORBIDDEN else apsw.SQLITE_OK
+    return sqlite3.SQLITE_DENY if ours or action in _FORBIDDEN else sqlite3.SQLITE_OK
 
 
 class Opened:
@@ -49,7 +48,7 @@ class Opened:
         """Let the tool write, and no one after it."""
         watch = threading.Timer(max(0.0, self.deadline - time.monotonic()), self._expire)
         watch.daemon = True
-        self.connection.authorizer = _judge
+        self.connection.set_authorizer(_judge)
         watch.start()
         try:
             yield self
@@ -57,8 +56,8 @@ class Opened:
             watch.cancel()
             with self._turn:
                 self._over = self._over or "the tool has returned"
-                with suppress(apsw.ConnectionClosedError):
-                    self.connection.authorizer = None
+                with suppress(sqlite3.ProgrammingError):
+                    self.connection.set_authorizer(None)
 
     @contextmanager
     def last_word(self) -> Generator[Connection]:
@@ -77,7 +76,9 @@ class Opened:
                 raise NotDone(self._over)
             try:
                 return iter(self.connection.execute(statement, tuple(values)).fetchall())
-            except apsw.AuthError as error:
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_AUTH:
+                    raise
                 raise BadTool(
                     f"a transactional tool may not do this: {error}",
                     hint="leave BEGIN, COMMIT, PRAGMA, ATTACH and tables named perdure_* to perdure",
@@ -86,14 +87,14 @@ class Opened:
     def _expire(self) -> None:
         """Roll back, interrupting the statement that runs."""
         self._over = "its time limit has passed"
-        with suppress(apsw.Error):
+        with suppress(sqlite3.Error):
             self.connection.interrupt()
-        with self._turn, suppress(apsw.Error):
-            self.connection.close(force=True)
+        with self._turn:
+            ended(self.connection)
 
 
 def _stands(connection: Connection) -> bool:
     try:
         return connection.in_transaction
-    except apsw.ConnectionClosedError:
+    except sqlite3.ProgrammingError:
         return False

@@ -7,16 +7,16 @@ Invariants:
 - What isn't committed within the time limit is rolled back, also where the tool hangs.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, cast
 
-import apsw
 import msgspec
 
-from perdure.adapters.tools.connection import Connection, connected
+from perdure.adapters.tools.connection import Connection, connected, ended
 from perdure.adapters.tools.context import Transaction
 from perdure.adapters.tools.opened import Opened
 from perdure.adapters.tools.outcomes import Found, Never, NotDone, Unknown
@@ -48,10 +48,9 @@ COMMIT_PAUSE_SECONDS: Final = 0.01
 class SQLiteDatabase:
     """A SQLite file that transactional tools write to; each call opens it anew."""
 
-    def __init__(self, path: str | Path, *, vfs: str | None = None) -> None:
-        """Name the file, made at the first write if it isn't there, and the VFS to open it with."""
+    def __init__(self, path: str | Path) -> None:
+        """Name the file, made at the first write if it isn't there."""
         self.path: Path = Path(path)
-        self.vfs: str | None = vfs
 
     def __repr__(self) -> str:
         """Show the file's name."""
@@ -67,7 +66,7 @@ class SQLiteDatabase:
             connection = self._connect(time_limit, make=True)
             with _written(connection):
                 return self._run(Opened(connection, deadline), key, send, body)
-        except apsw.Error as error:
+        except sqlite3.Error as error:
             raise NotDone(f"nothing was committed: {error}") from error
 
     def resolve(self, key: str, sends: int) -> Found | Never:
@@ -84,12 +83,12 @@ class SQLiteDatabase:
                 for send in range(1, sends + 1):
                     connection.execute(_BAR, (key, send, time.time_ns()))
                 connection.execute("COMMIT")
-        except apsw.Error as error:
+        except sqlite3.Error as error:
             raise Unknown(f"{self.path.name} can't be written to now ({error})") from error
         return Never(barred=True)
 
     def _connect(self, wait: float, *, make: bool) -> Connection:
-        return connected(self.path, wait=wait, make=make, vfs=self.vfs)
+        return connected(self.path, wait=wait, make=make)
 
     def _run(self, opened: Opened, key: str, send: int, body: Callable[[Transaction], Json]) -> Json:
         if (done := _result(opened.connection, key)) is not None:
@@ -99,7 +98,7 @@ class SQLiteDatabase:
         try:
             with opened.lent() as transaction:
                 result = body(transaction)
-        except (NotDone, Unknown, apsw.Error):
+        except (NotDone, Unknown, sqlite3.Error):
             raise
         except Exception as error:
             raise NotDone(f"rolled back: {type(error).__name__}: {error}") from error
@@ -108,19 +107,18 @@ class SQLiteDatabase:
             with opened.last_word() as connection:
                 connection.execute(_SETTLE, settled)
                 _commit(connection, opened.deadline)
-        except apsw.Error as error:
+        except sqlite3.Error as error:
             self._read_back(opened.connection, key, send, error)
         return result
 
-    def _read_back(self, connection: Connection, key: str, send: int, error: apsw.Error) -> None:
+    def _read_back(self, connection: Connection, key: str, send: int, error: sqlite3.Error) -> None:
         """Return if the failed commit did commit after all; else raise ``NotDone``, or ``Unknown``."""
-        with suppress(apsw.Error):
-            connection.close(force=True)
+        ended(connection)
         try:
             fresh = self._connect(RESOLVE_SECONDS, make=False)
             with _written(fresh):
                 row = fresh.execute(_TAKEN, (key, send)).fetchone()
-        except apsw.Error as second:
+        except sqlite3.Error as second:
             raise Unknown(f"the commit failed ({error}), and so did a look at it ({second})") from error
         if row != ("done",):
             raise NotDone(f"the commit failed: {error}") from error
@@ -134,7 +132,7 @@ def _written(connection: Connection) -> Generator[None]:
         connection.execute(_CREATE)
         yield
     finally:
-        connection.close(force=True)
+        ended(connection)
 
 
 def _result(connection: Connection, key: str) -> str | None:
@@ -151,8 +149,8 @@ def _commit(connection: Connection, deadline: float) -> None:
     while True:
         try:
             connection.execute("COMMIT")
-        except apsw.BusyError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(COMMIT_PAUSE_SECONDS)
         else:

@@ -1,0 +1,1 @@
+"""Tools as their authors declare them."""
