@@ -69,9 +69,12 @@ def lost_calls(files: list[File], group: click.Command) -> list[str]:
 
 
 def unmatched_settings(prose: list[File], code: list[File]) -> list[str]:
-    """Return environment variables that are read and not described, or described and not read."""
+    """Return environment variables that are read and not described, or described and not read.
+
+    What the demo tells its own processes is nobody's setting.
+    """
     described = {name for file in prose for name in SETTING.findall(file.text)}
-    used = {name for file in code for name in SETTING.findall(file.text)}
+    used = {name for file in code if file.room != "demo" for name in SETTING.findall(file.text)}
     return [f"{name} is described and never read" for name in sorted(described - used)] + [
         f"{name} is read and described nowhere" for name in sorted(used - described)
     ]
