@@ -112,7 +112,7 @@ def test_a_url_that_clients_read_in_different_ways_is_refused_with_the_form_to_w
     ],
 )
 def test_a_line_that_is_no_host_is_refused_with_a_cure(line: str):
-    with pytest.raises(BadGlob, match="it |there |an "):
+    with pytest.raises(BadGlob, match="; "):
         host_glob_of(line)
 
 

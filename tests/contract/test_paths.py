@@ -137,7 +137,7 @@ def inside(path: str) -> bool:
     steps = path.split("/")
     return all(
         not posixpath.normpath("/".join(["w", *steps[: n + 1]])).startswith("..")
-        and posixpath.normpath("/".join(["w", *steps[: n + 1]])) not in {"."}
+        and posixpath.normpath("/".join(["w", *steps[: n + 1]])) != "."
         for n in range(len(steps))
     )
 

@@ -45,7 +45,7 @@ _FIELDS: Final = {
     for kind in (Contract, ToolRules, Reach, Rule, ApprovalRule, Budget, Redaction)
 }
 _PREFIX: Final = "tag:yaml.org,2002:"
-_INT = re.compile(r"[-+]?[0-9][0-9_]*")
+_INT = re.compile(r"[-+]?[0-9][0-9_]{0,99}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*)?\.?[0-9]+(?:[eE][-+]?[0-9]+)?")
 
 
@@ -119,6 +119,9 @@ def _read_yaml(path: Path, text: str) -> Reading:
         return _unreadable(path, 1, "the contract is empty", "write {} to allow every declared tool")
     tree = _Tree(str(path))
     node = tree.node(root, 0)
+    if tree.endless:
+        text = "it is nested too deeply, or repeats itself through aliases"
+        return _unreadable(path, tree.endless, text, "write it out")
     reading = read_tree(node, str(path))
     return Reading(reading.contract, [*tree.problems, *reading.problems])
 
@@ -130,15 +133,18 @@ class _Tree:
         self.file: str = file
         self.problems: list[Problem] = []
         self.left: int = NODES_MAX
+        self.endless: int = 0
+        """line at which it turned out to be too deep or too large"""
 
     def node(self, found: yaml.Node, depth: int) -> Node:
         line = found.start_mark.line + 1
         self.left -= 1
         if depth > DEPTH_MAX or self.left < 0:
-            if not self.problems or self.left > 0:
-                self._add(line, "it is nested too deeply, or repeats itself through aliases", "write it out")
-            self.left = min(self.left, 0)
+            self.endless = self.endless or line
+            self.left = 0
             return Leaf(None, line)
+        if found.tag.startswith("!"):
+            self._add(line, f"the tag {found.tag} means nothing here", "leave it out")
         match found:
             case yaml.SequenceNode():
                 items = cast("list[yaml.Node]", found.value)
@@ -167,9 +173,7 @@ class _Tree:
                 return Leaf(int(text.replace("_", "")), line)
             case "float" | "int" if _FLOAT.fullmatch(text):
                 return Leaf(float(text.replace("_", "")), line)
-            case tag:
-                if tag.startswith("!"):
-                    self._add(line, f"the tag {tag} means nothing here", "leave it out")
+            case _:
                 return Leaf(text, line)
 
     def _add(self, line: int, text: str, cure: str) -> None:

@@ -1,7 +1,7 @@
 """Floor 3: what may happen. Rules as data, made ready once, and a judge without clock or chance."""
 
-from perdure.contract.judge import check_arguments, divergence, judge, judge_model, redact
 from perdure.contract.judgement import Allowed, ApprovalNeed, Figures, Refusal, Where
+from perdure.contract.judging import check_arguments, divergence, judge, judge_model, redact
 from perdure.contract.law import Law, compile_law, problems_of
 from perdure.contract.problems import Problem
 from perdure.contract.rules import (

@@ -61,7 +61,7 @@ def value_of(program: Program, scene: Scene) -> bool | int | Undecided:
         found = program.expression.eval(scene.activation)
         value: object = found.plain_value()
     except (RuntimeError, ValueError, TypeError, OverflowError) as error:
-        return Undecided(plain(str(error)))
+        return Undecided(f"it stopped at a value that CEL can't read or bear ({plain(str(error))})")
     if isinstance(value, bool | int):
         return value
     if found.type() != Type.ERROR:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from perdure.contract.rules import Contract
+from perdure.contract.rules import Contract, contract_bytes
 
 
 class Problem(NamedTuple):
@@ -44,13 +44,14 @@ class Findings:
 
 
 def well_formed(contract: Contract) -> Contract | Problem:
-    """Return ``contract`` with its parts in the declared types, or the part that isn't.
+    """Return ``contract`` as its stored form reads, or the part that has none.
 
-    A file is read against the types; what a program builds has only promised to keep them.
+    A file is read against the types; what a program builds has only promised to keep them. Judging
+    what was stored, and nothing else, keeps the log's word on which rules judged.
     """
     try:
-        checked = msgspec.convert(msgspec.to_builtins(contract), Contract)
-    except (msgspec.ValidationError, TypeError) as error:
+        checked = msgspec.json.decode(contract_bytes(contract), type=Contract)
+    except (msgspec.ValidationError, TypeError, OverflowError) as error:
         what, _, place = str(error).partition(" - at `$.")
         pointer = re.sub(r"\[(\d+)\]", r"/\1", place.removesuffix("`")).replace(".", "/")
         findings = Findings(contract)

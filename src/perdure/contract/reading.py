@@ -191,7 +191,7 @@ def _fits(leaf: Leaf, wanted: form.Type) -> bool:
         case form.StrType():
             return isinstance(value, str)
         case form.IntType():
-            return isinstance(value, int) and not isinstance(value, bool)
+            return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**62
         case form.LiteralType(values=values):
             return isinstance(value, str) and value in values
         case form.NoneType():
@@ -205,7 +205,7 @@ def _spoken(wanted: form.Type) -> str:
         case form.StrType():
             return "text"
         case form.IntType():
-            return "a whole number"
+            return "a whole number (below 2^62)"
         case form.LiteralType(values=values):
             return "one of " + ", ".join(str(value) for value in values)
         case form.VarTupleType():
