@@ -1,0 +1,1 @@
+"""Agents to read, to run and to kill."""
