@@ -20,21 +20,21 @@ from benchmarks.peers.meter import Texts
 from perdure.adapters.tools.tool import Tool
 from perdure.intention.reply import Call, Reply
 from perdure.log.events import Usage
-from perdure.wire.prompt import Prompt, Said
+from perdure.wire.prompt import Prompt
 
 
 class _Endless:
     """A model that calls the tool until the run has had its turns, at no cost of its own."""
 
-    def __init__(self, texts: Texts, turns: int, marks: list[float]) -> None:
-        self.texts, self.turns, self.marks = texts, turns, marks
-        self.asked = 0
+    def __init__(self, texts: Texts, turns: int, marks: list[float], first: int) -> None:
+        self.texts, self.turns, self.marks = texts, turns + first, marks
+        self.asked = first
 
     async def ask(
         self, prompt: Prompt, *, key: str, on_text: Callable[[str], None] | None, timeout: float
     ) -> Reply:
-        del prompt, key, on_text, timeout
         self.marks.append(time.perf_counter())
+        del prompt, key, on_text, timeout
         self.asked += 1
         if self.asked > self.turns:
             return Reply(text="done")
@@ -46,7 +46,8 @@ class _Endless:
         """Nothing is held."""
 
 
-def _agent(turns: int, payload_bytes: int, marks: list[float]) -> perdure.Agent:
+def agent_of(turns: int, payload_bytes: int, marks: list[float], *, first: int = 0) -> perdure.Agent:
+    """An agent that makes `turns` turns, noting in `marks` when its model is asked; `first` were made before."""
     texts = Texts(payload_bytes)
 
     @perdure.tool(effect="idempotent")
@@ -56,17 +57,17 @@ def _agent(turns: int, payload_bytes: int, marks: list[float]) -> perdure.Agent:
         return texts.fresh()
 
     assert isinstance(work, Tool)
-    return perdure.Agent(name="bench", instructions="work", tools=[work], model=_Endless(texts, turns, marks))
+    return perdure.Agent(name="bench", instructions="work", tools=[work], model=_Endless(texts, turns, marks, first))
 
 
 def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int = 2048) -> dict[str, Any]:
     """Drive `runs` runs of `turns` turns in one process and return the figures of the timed stretch."""
     with perdure.open(directory) as store:
         warm: list[float] = []
-        store.start(_agent(3, payload_bytes, warm), "warm up", run="warm").wait()
+        store.start(agent_of(3, payload_bytes, warm), "warm up", run="warm").wait()
         before = _disk(directory)
         marks: list[list[float]] = [[] for _ in range(runs)]
-        agents = [_agent(turns, payload_bytes, mark) for mark in marks]
+        agents = [agent_of(turns, payload_bytes, mark) for mark in marks]
         began, cpu = time.perf_counter(), time.process_time()
         running = [store.start(agent, "go", run=f"run-{index}") for index, agent in enumerate(agents)]
         with ThreadPoolExecutor(1) as waiter:

@@ -129,7 +129,7 @@ class Agent:
         """Return the model to ask: the one given, or one made from its name."""
         if not isinstance(self.model, str):
             return self.model
-        from perdure.adapters.models import make_model  # noqa: PLC0415 - SDKs are slow to load
+        from perdure.adapters.models.making import make_model  # noqa: PLC0415 - SDKs are slow to load
 
         return make_model(self.model, base_url=self.base_url)
 

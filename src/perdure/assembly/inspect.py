@@ -87,19 +87,35 @@ class Inspector:
         Looks at the chain, gaps, places, causes, folds and snapshots, every blob that is named,
         and whether the stream still holds the remembered head.
         """
-        row = self.row(run)
         remembered = _remembered(head)
         kept: list[Stored] = []
-        stream = self._noting(run, remembered, kept)
         try:
-            verdict = verify_chain(stream) if chain_only else verify_events(stream, self._lineage(row))
+            verdict = self.verify_stream(run, chain_only=chain_only, noted=remembered, kept=kept)
         except PerdureError as error:
             return Verified(run, 0, "", 0, str(error))
+        row = self.row(run)
         if verdict.ok:
             verdict = self._against(row, verdict, remembered, kept)
         if verdict.ok and not chain_only:
             verdict = self._content(run, verdict)
         return Verified(run, verdict.events, verdict.head.hex(), verdict.position, verdict.wrong)
+
+    def verify_stream(
+        self,
+        run: str,
+        *,
+        chain_only: bool = False,
+        noted: tuple[int, str] | None = None,
+        kept: list[Stored] | None = None,
+    ) -> Verdict:
+        """Check the stream alone: its chain, or all that can be told without reading blobs.
+
+        The event at the position of ``noted`` is put into ``kept`` on the way.
+        """
+        stream = self._noting(run, noted, kept if kept is not None else [])
+        if chain_only:
+            return verify_chain(stream)
+        return verify_events(stream, self._lineage(self.row(run)))
 
     def _noting(self, run: str, remembered: "tuple[int, str] | None", kept: list[Stored]) -> Iterator[Stored]:
         for stored in self.stored(run):

@@ -100,8 +100,8 @@ class People:
             raise BadInput(f"run {run!r} is {state.status} already")
         return self._post(run, e.RunClosed("cancelled", None, why or f"by {by}", by), self._mint())
 
-    def revert(self, run: str, position: int, *, by: str) -> tuple[Effect, tuple[Effect, ...]]:
-        """Undo the effect that began or settled at ``position``; return it and what came to depend on it.
+    def revertible(self, run: str, position: int) -> tuple[Effect, tuple[Effect, ...]]:
+        """Return the effect that began or settled at ``position``, and what came to depend on it.
 
         Raises ``NoUndo`` with the reason where it can't be undone.
         """
@@ -115,8 +115,13 @@ class People:
             raise NoUndo(
                 f"{effect.tool} {effect.what} was done by run {effect.run!r}", hint="revert it there"
             )
-        self._post(run, e.ChangeReverted(position, effect.key, by), self._mint())
         return effect, self._dependents(state, effect)
+
+    def revert(self, run: str, position: int, *, by: str) -> tuple[Effect, tuple[Effect, ...]]:
+        """Ask for the undo of what ``revertible`` returns, and return it."""
+        found = self.revertible(run, position)
+        self._post(run, e.ChangeReverted(position, found[0].key, by), self._mint())
+        return found
 
     def _dependents(self, state: State, effect: Effect) -> tuple[Effect, ...]:
         """Return later effects whose description names something of this one."""

@@ -164,21 +164,24 @@ class Store:
         self.people.cancel(run, by=by, why=why)
         return self._told(run)
 
-    def revert(self, run: str, position: int, *, by: str = "operator") -> tuple[Effect, tuple[Effect, ...]]:
-        """Undo one effect; ``resume`` carries it out. Returns it and what came to depend on it."""
-        state = self.state(run)
-        self._undoable(state, position)
-        found = self.people.revert(run, position, by=by)
-        self._told(run)
-        return found
+    def revertible(self, run: str, position: int) -> tuple[Effect, tuple[Effect, ...]]:
+        """Return the effect that ``revert`` would undo, and what came to depend on it; nothing is told.
 
-    def _undoable(self, state: State, position: int) -> None:
-        effect = self.inspector.effect_at(state, position)
-        if effect is None:
-            return
-        declaration = self.inspector.law(state).definition.tool(effect.tool)
+        Raises ``NoUndo`` with the reason where it can't be undone.
+        """
+        found = self.people.revertible(run, position)
+        effect = found[0]
+        declaration = self.inspector.law(self.state(run)).definition.tool(effect.tool)
         if declaration is None or not declaration.undoes:
             raise NoUndo(f"the tool {effect.tool!r} declares no undo")
+        return found
+
+    def revert(self, run: str, position: int, *, by: str = "operator") -> tuple[Effect, tuple[Effect, ...]]:
+        """Undo one effect; ``resume`` carries it out. Returns it and what came to depend on it."""
+        found = self.revertible(run, position)
+        self.people.revert(run, position, by=by)
+        self._told(run)
+        return found
 
     def state(self, run: str, at: int | None = None) -> State:
         """Return the projection of ``run`` at position ``at``, or at its end."""
@@ -240,12 +243,12 @@ class Store:
         return self._loop
 
 
-def open_store(location: str | Path) -> Store:
-    """Open the store in the directory ``location``; it is made if it isn't there.
+def open_store(location: str | Path, *, create: bool = True) -> Store:
+    """Open the store in the directory ``location``; it is made if it isn't there and ``create`` says so.
 
     Raises ``StoreNewer``, ``StoreDamaged``, ``BadInput`` for a location that can't be a store.
     """
     from perdure.adapters.sqlite.store import SqliteStore  # noqa: PLC0415 - opened only when asked for
 
-    books = SqliteStore(Path(location))
+    books = SqliteStore(Path(location), create=create)
     return Store(books, books.close)

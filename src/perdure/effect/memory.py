@@ -110,18 +110,31 @@ def recall(state: State, declaration: Declaration, identity: Identity) -> Memory
 
 
 def _by_stem(state: State, stem: str) -> Memory:
+    """Look at the attempts in order; a key is made of stem and attempt, so none is overlooked."""
     world = state.world
-    keys = world.stems.get(stem, ())
     if stem in world.elsewhere:
         return Elsewhere(world.elsewhere[stem])
-    for key in keys:
+    attempt = 1
+    while True:
+        key = key_of(stem, attempt)
         if key in world.open:
             return Blocked(world.open[key])
         receipt = world.receipts.get(key)
-        if receipt is not None and receipt.outcome in ("succeeded", "partial"):
+        if receipt is None:
+            return Fresh(key, stem, attempt)
+        if receipt.outcome in ("succeeded", "partial"):
             return Equal(receipt)
-    attempt = len(keys) + 1
-    return Fresh(key_of(stem, attempt), stem, attempt)
+        attempt += 1
+
+
+def next_attempt(state: State, stem: str) -> Fresh | Blocked:
+    """Return the next attempt of an act that may be done however often it failed or succeeded."""
+    attempt = 1
+    while (key := key_of(stem, attempt)) in state.world.receipts:
+        attempt += 1
+    if key in state.world.open:
+        return Blocked(state.world.open[key])
+    return Fresh(key, stem, attempt)
 
 
 def _unmet(state: State, tool: str, identity: Identity) -> Effect | None:

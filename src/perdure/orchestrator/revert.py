@@ -1,6 +1,6 @@
 """Reverting one effect by its undo: an effect of its own, under a key of its own."""
 
-from perdure.intention.identity import key_of
+from perdure.effect.memory import Blocked, next_attempt
 from perdure.log import events as e
 from perdure.orchestrator.draft import Draft
 from perdure.values.digest import name_of
@@ -14,18 +14,17 @@ def revert(d: Draft, body: e.ChangeReverted) -> None:
     declaration = d.law.definition.tool(receipt.tool)
     if declaration is None or not declaration.undoes:
         return
-    stem = name_of("undo", receipt.key)
-    keys = d.state.world.stems.get(stem, ())
-    if any(key in d.state.world.open for key in keys):
+    fresh = next_attempt(d.state, name_of("undo", receipt.key))
+    if isinstance(fresh, Blocked):
         return
     d.emit(
         e.EffectStarted(
-            key=key_of(stem, len(keys) + 1),
+            key=fresh.key,
             call="",
             tool=receipt.tool,
             effect="idempotent" if receipt.effect == "idempotent" else "once",
-            stem=stem,
-            attempt=len(keys) + 1,
+            stem=fresh.stem,
+            attempt=fresh.attempt,
             send=1,
             arguments=receipt.arguments,
             what=f"undo {receipt.what}"[:80],

@@ -25,7 +25,7 @@ def cut(live: Live, to: int) -> Live:
     return Live(
         entries=Table(entries),
         met=Table({stem: met for stem, met in live.met.items() if met <= met_to}),
-        pages=Table({name: _page(page, to) for name, page in live.pages.items() if page.moves[0][0] <= to}),
+        pages=Table({name: _page(page, to) for name, page in live.pages.items() if page.admitted <= to}),
         timers=Table({name: timer for name, timer in live.timers.items() if timer.position <= to}),
         tree=live.tree if kept_tree else "",
         tree_position=live.tree_position if kept_tree else 0,
@@ -57,4 +57,5 @@ def _call(call: CallRecord, to: int) -> CallRecord:
 
 
 def _page(page: Page, to: int) -> Page:
-    return replace(page, moves=tuple(move for move in page.moves if move[0] <= to))
+    moves = tuple(move for move in page.moves if move[0] <= to)
+    return replace(page, moves=moves or ((to, "evicted"),))

@@ -58,7 +58,6 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
         return _world(state, changed)
     if body.approval:
         changed = _approval(changed, body.approval, "used")
-    changed = replace(changed, stems=_with_key(world.stems, body.stem, body.key))
     live = replace(state.live, met=state.live.met.put(body.stem, event.position))
     if body.effect in ("workspace", "once", "idempotent", "probeable", "transactional"):
         live = replace(live, fresh=False)
@@ -275,14 +274,13 @@ def _claim(world: World, claim: e.ClaimSeen) -> World:
         outcome=claim.outcome or "",
         result=claim.result,
     )
-    stems = _with_key(world.stems, claim.stem, claim.key)
     if claim.outcome is None:
-        return replace(world, stems=stems, elsewhere=world.elsewhere.put(claim.stem, effect))
+        return replace(world, elsewhere=world.elsewhere.put(claim.stem, effect))
     elsewhere = world.elsewhere
     if waiting is not None and waiting.key == claim.key:
         elsewhere = elsewhere.without(claim.stem)
     receipts = world.receipts.put(claim.key, effect)
-    return replace(world, stems=stems, receipts=receipts, elsewhere=elsewhere)
+    return replace(world, receipts=receipts, elsewhere=elsewhere)
 
 
 def _foreign(claim: e.ClaimSeen) -> Effect:
@@ -327,11 +325,6 @@ def _moved(counters: Table[str, int], reserved: tuple[e.Reservation, ...], sign:
         used = counters.get(item.counter, 0) + sign * item.amount
         counters = counters.put(item.counter, used)
     return counters
-
-
-def _with_key(stems: Table[str, tuple[str, ...]], stem: str, key: str) -> Table[str, tuple[str, ...]]:
-    keys = stems.get(stem, ())
-    return stems if key in keys else stems.put(stem, (*keys, key))
 
 
 def _world(state: State, world: World) -> State:

@@ -16,6 +16,7 @@ from perdure.log.envelope import Event
 from perdure.projection import effects, turns
 from perdure.projection.cut import cut
 from perdure.projection.state import Live, Page, State, Timer
+from perdure.values.limits import PAGE_MOVES_MAX
 
 B = TypeVar("B", bound=e.Body)
 Rule = Callable[[State, B, Event], State]
@@ -161,7 +162,7 @@ def _checkpoint_failed(state: State, body: e.CheckpointFailed, event: Event) -> 
 
 
 def _page_admitted(state: State, body: e.PageAdmitted, event: Event) -> State:
-    page = Page(body.page, body.blob, body.size, ((event.position, body.shape),))
+    page = Page(body.page, body.blob, body.size, event.position, ((event.position, body.shape),))
     return _live(state, replace(state.live, pages=state.live.pages.put(body.page, page)))
 
 
@@ -174,7 +175,7 @@ def _page_moved(
     if page is None:
         return state
     move = event.kind.removeprefix("page.")
-    page = replace(page, moves=(*page.moves, (event.position, move)))
+    page = replace(page, moves=(*page.moves, (event.position, move))[-PAGE_MOVES_MAX:])
     return _live(state, replace(state.live, pages=state.live.pages.put(body.page, page)))
 
 

@@ -5,8 +5,8 @@ lists of digests, where those are many). Items stand in order of insertion, so a
 of a table are the same from one snapshot to the next. A snapshot that can't be read is no error:
 the fold starts further back.
 
-The conversation is read back lazily, chunk by chunk: most questions about a position are about its
-end, and a long run's conversation is most of its state.
+Tables are read back when they are asked: most questions about a position are about its end, and
+what a long run has seen is most of its state.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,30 +21,29 @@ from perdure.values.errors import StoreDamaged
 from perdure.values.limits import SNAPSHOT_CHUNK_ITEMS
 from perdure.values.table import Table
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised whenever a noun of the state changes; other formats are ignored, since they are caches."""
 
 V = TypeVar("V")
 
 _EMPTY: Final[Table[object, object]] = Table()
-_LIVE: Final = {
-    "entries": list[tuple[int, Turn | Message]],
-    "met": list[tuple[str, int]],
-    "pages": list[tuple[str, Page]],
-    "timers": list[tuple[str, Timer]],
+_LIVE: Final[Mapping[str, object]] = {
+    "entries": Turn | Message,
+    "met": int,
+    "pages": Page,
+    "timers": Timer,
 }
-_WORLD: Final = {
-    "open": list[tuple[str, Effect]],
-    "receipts": list[tuple[str, Effect]],
-    "stems": list[tuple[str, tuple[str, ...]]],
-    "approvals": list[tuple[str, Approval]],
-    "denied": list[tuple[str, str]],
-    "counters": list[tuple[str, int]],
-    "started": list[tuple[str, int]],
-    "dead": list[tuple[int, int]],
-    "elsewhere": list[tuple[str, Effect]],
+_WORLD: Final[Mapping[str, object]] = {
+    "open": Effect,
+    "receipts": Effect,
+    "approvals": Approval,
+    "denied": str,
+    "counters": int,
+    "started": int,
+    "dead": int,
+    "elsewhere": Effect,
 }
-_LAZY: Final = "entries"
+_BY_ORDINAL: Final = "entries"
 """The one table whose keys are 0, 1, 2, ..., so that a key says which chunk it is in."""
 
 Fetch = Callable[[str], bytes | None]
@@ -81,15 +80,15 @@ class Manifest(msgspec.Struct, frozen=True, array_like=True):
     tables: dict[str, Layer]
 
 
-class Lazy(Mapping[int, V], Generic[V]):
-    """Items by ordinal, read chunk by chunk when they are asked for."""
+class ByOrdinal(Mapping[int, V], Generic[V]):
+    """Items 0, 1, 2, ..., read chunk by chunk when they are asked for."""
 
     def __init__(
         self, size: int, chunks: Sequence[bytes], load: Callable[[bytes], list[tuple[int, V]]]
     ) -> None:
         """Hold ``size`` items in ``chunks`` of ``SNAPSHOT_CHUNK_ITEMS``."""
         self._size: int = size
-        self.chunks: Sequence[bytes] = chunks
+        self._chunks: Sequence[bytes] = chunks
         self._load: Callable[[bytes], list[tuple[int, V]]] = load
         self._read: dict[int, list[tuple[int, V]]] = {}
 
@@ -99,12 +98,56 @@ class Lazy(Mapping[int, V], Generic[V]):
             raise KeyError(ordinal)
         chunk, place = divmod(ordinal, SNAPSHOT_CHUNK_ITEMS)
         if chunk not in self._read:
-            self._read[chunk] = self._load(self.chunks[chunk])
+            self._read[chunk] = self._load(self._chunks[chunk])
         return self._read[chunk][place][1]
+
+    def __contains__(self, ordinal: object) -> bool:
+        """Tell whether there is such an item, without reading it."""
+        return isinstance(ordinal, int) and 0 <= ordinal < self._size
 
     def __iter__(self) -> Iterator[int]:
         """Yield the ordinals."""
         return iter(range(self._size))
+
+    def __len__(self) -> int:
+        """Return how many items there are."""
+        return self._size
+
+
+class ByKey(Mapping[object, object]):
+    """Items by key: the chunks are read when the first is asked for, and each value when it is."""
+
+    def __init__(
+        self,
+        size: int,
+        load: Callable[[], dict[object, msgspec.Raw]],
+        decode: Callable[[msgspec.Raw], object],
+    ) -> None:
+        """Hold ``size`` items that ``load`` reads and ``decode`` makes values of."""
+        self._size: int = size
+        self._load: Callable[[], dict[object, msgspec.Raw]] = load
+        self._decode: Callable[[msgspec.Raw], object] = decode
+        self._raw: dict[object, msgspec.Raw] | None = None
+        self._read: dict[object, object] = {}
+
+    def _items(self) -> dict[object, msgspec.Raw]:
+        if self._raw is None:
+            self._raw = self._load()
+        return self._raw
+
+    def __getitem__(self, key: object) -> object:
+        """Return a value; raise ``KeyError`` without one."""
+        if key not in self._read:
+            self._read[key] = self._decode(self._items()[key])
+        return self._read[key]
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is such an item."""
+        return key in self._items()
+
+    def __iter__(self) -> Iterator[object]:
+        """Yield the keys."""
+        return iter(self._items())
 
     def __len__(self) -> int:
         """Return how many items there are."""
@@ -125,7 +168,11 @@ _encode = msgspec.msgpack.Encoder(enc_hook=_no_table).encode
 _decode_state = msgspec.msgpack.Decoder(State, dec_hook=_empty_table).decode
 _decode_manifest = msgspec.msgpack.Decoder(Manifest).decode
 _decode_digests = msgspec.msgpack.Decoder(list[bytes]).decode
-_decoders = {name: msgspec.msgpack.Decoder(kind).decode for name, kind in (*_LIVE.items(), *_WORLD.items())}
+_decode_raw = msgspec.msgpack.Decoder(list[tuple[str | int, msgspec.Raw]]).decode
+_decode_values = {
+    name: msgspec.msgpack.Decoder(kind).decode for name, kind in (*_LIVE.items(), *_WORLD.items())
+}
+_decode_entries = msgspec.msgpack.Decoder(list[tuple[int, Turn | Message]]).decode
 
 
 class Freezer:
@@ -175,8 +222,8 @@ class Freezer:
 def thaw(manifest: bytes, fetch: Fetch) -> Thawed | None:
     """Return the state of a snapshot; None if it can't be read, so that the fold is used.
 
-    ``fetch`` returns a chunk by its digest in hex, or None. It is kept by the conversation, which
-    raises ``StoreDamaged`` if a chunk that was there is gone when it is read.
+    ``fetch`` returns a chunk by its digest in hex, or None. It is kept by the tables, which raise
+    ``StoreDamaged`` if a chunk is gone when it is read.
     """
     try:
         read = _decode_manifest(manifest)
@@ -200,24 +247,22 @@ def _table(name: str, layer: Layer, fetch: Fetch) -> Table[object, object] | Non
     chunks = _flat(layer, fetch)
     if chunks is None:
         return None
-    decode = _decoders[name]
-    if name == _LAZY:
 
-        def load(chunk: bytes) -> list[tuple[object, object]]:
-            content = fetch(chunk.hex())
-            if content is None:
-                raise StoreDamaged("a part of a snapshot was deleted while it was read", hint="try again")
-            return cast("list[tuple[object, object]]", decode(content))
+    def content(chunk: bytes) -> bytes:
+        found = fetch(chunk.hex())
+        if found is None:
+            raise StoreDamaged("a part of a snapshot was deleted while it was read", hint="try again")
+        return found
 
-        lazy = Lazy(layer.size, chunks, cast("Callable[[bytes], list[tuple[int, object]]]", load))
-        return Table(cast("Mapping[object, object]", lazy))
-    items: dict[object, object] = {}
-    for chunk in chunks:
-        content = fetch(chunk.hex())
-        if content is None:
-            return None
-        items.update(cast("list[tuple[object, object]]", decode(content)))
-    return Table(items)
+    if name == _BY_ORDINAL:
+        ordered = ByOrdinal(layer.size, chunks, lambda chunk: _decode_entries(content(chunk)))
+        return Table(cast("Mapping[object, object]", ordered))
+
+    def load() -> dict[object, msgspec.Raw]:
+        pairs = (pair for chunk in chunks for pair in _decode_raw(content(chunk)))
+        return dict(pairs)
+
+    return Table(ByKey(layer.size, load, _decode_values[name]), costly=True)
 
 
 def _flat(layer: Layer, fetch: Fetch) -> list[bytes] | None:

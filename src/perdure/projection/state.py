@@ -138,11 +138,12 @@ class Timer(Noun, frozen=True):
 
 
 class Page(Noun, frozen=True):
-    """A page of context with its moves as (position, move), oldest first."""
+    """A page of context with its newest moves as (position, move), oldest first."""
 
     page: str
     blob: str
     size: int
+    admitted: int
     moves: tuple[tuple[int, str], ...]
 
 
@@ -179,8 +180,6 @@ class World(Noun, frozen=True):
     """effects without an outcome, reads among them"""
     receipts: Table[str, Effect] = Table()
     """settled effects other than reads"""
-    stems: Table[str, tuple[str, ...]] = Table()
-    """keys of each act, by attempt"""
     approvals: Table[str, Approval] = Table()
     denied: Table[str, str] = Table()
     """(stem, arguments) of acts that a person forbade -> approval"""

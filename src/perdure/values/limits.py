@@ -41,6 +41,10 @@ SNAPSHOT_EVENTS: Final = 512
 SNAPSHOT_CHUNK_ITEMS: Final = 64
 """Items per snapshot chunk: unchanged chunks are stored once, changed ones stay small."""
 
+PAGE_MOVES_MAX: Final = 8
+"""Moves remembered of one page, the newest: going back past them finds the page evicted, which is
+always safe, since its handle gives it back."""
+
 CALLS_PER_REPLY_MAX: Final = 128
 """Tool calls in one reply; providers stop far below, a runaway reply does not."""
 

@@ -17,32 +17,42 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 _RECENT_MIN = 32
+_RECENT_COSTLY = 1024
+"""Puts before a base that is costly to read is read whole; more than one fold to a position makes."""
 
 
 class Table(Mapping[K, V], Generic[K, V]):
     """An immutable mapping with cheap ``put``."""
 
-    __slots__: tuple[str, ...] = ("_base", "_fresh", "_recent")
+    __slots__: tuple[str, ...] = ("_base", "_costly", "_fresh", "_recent")
 
     def __init__(
-        self, items: Mapping[K, V] | None = None, recent: dict[K, V] | None = None, fresh: int = 0
+        self,
+        items: Mapping[K, V] | None = None,
+        *,
+        recent: dict[K, V] | None = None,
+        fresh: int = 0,
+        costly: bool = False,
     ) -> None:
         """Hold ``items``, uncopied: nobody may change them from here on.
 
-        ``recent`` and ``fresh`` (how many of its keys ``items`` hasn't) are for ``put`` alone.
+        ``costly``: asking ``items`` whether it has a key is slow, so a put doesn't. ``recent`` and
+        ``fresh`` (how many of its keys ``items`` hasn't; -1 if that isn't known) are for ``put``.
         """
         self._base: Mapping[K, V] = items if items is not None else {}
         self._recent: dict[K, V] = recent if recent is not None else {}
         self._fresh: int = fresh
+        self._costly: bool = costly
 
     def put(self, key: K, value: V) -> "Table[K, V]":
         """Return a table in which ``key`` has ``value``."""
-        recent = self._recent.copy()
-        fresh = self._fresh + (key not in recent and key not in self._base)
+        base, recent = self._base, self._recent.copy()
+        fresh = -1 if self._costly else self._fresh + (key not in recent and key not in base)
         recent[key] = value
-        if len(recent) > _RECENT_MIN and len(recent) * len(recent) > len(self._base):
-            return Table({**self._base, **recent})
-        return Table(self._base, recent, fresh)
+        least = _RECENT_COSTLY if self._costly else _RECENT_MIN
+        if len(recent) > least and len(recent) * len(recent) > len(base):
+            return Table({**base, **recent})
+        return Table(base, recent=recent, fresh=fresh, costly=self._costly)
 
     def without(self, key: K) -> "Table[K, V]":
         """Return a table that doesn't have ``key``; costs a copy, so keep it to small tables."""
@@ -84,13 +94,15 @@ class Table(Mapping[K, V], Generic[K, V]):
     def __iter__(self) -> Iterator[K]:
         """Yield keys in order of first insertion."""
         yield from self._base
-        if self._fresh:
+        if self._fresh and self._recent:
             for key in self._recent:
                 if key not in self._base:
                     yield key
 
     def __len__(self) -> int:
         """Return how many keys have a value."""
+        if self._fresh < 0:
+            self._fresh = sum(key not in self._base for key in self._recent)
         return len(self._base) + self._fresh
 
     def __hash__(self) -> int:
