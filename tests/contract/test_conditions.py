@@ -14,7 +14,6 @@ from perdure.values.digest import Json
 from perdure.values.errors import BadContract
 from tests.contract.agents import AGENT, allowed, bill, figures, judged, law_of, refused
 
-
 MANY: list[Json] = ["x"] * 1000
 
 

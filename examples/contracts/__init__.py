@@ -1,0 +1,1 @@
+"""Contracts to copy from; docs/contract.md explains them."""
