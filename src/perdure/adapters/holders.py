@@ -40,7 +40,12 @@ _guard = threading.Lock()
 
 def this_holder(token: str) -> Holder:
     """Return the holder that this process is, under ``token``."""
-    return Holder(_host(), os.getpid(), _started(os.getpid()) or "", token)
+    return holder_of(os.getpid(), token)
+
+
+def holder_of(pid: int, token: str) -> Holder:
+    """Return the holder that the process ``pid`` of this machine is, under ``token``."""
+    return Holder(_host(), pid, _started(pid) or "", token)
 
 
 def begin(token: str) -> None:

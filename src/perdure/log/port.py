@@ -18,7 +18,11 @@ from perdure.log.events import ClaimSeen, Content, CounterSeen
 
 
 class ClaimOpened(NamedTuple):
-    """Take ``key`` for an effect; refused if any run ever took it, or if one of its stem is open."""
+    """Take ``key`` for an effect.
+
+    Refused if any run ever took it, or if a claim of its stem is open, succeeded or partial; what the
+    same batch closes counts as closed.
+    """
 
     key: str
     stem: str
@@ -32,7 +36,10 @@ class ClaimOpened(NamedTuple):
 
 
 class ClaimClosed(NamedTuple):
-    """Write down how the effect of ``key`` ended ('compensated' included)."""
+    """Write down how the effect of ``key`` ended ('compensated' included); the last word counts.
+
+    ``Broken`` if nobody opened it.
+    """
 
     key: str
     outcome: str
@@ -40,7 +47,7 @@ class ClaimClosed(NamedTuple):
 
 
 class CounterMoved(NamedTuple):
-    """Add ``amount`` (negative gives back) to a shared counter; refused beyond ``limit``."""
+    """Add ``amount`` to a shared counter; refused beyond ``limit``. Giving back is never refused."""
 
     counter: str
     amount: int
@@ -61,9 +68,10 @@ class Batch(NamedTuple):
     closed: Sequence[ClaimClosed] = ()
     counters: Sequence[CounterMoved] = ()
     consumed: Sequence[str] = ()
-    """ids of inbox posts that these events took in"""
+    """ids of inbox posts that these events took in; ``Conflict`` if one doesn't wait"""
     status: str | None = None
-    """what lists show: 'running', 'waiting', 'finished', 'failed', 'cancelled'"""
+    """what lists show: 'running', 'waiting', 'finished', 'failed', 'cancelled'; None leaves it and
+    ``wake`` as they are"""
     wake: int | None = None
     """when the run next wants to be driven although nobody posts; ns, None for never"""
 
@@ -107,7 +115,8 @@ class Lease(NamedTuple):
 
     epoch: int
     dead: Sequence[int] = ()
-    """earlier epochs whose writer is proved to run no more"""
+    """earlier epochs whose writer is proved to run no more, or released. Each is named to every new
+    writer until one that was told has appended: from then on the log itself can say it."""
     alive: Sequence[int] = ()
     """earlier epochs that were not released and whose writer may still run"""
 
@@ -146,15 +155,17 @@ class LogStore(Protocol):
     def append(self, batch: Batch) -> "Future[Appended | Remembered]":
         """Make ``batch`` durable; the future is done when it is.
 
-        The future raises ``Fenced``, ``Conflict``, ``StoreFailed`` (fatal: nothing more is
-        written), ``StoreReadOnly`` or ``Busy``.
+        The future raises ``Fenced`` (also after a release), ``Conflict``, ``UnknownRun``,
+        ``BadInput``, ``StoreFailed`` (fatal: nothing more is written), ``StoreReadOnly`` or ``Busy``.
+        It can't be cancelled: whoever stops waiting does not take the batch back.
         """
         ...
 
     def read(self, run: str, after: int = 0, limit: int = 1000) -> Sequence[Stored]:
         """Return up to ``limit`` events past position ``after``, a fork's prefix included.
 
-        Raises ``UnknownRun`` or ``StoreDamaged``.
+        Each is checked against the digest of the one before. An event of the prefix has the name of
+        the run that wrote it. Raises ``UnknownRun``, or ``StoreDamaged`` naming run and position.
         """
         ...
 
@@ -195,7 +206,7 @@ class LeaseStore(Protocol):
         ...
 
     def release(self, run: str, epoch: int) -> None:
-        """Give the run back; a stale epoch is ignored."""
+        """Give the run back; a stale epoch frees nothing, and only says that its own writer has ended."""
         ...
 
 

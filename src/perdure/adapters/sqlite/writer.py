@@ -163,6 +163,7 @@ class Writer:
             self._give_up(works, said(error, "writing to the store"))
             return
         answers: list[Callable[[], None]] = []
+        before = self._db.total_changes()
         try:
             self._heads.refresh()
             self._write_later(answers)
@@ -171,7 +172,8 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - as above; and now it is final
             self._fail(works, said(error, "writing to the store"))
             return
-        self._committed()
+        if self._db.total_changes() != before:
+            self._committed()
         for answer in answers:
             answer()
         self._copy_back()

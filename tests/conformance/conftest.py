@@ -1,0 +1,14 @@
+"""Every test of this folder runs over every store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.stores import STORES, Store, open_for
+
+
+@pytest.fixture(params=sorted(STORES))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with open_for(STORES[request.param], tmp_path) as opened:
+        yield opened
