@@ -104,7 +104,9 @@ MISTAKES = [
     ("budgets:\n  - {name: x, of: turns, max: 5, per: tenant}", 2, "turns are counted for a run", "use per: run"),
     ("budgets:\n  - {name: x, of: tokens, max: 5, tools: [pay]}", 2, "tokens are used by the model", "leave out tools"),
     ("budgets:\n  - {name: x, of: spend, max: 5}", 2, "budget 'x' counts nothing", "add tools.<name>.amount"),
-    ("budgets:\n  - {name: 'a:b', of: calls, max: 5}", 2, "'a:b' is not a name", "letters, digits"),
+    ("budgets:\n  - {name: 'a:b', of: calls, max: 5}", 2, "'a:b' is not a name", "without ':'"),
+    ("budgets:\n  - {name: ' a', of: calls, max: 5}", 2, "' a' is not a name", "a few words"),
+    ("rules:\n  - {name: '', when: state.turns > 5}", 2, "'' is not a name", "a few words"),
     ("budgets:\n  - {name: a, of: calls, max: 5}\n  - {name: a, of: calls, max: 6}", 3, "'a' is named twice in budgets", "own name"),
     ("approvals:\n  - name: x\n    expires: soon", 3, "'soon' is no duration", "write a number and a unit"),
     ("rules:\n  - name: x", 2, "rule 'x' has no condition and would refuse everything", "add when or require"),
@@ -184,6 +186,11 @@ def test_plain_words_mean_what_yaml_1_2_says(tmp_path: Path):
         written(tmp_path, "rules:\n  - {name: on, when: state.turns > 5, reason: 12:30, hint: 1_0x}")
     )
     assert contract.rules == (Rule("on", when="state.turns > 5", reason="12:30", hint="1_0x"),)
+
+
+def test_names_may_be_words_that_people_use(tmp_path: Path):
+    contract = load_contract(written(tmp_path, "budgets:\n  - {name: a day's payments, of: calls, max: 1}"))
+    assert contract.budgets[0].name == "a day's payments"
 
 
 def test_json_is_read_as_well(tmp_path: Path):

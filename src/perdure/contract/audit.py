@@ -16,7 +16,7 @@ from perdure.contract.rules import Budget, Contract
 from perdure.intention.declaration import Definition
 from perdure.values.digest import Json
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[^\s:](?:[^:]*[^\s:])?")
 _GLOB_SIGNS: Final = frozenset("*?[")
 DURATIONS: Final = "write a number and a unit: 90s, 15m, 12h or 7d"
 
@@ -70,8 +70,8 @@ def _names(contract: Contract, findings: Findings) -> None:
         seen: set[str] = set()
         for number, entry in enumerate(entries):
             pointer = f"{part}/{number}/name"
-            if not _NAME.fullmatch(entry.name):
-                cure = "use letters, digits, '.', '_' and '-': it stands in counters and refusals"
+            if not (_NAME.fullmatch(entry.name) and entry.name.isprintable()):
+                cure = "use a few words on one line without ':', which parts the names of counters"
                 findings.add(pointer, f"{entry.name!r} is not a name", cure)
             if entry.name in seen:
                 findings.add(pointer, f"{entry.name!r} is named twice in {part}", "give each its own name")
