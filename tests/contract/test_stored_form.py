@@ -73,7 +73,10 @@ def test_a_rule_that_we_do_not_know_is_never_skipped():
 
 
 def test_lists_and_tuples_spell_the_same_contract():
-    loose = Contract(deny=cast("tuple[str, ...]", ["x*"]), reach=Reach(read=cast("tuple[str, ...]", ["**"])))
+    loose = Contract(
+        deny=cast("tuple[str, ...]", cast("object", ["x*"])),
+        reach=Reach(read=cast("tuple[str, ...]", cast("object", ["**"]))),
+    )
     strict = Contract(deny=("x*",), reach=Reach(read=("**",)))
     assert contract_bytes(loose) == contract_bytes(strict)
 
