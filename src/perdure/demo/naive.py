@@ -61,6 +61,7 @@ def save_steps(file: Path, steps: Steps) -> None:
 async def _loop(agent: Agent, file: Path) -> str:
     model = agent.ask_with()
     steps = read_steps(file) or [(UserText(TASK),)]
+    print("the run is taken up", flush=True)
     while True:
         last = steps[-1][-1]
         if isinstance(last, Said):

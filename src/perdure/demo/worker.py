@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     agent = prepared(errand)
     with perdure.open(errand.store) as store:
         try:
-            outcome = _driven(store, agent, errand).wait()
+            run = _driven(store, agent, errand)
+            print("the run is taken up", flush=True)
+            outcome = run.wait()
         except (Held, Fenced) as error:
             print(error)
             return HELD

@@ -1,0 +1,150 @@
+"""Starting the agent's process, and killing it exactly where a strike says.
+
+Nothing here waits for a while and hopes: a held request, a frozen process, a printed line and an
+ended process are facts. The one exception is a strike that is meant to hit anywhere.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+import msgspec
+
+from perdure.demo.bank_launch import RunningBank
+from perdure.demo.strikes import Strike
+from perdure.demo.worker import FAILED, FINISHED, HELD, WAITS, Errand
+
+CATCH_SECONDS_MAX: Final = 60.0
+"""From starting an agent to where it should be killed; about a second, and more on a busy machine."""
+
+ENDS: Final = (FINISHED, WAITS, FAILED, HELD)
+LOOK_SECONDS: Final = 0.005
+TROUBLE_CHARACTERS: Final = 2000
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the agent at one bank, and the module that is its process."""
+
+    errand: Errand
+    bank: RunningBank
+    module: str = "perdure.demo.worker"
+    patience_s: float = CATCH_SECONDS_MAX
+
+
+class Ended(NamedTuple):
+    """A process that ended by itself, and its last line."""
+
+    code: int
+    said: str
+
+
+class Caught(NamedTuple):
+    """What a strike came to: how many processes it killed, and what the others said."""
+
+    killed: int
+    ended: tuple[Ended, ...]
+
+
+class Body(NamedTuple):
+    """A process of the agent."""
+
+    process: "subprocess.Popen[str]"
+    trouble: Path
+
+
+def start(lane: Lane, *, wording: int, freeze: str | None = None, take_over: bool = False) -> Body:
+    """Start the agent; it takes up the run, or says that another process holds it."""
+    errand = msgspec.structs.replace(lane.errand, wording=wording, freeze=freeze, take_over=take_over)
+    folder = Path(errand.store)
+    folder.mkdir(parents=True, exist_ok=True)
+    trouble = folder / f"agent-{wording}.trouble"
+    with trouble.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", lane.module, *errand.arguments()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    return Body(process, trouble)
+
+
+def rest(lane: Lane, *, wording: int) -> Ended:
+    """Let the agent run until it rests."""
+    return _ended(start(lane, wording=wording), lane.patience_s)
+
+
+def strike_at(lane: Lane, strike: Strike, invoice: str, wordings: Sequence[int]) -> Caught:
+    """Start one process per wording, kill those that come to where the strike hits, and let the bank go on."""
+    match strike.moment:
+        case "unsent":
+            bodies = [start(lane, wording=each, freeze=invoice) for each in wordings]
+            _until(lane, bodies, lambda: sum(_is_frozen(body) for body in bodies))
+        case "received" | "booked":
+            lane.bank.hold(strike.moment, count=len(wordings), invoice=invoice)
+            bodies = [start(lane, wording=each) for each in wordings]
+            _until(lane, bodies, lambda: len(lane.bank.held(wait_s=0).held))
+        case "anywhere":
+            lane.bank.hold("received", invoice=invoice)  # No further than this, however long it lives.
+            bodies = [start(lane, wording=each) for each in wordings]
+            for body in bodies:
+                _pipe(body).readline()
+            time.sleep(strike.after_s)
+    caught = kill(lane, bodies)
+    lane.bank.release()
+    lane.bank.quiet(wait_s=lane.patience_s)
+    return caught
+
+
+def kill(lane: Lane, bodies: Sequence[Body]) -> Caught:
+    """Kill what still runs; say how the others ended."""
+    alive = [body for body in bodies if body.process.poll() is None]
+    ended = tuple(_ended(body, lane.patience_s) for body in bodies if body not in alive)
+    for body in alive:
+        body.process.kill()
+    for body in alive:
+        body.process.wait()
+        _pipe(body).close()
+    return Caught(len(alive), ended)
+
+
+def frozen(lane: Lane, body: Body) -> bool:
+    """Return once the process is stopped, or False if it ended before."""
+    _until(lane, [body], lambda: _is_frozen(body))
+    return body.process.poll() is None
+
+
+def _until(lane: Lane, bodies: Sequence[Body], caught: Callable[[], int]) -> None:
+    """Return when every process is caught or has ended."""
+    end = time.monotonic() + lane.patience_s
+    while sum(body.process.poll() is not None for body in bodies) + caught() < len(bodies):
+        if time.monotonic() > end:
+            raise RuntimeError(f"an agent neither came to the strike nor ended in {lane.patience_s} s")
+        time.sleep(LOOK_SECONDS)
+
+
+def _is_frozen(body: Body) -> bool:
+    """Tell whether the process is stopped, and leave its end for others to see."""
+    if body.process.returncode is not None:
+        return False
+    stopped = os.waitid(os.P_PID, body.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+    return stopped is not None
+
+
+def _ended(body: Body, patience_s: float) -> Ended:
+    said, _ = body.process.communicate(timeout=patience_s)
+    code = body.process.returncode
+    if code not in ENDS:
+        trouble = body.trouble.read_text()[-TROUBLE_CHARACTERS:]
+        raise RuntimeError(f"the agent ended with {code}:\n{said}\n{trouble}")
+    return Ended(code, said.strip().rpartition("\n")[2])
+
+
+def _pipe(body: Body) -> IO[str]:
+    if body.process.stdout is None:
+        raise RuntimeError("an agent was started without a pipe")
+    return body.process.stdout

@@ -1,0 +1,99 @@
+"""When the agent is killed: drawn from a seed before anything runs.
+
+- `unsent`: the payment is promised and the request is about to be written; the process is frozen
+  there, then killed.
+- `received`: the bank has the request and hasn't booked it. It will: a request can't be taken back.
+- `booked`: the bank has booked it, and nobody has read the reply.
+- `anywhere`: after a while, wherever that is.
+
+The first three lie between the durable promise of an effect and its settlement.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+Moment = Literal["unsent", "received", "booked", "anywhere"]
+
+KILLS_PER_INVOICE_MAX: Final = 4
+"""Kills that one payment has to survive at most: well below what its tool allows to be requested."""
+
+ANYWHERE_SHARE: Final = 0.2
+ANYWHERE_S_MAX: Final = 0.06
+"""About as long as the agent needs for a dozen steps once it runs."""
+
+STRIDE_MAX: Final = 2
+
+
+class Strike(msgspec.Struct, frozen=True, kw_only=True):
+    """One start of the agent and its end."""
+
+    moment: Moment
+    stride: int = 0
+    """payments that may go through before the one that is hit"""
+    after_s: float = 0.0
+    """for `anywhere`: how long after it took up the run"""
+    rivals: int = 1
+    """how many processes are started at once"""
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """All that goes wrong in one run of the agent."""
+
+    strikes: tuple[Strike, ...]
+    last: Strike | None
+    """hits the payment that can't be probed"""
+    rewound: int
+    """payments that a rewind goes back over, before the last strike"""
+
+
+def draw_script(kills: int, invoices: int, *, seed: int, rivals: int = 2) -> Script:
+    """Return what happens to a run that pays so many invoices, the last of them express.
+
+    Every strike finds a payment to hit: as many are kept owing as later strikes need.
+    """
+    draw = random.Random(seed)  # noqa: S311 - reproducible on purpose, and no secret
+    owed = invoices - 1
+    strikes: list[Strike] = []
+    for left in range(kills - 1, 0, -1):
+        strike = _draw(draw, spare=owed - -(-(left - 1) // KILLS_PER_INVOICE_MAX))
+        owed -= _used_up(strike)
+        strikes.append(strike)
+    last = Strike(moment=draw.choice(("received", "booked"))) if kills else None
+    return Script(strikes=_contested(strikes, rivals), last=last, rewound=min(2, invoices - 2))
+
+
+def kills_max(invoices: int) -> int:
+    """Return how many kills so many invoices have room for."""
+    return (KILLS_PER_INVOICE_MAX - 1) * (invoices - 1)
+
+
+def hit_by(strike: Strike, owed: Sequence[str], express: str) -> str:
+    """Return the invoice whose payment the strike hits; `owed` are those that the bank hasn't booked."""
+    ordinary = [invoice for invoice in owed if invoice != express]
+    return ordinary[min(strike.stride, len(ordinary) - 1)] if ordinary else express
+
+
+def _draw(draw: random.Random, *, spare: int) -> Strike:
+    """Return a strike that uses up at most `spare` payments."""
+    if spare <= 0:
+        return Strike(moment="unsent")
+    stride = draw.randint(0, min(STRIDE_MAX, spare - 1))
+    if spare > 1 and draw.random() < ANYWHERE_SHARE:
+        return Strike(moment="anywhere", stride=1, after_s=draw.uniform(0, ANYWHERE_S_MAX))
+    return Strike(moment=draw.choice(("unsent", "received", "booked")), stride=stride)
+
+
+def _used_up(strike: Strike) -> int:
+    return strike.stride + (strike.moment != "unsent")
+
+
+def _contested(strikes: list[Strike], rivals: int) -> tuple[Strike, ...]:
+    """Let one of the later strikes hit several processes that go on with the run at once."""
+    held = [nth for nth, strike in enumerate(strikes) if strike.moment in {"received", "booked"} and nth]
+    if held:
+        nth = held[len(held) // 2]
+        strikes[nth] = msgspec.structs.replace(strikes[nth], rivals=rivals)
+    return tuple(strikes)
