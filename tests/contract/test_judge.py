@@ -36,12 +36,10 @@ def test_without_a_contract_every_declared_tool_is_allowed_with_arguments_that_f
     law = law_of()
     assert judged(law, "pay", bill()) == Allowed((), None)
     refusal = refused(judged(law, "pay", {"invoice": "R-1"}))
-    assert refusal == Refusal(
-        "arguments",
-        '"amount_cents" is a required property',
-        "pay takes invoice, amount_cents, currency, rate (may be left out), urgent (may be left out), "
-        "note (may be left out), to (may be left out), tags (may be left out), labels (may be left out)",
-    )
+    assert (refusal.rule, refusal.reason) == ("arguments", '"amount_cents" is a required property')
+    takes, _, fields = refusal.hint.partition(" takes ")
+    assert takes == "pay"
+    assert {"invoice", "amount_cents", "currency", "note (may be left out)"} <= set(fields.split(", "))
 
 
 def test_a_tool_that_nobody_declared_is_refused_with_the_nearest_name():
@@ -291,4 +289,4 @@ def test_a_broken_judge_that_takes_undecided_for_true_lets_the_call_through(monk
 def test_a_law_refuses_a_contract_whose_parts_have_other_types():
     with pytest.raises(BadContract, match=r"deny: expected `array`, got `str`"):
         law_of(Contract(deny=cast("tuple[str, ...]", cast("object", "pay"))))
-    assert law_of(Contract(deny=("read_file",))).definition is AGENT
+    assert law_of(Contract(deny=("read_file",))).definition == AGENT

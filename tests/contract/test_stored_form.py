@@ -99,4 +99,4 @@ def test_a_law_is_the_same_whatever_was_judged_before(amount: int):
     for other in (1, 2, 3):
         judged(used, "pay", bill(other))
     assert judged(used, "pay", bill(amount)) == judged(fresh, "pay", bill(amount))
-    assert used.definition is AGENT
+    assert used.definition == AGENT

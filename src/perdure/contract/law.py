@@ -22,7 +22,13 @@ from perdure.contract.problems import Findings, Problem, told, well_formed
 from perdure.contract.rules import Contract, ToolRules, contract_digest
 from perdure.contract.schemas import BadSchema, validator_of
 from perdure.contract.vocabulary import Scene, Vocabulary, blank, only, vocabulary_of
-from perdure.intention.declaration import Declaration, Definition, Divergence
+from perdure.intention.declaration import (
+    Declaration,
+    Definition,
+    Divergence,
+    definition_bytes,
+    read_definition,
+)
 from perdure.values.digest import Json
 from perdure.values.errors import BadContract
 
@@ -81,12 +87,16 @@ class Law:
 
 
 def compile_law(definition: Definition, contract: Contract) -> Law:
-    """Return ``contract`` made ready for the agent; raise ``BadContract`` with all that is wrong."""
+    """Return ``contract`` made ready for the agent; raise ``BadContract`` with all that is wrong.
+
+    Both are taken in their stored form: whoever replays the log reads them from there, and a refusal
+    that lists a schema's fields must list them in the same order.
+    """
     formed = well_formed(contract)
     if isinstance(formed, Problem):
         raise BadContract(told([formed]))
     findings = Findings(formed)
-    law = _law(definition, formed, findings)
+    law = _law(read_definition(definition_bytes(definition)), formed, findings)
     problems = findings.sorted()
     if problems:
         raise BadContract(told(problems))
