@@ -65,7 +65,6 @@ def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int 
     with perdure.open(directory) as store:
         warm: list[float] = []
         store.start(agent_of(3, payload_bytes, warm), "warm up", run="warm").wait()
-        before = _disk(directory)
         marks: list[list[float]] = [[] for _ in range(runs)]
         agents = [agent_of(turns, payload_bytes, mark) for mark in marks]
         began, cpu = time.perf_counter(), time.process_time()
@@ -74,7 +73,6 @@ def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int 
             outcomes = [waiter.submit(run.wait).result() for run in running]
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
         assert all(isinstance(outcome, perdure.Finished) for outcome in outcomes), outcomes
-    after = _disk(directory)
     gaps = [later - earlier for mark in marks for earlier, later in zip(mark, mark[1:], strict=False)]
     return {
         "runs": runs,
@@ -82,8 +80,17 @@ def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int 
         "turns_per_s": runs * turns / took,
         "turn_ms_median": statistics.median(gaps) * 1000,
         "turn_cpu_ms": cpu / (runs * turns) * 1000,
-        "disk_bytes_per_turn": (after - before) / (runs * turns),
     }
+
+
+def measure_disk(directory: Path, *, turns: int, payload_bytes: int = 2048) -> int:
+    """Bytes that one run of `turns` turns leaves in a store that is closed, an empty store's taken off."""
+    with perdure.open(directory) as store:
+        store.start(agent_of(1, payload_bytes, []), "warm up", run="warm").wait()
+    before = _disk(directory)
+    with perdure.open(directory) as store:
+        store.start(agent_of(turns, payload_bytes, []), "go", run="long").wait()
+    return _disk(directory) - before
 
 
 def _disk(directory: Path) -> int:

@@ -156,6 +156,31 @@ class Inspector:
                     return verdict._replace(position=event.position, wrong=str(error))
         if read_state(self._books, run).state != verdict.state:
             return verdict._replace(position=verdict.events, wrong="a snapshot is not the fold of its events")
+        return self._claimed(run, verdict)
+
+    def _claimed(self, run: str, verdict: Verdict) -> Verdict:
+        """The store's claims of this run are what its events opened and closed, no more and no less."""
+        world = verdict.state.world
+        effects = (*world.receipts.values(), *world.open.values())
+        told = {effect.key: effect for effect in effects if effect.run == run and effect.effect != "read"}
+        scopes = (f"lineage:{verdict.state.lineage}", f"tenant:{verdict.state.tenant}")
+        held = {
+            claim.key: claim
+            for scope in scopes
+            for claim in self._books.claims(scope=scope)
+            if claim.run == run
+        }
+        for key in sorted(told.keys() | held.keys()):
+            effect, claim = told.get(key), held.get(key)
+            if effect is None:
+                wrong = f"the store holds a claim {key} that no event of the run made"
+                return verdict._replace(position=verdict.events, wrong=wrong)
+            if claim is None:
+                wrong = f"the claim of {effect.tool} {effect.what} ({key}) is gone from the store"
+                return verdict._replace(position=effect.started, wrong=wrong)
+            if (claim.outcome or "") != effect.outcome or claim.stem != effect.stem:
+                wrong = f"the claim of {effect.tool} {effect.what} ({key}) says {claim.outcome}, its events {effect.outcome or 'open'}"
+                return verdict._replace(position=effect.settled or effect.started, wrong=wrong)
         return verdict
 
     def _lineage(self, row: RunRow) -> tuple[Lineage, ...]:

@@ -73,7 +73,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
         return next((tool for tool in self.tools if tool.name == name), None)
 
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Definition).decode
 
 

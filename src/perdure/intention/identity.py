@@ -11,11 +11,15 @@ import re
 from typing import NamedTuple
 
 from perdure.intention.declaration import Declaration
-from perdure.values.digest import Json, canonical, digest, name_of
+from perdure.values.digest import Json, canonical, name_of, short_digest
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
-_NONCE = re.compile(r"(?=[A-Za-z_-]*\d)(?=\d*[A-Za-z_-])[A-Za-z0-9_-]{12,}|[0-9]{9,}")
+_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?", re.ASCII
+)
+_MASKABLE = re.compile(rb"[0-9]{9}|[A-Za-z0-9_-]{12}|\d{4}-\d{2}-\d{2}")
+"""Bytes without this hold nothing that a mask would change; most arguments are told apart by it."""
+_NONCE = re.compile(r"(?=[A-Za-z_-]*\d)(?=\d*[A-Za-z_-])[A-Za-z0-9_-]{12,}|[0-9]{9,}", re.ASCII)
 
 
 class Identity(NamedTuple):
@@ -29,7 +33,7 @@ class Identity(NamedTuple):
 
 def digest_of(arguments: dict[str, Json]) -> str:
     """Return the digest of all arguments in their canonical form."""
-    return digest(canonical(arguments))
+    return short_digest(canonical(arguments))
 
 
 def meaning(declaration: Declaration, arguments: dict[str, Json]) -> dict[str, Json]:
@@ -51,12 +55,20 @@ def identify(
     """
     told = meaning(declaration, arguments)
     spelled = canonical(told)
+    named = short_digest(spelled)
     if declaration.identity is not None:
         fields: list[Json] = [arguments.get(name) for name in declaration.identity]
         stem = name_of("identity", scope, declaration.name, canonical(fields))
     else:
         stem = name_of("occurrence", scope, declaration.name, spelled, occurrence)
-    return Identity(stem, digest(spelled), digest(canonical(masked(told))))
+    return Identity(stem, named, _loose(told, spelled, named))
+
+
+def _loose(told: dict[str, Json], spelled: bytes, named: str) -> str:
+    """Return the digest of the masked arguments; their own where nothing in them could be masked."""
+    if not _MASKABLE.search(spelled):
+        return named
+    return short_digest(canonical(masked(told)))
 
 
 def key_of(stem: str, attempt: int) -> str:

@@ -203,7 +203,10 @@ class IntentionRefused(Body, frozen=True):
 
 
 class IntentionAccepted(Body, frozen=True):
-    """It may be done, under this key."""
+    """It may be done, and nothing is promised for it: a wait, or a question to a person.
+
+    An intention that leads to an effect is accepted by ``effect.started``, in the same breath.
+    """
 
     call: str
     key: str

@@ -28,8 +28,9 @@ def shared_of(decision: Decision, law: Law) -> Shared:
     for event in decision.events:
         body = event.body
         match body:
-            case e.EffectStarted() if body.send == 1 and body.effect != "read":
-                opened.append(_claim(decision.state, body, event.position, law))
+            case e.EffectStarted() if body.send == 1:
+                if body.effect != "read":
+                    opened.append(_claim(decision.state, body, event.position, law))
                 counters += (
                     CounterMoved(item.counter, item.amount, item.limit)
                     for item in body.reserved

@@ -240,7 +240,6 @@ def _start(
         reason = f"runs are nested {CHILD_DEPTH_MAX} deep."
         _refuse(d, record, Refusal("depth", reason, "Do the work in this run."))
         return
-    d.emit(e.IntentionAccepted(record.id, fresh.key))
     d.emit(
         e.EffectStarted(
             key=fresh.key,

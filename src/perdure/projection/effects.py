@@ -26,7 +26,10 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
             verdict="",
         )
         return _world(state, replace(world, open=world.open.put(body.key, again)))
-    record = next((call for call in _calls(state) if call.id == body.call), None)
+    record = None
+    if not body.undoes:
+        record = next((call for call in _calls(state) if call.id == body.call), None)
+        state = turns.change(state, body.call, accepted=event.position, key=body.key)
     effect = Effect(
         key=body.key,
         stem=body.stem,
@@ -34,7 +37,7 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
         effect=body.effect,
         run=event.run,
         call=body.call,
-        proposed=record.proposed if record is not None and not body.undoes else 0,
+        proposed=record.proposed if record is not None else 0,
         started=event.position,
         attempt=body.attempt,
         arguments=body.arguments,
@@ -93,7 +96,7 @@ def settled(state: State, body: e.EffectSettled, event: Event) -> State:
     world = replace(state.world, open=state.world.open.without(body.key))
     if was.effect != "read":
         world = replace(world, receipts=world.receipts.put(body.key, done))
-    if body.outcome == "failed":
+    if body.outcome == "failed" and was.effect != "read":
         world = replace(world, counters=_moved(world.counters, was.reserved, -1))
     return _answered(_world(state, world), done, event.position)
 

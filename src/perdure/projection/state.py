@@ -152,6 +152,8 @@ class Live(Noun, frozen=True):
 
     entries: Table[int, Turn | Message] = Table()
     """the conversation, by ordinal from 0"""
+    newest: int = -1
+    """ordinal of the newest turn; -1 while there is none"""
     met: Table[str, int] = Table()
     """stems of acts met on this path, with the position"""
     pages: Table[str, Page] = Table()
@@ -166,11 +168,10 @@ class Live(Noun, frozen=True):
     @property
     def turn(self) -> Turn | None:
         """The newest turn, if any."""
-        for ordinal in range(len(self.entries) - 1, -1, -1):
-            entry = self.entries[ordinal]
-            if isinstance(entry, Turn):
-                return entry
-        return None
+        if self.newest < 0:
+            return None
+        entry = self.entries[self.newest]
+        return entry if isinstance(entry, Turn) else None
 
 
 class World(Noun, frozen=True):

@@ -9,7 +9,9 @@ from perdure.projection.state import Answered, CallRecord, Message, State, Turn
 
 def _append(state: State, entry: Turn | Message) -> State:
     entries = state.live.entries
-    return replace(state, live=replace(state.live, entries=entries.put(len(entries), entry)))
+    ordinal = len(entries)
+    newest = ordinal if isinstance(entry, Turn) else state.live.newest
+    return replace(state, live=replace(state.live, entries=entries.put(ordinal, entry), newest=newest))
 
 
 def _put(state: State, ordinal: int, turn: Turn) -> State:
@@ -18,11 +20,8 @@ def _put(state: State, ordinal: int, turn: Turn) -> State:
 
 
 def _newest(state: State) -> tuple[int, Turn] | None:
-    for ordinal in range(len(state.live.entries) - 1, -1, -1):
-        entry = state.live.entries[ordinal]
-        if isinstance(entry, Turn):
-            return ordinal, entry
-    return None
+    turn = state.live.turn
+    return None if turn is None else (state.live.newest, turn)
 
 
 def message(state: State, body: e.MessageReceived, event: Event) -> State:
@@ -63,7 +62,7 @@ def _moved_to_end(state: State, ordinal: int, turn: Turn) -> State:
     last = len(entries) - 1
     for place in range(ordinal, last):
         entries = entries.put(place, entries[place + 1])
-    return replace(state, live=replace(state.live, entries=entries.put(last, turn)))
+    return replace(state, live=replace(state.live, entries=entries.put(last, turn), newest=last))
 
 
 def replied(state: State, body: e.ModelReplied, event: Event) -> State:

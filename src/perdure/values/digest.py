@@ -25,6 +25,11 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def short_digest(content: bytes) -> str:
+    """Return 40 hex characters of the SHA-256 of ``content``: for names of arguments, not of blobs."""
+    return hashlib.sha256(content).hexdigest()[:40]
+
+
 def canonical(value: Json) -> bytes:
     """Return the one spelling of ``value``: sorted keys, and whole floats as integers.
 
