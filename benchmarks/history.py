@@ -30,7 +30,7 @@ from perdure.values.digest import name_of
 from perdure.values.limits import SNAPSHOT_EVENTS
 
 RUN = "long"
-PAGES, RECEIPTS, PER_TURN = 2_000, 5_000, 8
+PAGES, RECEIPTS, PER_TURN = 2_000, 5_000, 7
 START_NS = 1_760_000_000_000_000_000
 
 
@@ -46,11 +46,14 @@ def _bodies(events: int) -> Iterator[e.Body]:
         key, call = name_of("key", turn), f"call_{turn}"
         page = e.PageAdmitted(f"p{turn}", name_of("blob", turn) + "0" * 24, 4096) if turn <= PAGES else None
         yield e.ModelRequested(turn, 1, 2 * turn)
-        yield e.ModelReplied(turn, e.Content(900, None, name_of("reply", turn) + "0" * 24), e.Usage(9000, 200, 8000))
+        yield e.ModelReplied(
+            turn, e.Content(900, None, name_of("reply", turn) + "0" * 24), e.Usage(9000, 200, 8000)
+        )
         yield e.IntentionProposed(call, "work", 0, name_of("arguments", turn) + "0" * 24, {"n": turn})
-        yield e.IntentionAccepted(call, key)
         effect = "idempotent" if deed else "read"
-        yield e.EffectStarted(key, call, "work", effect, name_of("stem", turn), 1, 1, "a" * 64, what=f"n={turn}")
+        yield e.EffectStarted(
+            key, call, "work", effect, name_of("stem", turn), 1, 1, "a" * 64, what=f"n={turn}"
+        )
         yield e.EffectSettled(key, "succeeded", e.Content(1000, None, name_of("result", turn) + "0" * 24))
         yield page or e.PageEvicted(f"p{chance.randrange(PAGES) + 1}")
         yield e.PageFaulted(f"p{chance.randrange(min(turn, PAGES)) + 1}")
@@ -85,7 +88,7 @@ def build(directory: Path, events: int) -> dict[str, Any]:
 
 def measure_at(directory: Path, events: int, rounds: int = 200) -> dict[str, float]:
     """The time from a position to its whole state, at random positions in the log's last half."""
-    store = SqliteStore(directory)
+    store, state = SqliteStore(directory), State()
     chance, took, whole = random.Random(11), list[float](), list[float]()
     for _ in range(rounds):
         position = chance.randrange(events // 2, events) + 1
@@ -156,7 +159,9 @@ def measure_resume(directory: Path, turns: int = 2_000) -> dict[str, float]:
         time.sleep(0.05)
     started.send_signal(signal.SIGKILL)
     started.wait()
-    done = len([entry for entry in read_state(watch, RUN).state.live.entries.values() if hasattr(entry, "number")])
+    done = len(
+        [entry for entry in read_state(watch, RUN).state.live.entries.values() if hasattr(entry, "number")]
+    )
     watch.close()
     went_on = _process(directory, "resume", 1, done)
     out, _ = went_on.communicate(timeout=120)

@@ -65,7 +65,12 @@ def _round(index: int, say: Callable[[str], None]) -> dict[str, Any]:
             directory = root / f"{peer}-{variant}"
             directory.mkdir()
             found = measure_peer(
-                peer, runs=MANY, turns=MANY_TURNS, payload_bytes=PAYLOAD_BYTES, directory=directory, variant=variant
+                peer,
+                runs=MANY,
+                turns=MANY_TURNS,
+                payload_bytes=PAYLOAD_BYTES,
+                directory=directory,
+                variant=variant,
             )
             rates[f"{peer} {variant}"] = found["turns_per_s"]
     return {"disk_ms": statistics.median(disk), "alone": alone, "many": many, "peers": rates}

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,12 @@ class _Endless:
         self.asked = first
 
     async def ask(
-        self, prompt: Prompt, *, key: str, on_text: Callable[[str], None] | None, timeout: float
+        self,
+        prompt: Prompt,
+        *,
+        key: str,
+        on_text: Callable[[str], None] | None,
+        timeout: float,  # noqa: ASYNC109 - the port's signature
     ) -> Reply:
         self.marks.append(time.perf_counter())
         del prompt, key, on_text, timeout
@@ -39,7 +45,9 @@ class _Endless:
         if self.asked > self.turns:
             return Reply(text="done")
         return Reply(
-            text=self.texts.fresh(), calls=(Call(f"c{self.asked}", "work", {"n": self.asked}),), usage=Usage(10, 10)
+            text=self.texts.fresh(),
+            calls=(Call(f"c{self.asked}", "work", {"n": self.asked}),),
+            usage=Usage(10, 10),
         )
 
     async def close(self) -> None:
@@ -57,7 +65,9 @@ def agent_of(turns: int, payload_bytes: int, marks: list[float], *, first: int =
         return texts.fresh()
 
     assert isinstance(work, Tool)
-    return perdure.Agent(name="bench", instructions="work", tools=[work], model=_Endless(texts, turns, marks, first))
+    return perdure.Agent(
+        name="bench", instructions="work", tools=[work], model=_Endless(texts, turns, marks, first)
+    )
 
 
 def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int = 2048) -> dict[str, Any]:
@@ -73,7 +83,7 @@ def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int 
             outcomes = [waiter.submit(run.wait).result() for run in running]
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
         assert all(isinstance(outcome, perdure.Finished) for outcome in outcomes), outcomes
-    gaps = [later - earlier for mark in marks for earlier, later in zip(mark, mark[1:], strict=False)]
+    gaps = [later - earlier for mark in marks for earlier, later in pairwise(mark)]
     return {
         "runs": runs,
         "turns": turns,

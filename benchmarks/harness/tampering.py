@@ -9,13 +9,14 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import apsw
 
 import perdure
-from perdure.assembly.store import Store
+from perdure.adapters.sqlite import SqliteStore
 from perdure.testing.scripted import ScriptedModel, call, say, together
 
 Case = Callable[[apsw.Connection], None]
@@ -81,13 +82,19 @@ def _rechained(change: Callable[[list[tuple[int, bytes]]], list[tuple[int, bytes
     """Change the frames of a run, then mend positions' digests and the run's head as a forger would."""
 
     def work(db: apsw.Connection) -> None:
-        rows = [(int(p), bytes(f)) for p, f in db.execute(f"SELECT position, frame FROM events WHERE {_RUN} ORDER BY 1")]
+        rows = [
+            (int(p), bytes(f))
+            for p, f in db.execute(f"SELECT position, frame FROM events WHERE {_RUN} ORDER BY 1")
+        ]
         head = bytes(32)
         db.execute(f"DELETE FROM events WHERE {_RUN}")
-        (number,) = db.execute("SELECT number FROM runs WHERE name = 'march'").fetchone()
+        number = next(iter(db.execute("SELECT number FROM runs WHERE name = 'march'")))[0]
         for position, frame in change(rows):
             head = hashlib.sha256(head + frame).digest()
-            db.execute("INSERT INTO events (run, position, frame, digest) VALUES (?,?,?,?)", (number, position, frame, head))
+            db.execute(
+                "INSERT INTO events (run, position, frame, digest) VALUES (?,?,?,?)",
+                (number, position, frame, head),
+            )
 
     return work
 
@@ -104,37 +111,71 @@ def cases(events: int) -> Iterator[tuple[str, str, Case]]:
     """Yield (name, run that is looked at, change)."""
     middle = events // 2
     for position in (1, middle, events):
-        yield f"edit a frame at {position}", "march", _sql(
-            f"UPDATE events SET frame = CAST(replace(CAST(frame AS TEXT), '\"', '\" ') AS BLOB) WHERE {_at(position)}"
+        yield (
+            f"edit a frame at {position}",
+            "march",
+            _sql(
+                f"UPDATE events SET frame = CAST(replace(CAST(frame AS TEXT), '\"', '\" ') AS BLOB) WHERE {_at(position)}"
+            ),
         )
-        yield f"flip a digest at {position}", "march", _sql(
-            f"UPDATE events SET digest = zeroblob(32) WHERE {_at(position)}"
+        yield (
+            f"flip a digest at {position}",
+            "march",
+            _sql(f"UPDATE events SET digest = zeroblob(32) WHERE {_at(position)}"),
         )
         yield f"delete event {position}", "march", _sql(f"DELETE FROM events WHERE {_at(position)}")
-    yield "edit an amount", "march", _sql(
-        f"UPDATE events SET frame = CAST(replace(CAST(frame AS TEXT), '200', '900') AS BLOB) WHERE {_RUN}"
+    yield (
+        "edit an amount",
+        "march",
+        _sql(
+            f"UPDATE events SET frame = CAST(replace(CAST(frame AS TEXT), '200', '900') AS BLOB) WHERE {_RUN}"
+        ),
     )
-    yield "insert a copy of an event at the end", "march", _sql(
-        f"INSERT INTO events (run, position, frame, digest) SELECT run, {events + 1}, frame, digest FROM events WHERE {_at(events)}"
+    yield (
+        "insert a copy of an event at the end",
+        "march",
+        _sql(
+            f"INSERT INTO events (run, position, frame, digest) SELECT run, {events + 1}, frame, digest FROM events WHERE {_at(events)}"
+        ),
     )
-    yield "insert another run's event", "march", _sql(
-        f"UPDATE events SET frame = (SELECT frame FROM events WHERE {_OTHER} AND position = {middle}) WHERE {_at(middle)}"
+    yield (
+        "insert another run's event",
+        "march",
+        _sql(
+            f"UPDATE events SET frame = (SELECT frame FROM events WHERE {_OTHER} AND position = {middle}) WHERE {_at(middle)}"
+        ),
     )
-    yield "reorder two events", "march", _sql(
-        f"UPDATE events SET position = -1 WHERE {_at(middle)}",
-        f"UPDATE events SET position = {middle} WHERE {_at(middle + 1)}",
-        f"UPDATE events SET position = {middle + 1} WHERE {_RUN} AND position = -1",
+    yield (
+        "reorder two events",
+        "march",
+        _sql(
+            f"UPDATE events SET position = -1 WHERE {_at(middle)}",
+            f"UPDATE events SET position = {middle} WHERE {_at(middle + 1)}",
+            f"UPDATE events SET position = {middle + 1} WHERE {_RUN} AND position = -1",
+        ),
     )
     yield "cut the tail", "march", _sql(f"DELETE FROM events WHERE {_RUN} AND position > {events - 3}")
-    yield "swap two runs' names", "march", _sql(
-        "UPDATE runs SET name = 'x' WHERE name = 'march'",
-        "UPDATE runs SET name = 'march' WHERE name = 'april'",
-        "UPDATE runs SET name = 'april' WHERE name = 'x'",
+    yield (
+        "swap two runs' names",
+        "march",
+        _sql(
+            "UPDATE runs SET name = 'x' WHERE name = 'march'",
+            "UPDATE runs SET name = 'march' WHERE name = 'april'",
+            "UPDATE runs SET name = 'april' WHERE name = 'x'",
+        ),
     )
-    yield "move a fork's origin", "march-b", _sql("UPDATE runs SET forked_at = forked_at - 1 WHERE name = 'march-b'")
+    yield (
+        "move a fork's origin",
+        "march-b",
+        _sql("UPDATE runs SET forked_at = forked_at - 1 WHERE name = 'march-b'"),
+    )
     yield "edit a blob", "march", _sql("UPDATE blobs SET content = zeroblob(length(content))")
     yield "delete the blobs", "march", _sql("DELETE FROM blobs")
-    yield "delete a claim", "march", _sql(f"DELETE FROM claims WHERE number IN (SELECT number FROM claims WHERE {_RUN} LIMIT 1)")
+    yield (
+        "delete a claim",
+        "march",
+        _sql(f"DELETE FROM claims WHERE number IN (SELECT number FROM claims WHERE {_RUN} LIMIT 1)"),
+    )
     yield "reopen a claim", "march", _sql(f"UPDATE claims SET outcome = 'failed' WHERE {_RUN}")
     yield "forge an amount and every digest after it", "march", _rechained(_edit)
     yield "forge the tail away with every digest right", "march", _rechained(_cut)
@@ -164,16 +205,13 @@ def try_all() -> Iterator[Verdict]:
             yield _verdict(name, run, copy, heads[run])
         # An old copy of the whole directory, put back: everything in it is consistent.
         shutil.copytree(original, early)
+        with closing(SqliteStore(early)) as copied:
+            copied.release_store("tampering")
         with perdure.open(early) as store:
-            _release(store)
             store.start(_agent("payer"), "Pay for may", run="may").wait()
             store.rewind("march", to=events - 4)
             later = store.verify("march")
         yield _verdict("restore an old copy of the store", "march", original, (later.events, later.head))
-
-
-def _release(store: Store) -> None:
-    store.books.release_store("tampering")
 
 
 def _heads(directory: Path) -> dict[str, tuple[int, str]]:
