@@ -105,18 +105,22 @@ class Agent:
         """The model as the log names it."""
         return self.model if isinstance(self.model, str) else type(self.model).__name__
 
+    def definition(self) -> Definition:
+        """Return what the log keeps of the agent itself: instructions, model and tool declarations."""
+        return Definition(
+            name=self.name,
+            instructions=self.instructions,
+            model=self.model_name,
+            tools=tuple(self._declared),
+            turns_max=self.turns_max,
+            settings=self.settings,
+            workspace=self.workspace is not None,
+        )
+
     def rules(self) -> Rules:
         """Return definition and contract, compiled; raise ``BadContract`` if they don't fit."""
         if self._rules is None:
-            definition = Definition(
-                name=self.name,
-                instructions=self.instructions,
-                model=self.model_name,
-                tools=tuple(self._declared),
-                turns_max=self.turns_max,
-                settings=self.settings,
-                workspace=self.workspace is not None,
-            )
+            definition = self.definition()
             named = definition_digest(definition), contract_digest(self.contract)
             stored = definition_bytes(definition), contract_bytes(self.contract)
             # from the stored form, so that a replay decides under the very same law

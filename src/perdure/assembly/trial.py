@@ -11,7 +11,17 @@ from typing import Literal, NamedTuple
 
 from perdure.adapters.contract_files import load_contract, problems
 from perdure.assembly.agent import Agent
-from perdure.contract import Allowed, Contract, Figures, Law, Problem, Refusal, compile_law, judge, judge_model
+from perdure.contract import (
+    Allowed,
+    Contract,
+    Figures,
+    Law,
+    Problem,
+    Refusal,
+    compile_law,
+    judge,
+    judge_model,
+)
 from perdure.contract.budgets import spent_counter
 from perdure.driver.books import Readable, reply_of
 from perdure.intention.declaration import read_definition
@@ -123,7 +133,10 @@ class Trial:
 
     def _figures(self, state: State, at: int) -> Figures:
         spent = self._counters.get(spent_counter(where_of(state)), 0)
-        return figures_of(state, at)._replace(spent=spent, used=lambda name: self._counters.get(name, 0))
+        return figures_of(state, at)._replace(spent=spent, used=self._used)
+
+    def _used(self, counter: str) -> int:
+        return self._counters.get(counter, 0)
 
     def _law(self, state: State) -> Law:
         law = self._laws.get(state.definition)

@@ -1,0 +1,84 @@
+"""``perdure ls``: the runs of a store."""
+
+import time
+from pathlib import Path
+
+import click
+
+from perdure.assembly.presence import driver_of
+from perdure.cli.ending import FINISHED
+from perdure.cli.ink import Tone, span
+from perdure.cli.options import example, json_option, store_option
+from perdure.cli.out import put
+from perdure.cli.place import Place, opened
+from perdure.cli.tables import Cell, table
+from perdure.log.port import RunRow
+from perdure.values.digest import Json
+
+TONES: dict[str, Tone] = {
+    "finished": "good",
+    "failed": "bad",
+    "cancelled": "quiet",
+    "waiting": "ask",
+    "running": "head",
+    "stopped": "doubt",
+}
+
+
+@click.command(epilog=example("perdure ls", "perdure ls --status waiting"))
+@click.option("--status", metavar="WORD", help="Only runs that are running, stopped, waiting, finished, ...")
+@store_option
+@json_option
+def ls(*, status: str | None, store: Path | None, as_json: bool) -> int:
+    """List the runs of a store, oldest first.
+
+    A run is *stopped* if it could go on and nobody drives it: resume it.
+    """
+    with opened(store) as place:
+        rows = [row for row in place.store.runs() if status is None or status in (_word(row), row.status)]
+        if as_json:
+            put({"runs": [_shape(row) for row in rows]})
+        elif rows:
+            head = ("RUN", "STATUS", "EVENTS", "BEGUN", "FROM", "WAITS FOR")
+            click.echo(table([_cells(place, row) for row in rows], head=head))
+        else:
+            click.echo("no such runs" if status else "no runs yet: begin one with `perdure run`")
+    return FINISHED
+
+
+def _word(row: RunRow) -> str:
+    """Return the run's status; one that is 'running' by its log, and driven by nobody, is stopped."""
+    if row.status == "running" and driver_of(row).presence != "alive":
+        return "stopped"
+    return row.status
+
+
+def _shape(row: RunRow) -> dict[str, Json]:
+    driver = driver_of(row)
+    return {
+        "run": row.run,
+        "status": row.status,
+        "driver": driver.presence,
+        "pid": driver.pid or None,
+        "position": row.position,
+        "head": row.head.hex(),
+        "epoch": row.epoch,
+        "lineage": row.lineage,
+        "tenant": row.tenant,
+        "parent": row.parent,
+        "forked_at": row.forked_at,
+        "created": row.created,
+    }
+
+
+def _cells(place: Place, row: RunRow) -> list[Cell]:
+    word = _word(row)
+    waits = place.store.state(row.run).wait_text if row.status == "waiting" else ""
+    return [
+        (row.run, "plain"),
+        (word, TONES.get(word, "plain")),
+        (f"{row.position:,}", "plain"),
+        (f"{span(max(time.time_ns() - row.created, 0))} ago", "quiet"),
+        (f"{row.parent}@{row.forked_at}" if row.parent else "", "quiet"),
+        (waits, "plain"),
+    ]

@@ -1,0 +1,64 @@
+"""Options that several commands share, each spelled once."""
+
+import getpass
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., object])
+Wrap = Callable[[F], F]
+
+
+def example(*lines: str) -> str:
+    """Return what stands below a command's options: commands to copy, each on its own line."""
+    return "\b\nFor example:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def store_option(command: F) -> F:
+    """Add ``--store``."""
+    return click.option(
+        "--store",
+        "store",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="The store [default: PERDURE_STORE, ./state if it is one, ./.perdure].",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def run_argument(command: F) -> F:
+    """Add the argument ``RUN``."""
+    return click.argument("run", metavar="RUN")(command)
+
+
+def by_option(command: F) -> F:
+    """Add ``--by``, which the log records."""
+    return click.option(
+        "--by", metavar="NAME", default=_user, show_default="your login name", help="Who says so."
+    )(command)
+
+
+def resume_option(command: F) -> F:
+    """Add ``--resume``, and ``--agent`` beside it."""
+    command = agent_option(command)
+    return click.option("--resume", "go_on", is_flag=True, help="Go on driving the run at once.")(command)
+
+
+def agent_option(command: F) -> F:
+    """Add ``--agent``."""
+    return click.option(
+        "--agent", metavar="FILE:NAME", help="The agent, if it isn't the one the run was begun with."
+    )(command)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "operator"

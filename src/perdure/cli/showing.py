@@ -1,0 +1,159 @@
+"""``perdure show``: how a run stands and what leads on, or one event in full."""
+
+import time
+from pathlib import Path
+
+import click
+
+from perdure.assembly.presence import Driver, driver_of
+from perdure.cli.ending import FINISHED
+from perdure.cli.events import say_event, shape_of_event
+from perdure.cli.ink import clean, count, inked, money, span
+from perdure.cli.options import example, json_option, run_argument, store_option
+from perdure.cli.out import plain, put
+from perdure.cli.place import Place, opened
+from perdure.cli.portrait import budgets, remembered
+from perdure.cli.resting import approval_steps, effect_steps, rest_shape, standing, step_lines, steps
+from perdure.cli.suspects import known_of, suspect_shape
+from perdure.cli.tables import table
+from perdure.driver.books import text_of
+from perdure.projection.state import Effect, State
+from perdure.values.digest import Json
+
+
+@click.command(epilog=example("perdure show march", "perdure show march 31"))
+@run_argument
+@click.argument("position", metavar="[POSITION]", required=False, type=click.IntRange(min=1))
+@store_option
+@json_option
+def show(*, run: str, position: int | None, store: Path | None, as_json: bool) -> int:
+    """Show how RUN stands, or with POSITION one event in full.
+
+    What it waits for; what is open, what is known of that, and the commands that settle it; receipts,
+    money and budgets. Of an event: its body, the blobs that it names, and what led to it.
+    """
+    with opened(store) as place:
+        if position is not None:
+            put(shape_of_event(place, run, position)) if as_json else say_event(place, run, position)
+            return FINISHED
+        place.store.inspector.row(run)
+        state = place.store.state(run)
+        if as_json:
+            put(_shape(place, state))
+        else:
+            _say(place, state)
+    return FINISHED
+
+
+def _shape(place: Place, state: State) -> dict[str, Json]:
+    row = place.store.inspector.row(state.run)
+    driver = driver_of(row)
+    return {
+        **rest_shape(place, state),
+        "agent": state.agent,
+        "tenant": state.tenant,
+        "lineage": state.lineage,
+        "parent": row.parent,
+        "head": row.head.hex(),
+        "driver": {"presence": driver.presence, "pid": driver.pid or None, "epoch": driver.epoch},
+        "open": [suspect_shape(place, state, effect, _now()) for effect in state.world.open.values()],
+        "approvals": plain([item for item in state.world.approvals.values() if item.phase == "asked"]),
+        "receipts": [_receipt(place, effect) for effect in state.world.receipts.values()],
+        "counters": plain(state.world.counters),
+    }
+
+
+def _receipt(place: Place, effect: Effect) -> dict[str, Json]:
+    return {
+        "key": effect.key,
+        "tool": effect.tool,
+        "what": effect.what,
+        "effect": effect.effect,
+        "outcome": effect.outcome,
+        "run": effect.run,
+        "started": effect.started,
+        "settled": effect.settled,
+        "sends": effect.send,
+        "by": effect.by,
+        "result": text_of(place.store.books, effect.result) if effect.result is not None else None,
+        "error": effect.error,
+    }
+
+
+def _say(place: Place, state: State) -> None:
+    _say_head(place, state)
+    if state.status == "waiting":
+        click.echo(f"\n{inked('‖', 'ask', bold=True)} {clean(state.wait_text)}")
+    for effect in state.world.open.values():
+        _say_open(place, state, effect)
+    for approval in state.world.approvals.values():
+        if approval.phase == "asked":
+            who = f", of {approval.who}" if approval.who else ""
+            click.echo(f"\n{inked('⚑', 'ask', bold=True)} {clean(approval.why)}")
+            click.echo(inked(f"  {approval.id}{who}, expires in {span(approval.expires - _now())}", "quiet"))
+            click.echo(step_lines(approval_steps(place, state, approval)))
+    _say_tables(place, state)
+    if not state.closed and not state.world.open and state.wait != "approval":
+        click.echo("\n" + step_lines(steps(place, state)))
+
+
+def _say_head(place: Place, state: State) -> None:
+    row = place.store.inspector.row(state.run)
+    click.echo(
+        f"{click.style(state.run, bold=True)}  {standing(place, state)}  {inked(f'agent {state.agent}', 'quiet')}"
+    )
+    facts = [count(state.position, "event"), count(state.world.turns, "turn")]
+    if state.world.tokens:
+        facts.append(count(state.world.tokens, "token"))
+    if state.world.cost_microusd:
+        facts.append(money(state.world.cost_microusd))
+    facts.append(f"begun {span(_now() - state.world.opened_at)} ago")
+    facts.append(f"tenant {state.tenant}")
+    if row.parent:
+        facts.append(f"fork of {row.parent} at {row.forked_at}")
+    if state.parent:
+        facts.append(f"child of {state.parent}")
+    facts.append(_driver_words(driver_of(row)))
+    click.echo(inked(f"  {' · '.join(facts)}", "quiet"))
+    if state.status == "finished":
+        click.echo(f"  {clean(text_of(place.store.books, state.answer))}")
+    elif state.why:
+        click.echo(f"  {clean(state.why)}")
+
+
+def _driver_words(driver: Driver) -> str:
+    match driver.presence:
+        case "nobody":
+            return "nobody drives it"
+        case "alive":
+            return f"process {driver.pid} drives it"
+        case "dead":
+            return f"process {driver.pid} drove it and is dead"
+        case "unknown":
+            return f"process {driver.pid} elsewhere holds it, and can't be seen from here"
+
+
+def _say_open(place: Place, state: State, effect: Effect) -> None:
+    act = f"{effect.tool} {effect.what}".rstrip()
+    click.echo(
+        f"\n{inked('?', 'doubt', bold=True)} {clean(act)}  {inked(f'{effect.effect} · {effect.key}', 'quiet')}"
+    )
+    click.echo(table(known_of(place, state, effect, _now()), indent="  "))
+    found = effect_steps(place, state, effect)
+    if found:
+        click.echo(step_lines(found))
+
+
+def _say_tables(place: Place, state: State) -> None:
+    receipts = table(remembered(state, after=0, settled=True), indent="  ")
+    law = place.store.inspector.law(state)
+    limits = table(budgets(law, state, _now()), indent="  ")
+    spent = [(name, used) for name, used in state.world.counters.items() if name.endswith(":spent")]
+    money_rows = table([[(name, "plain"), (f"{used:,}", "plain")] for name, used in spent], indent="  ")
+    for name, body in (("receipts", receipts), ("spent", money_rows), ("budgets", limits)):
+        if body:
+            click.echo(f"\n{inked(name, 'head', bold=True)}\n{body}")
+
+
+def _now() -> int:
+    return time.time_ns()

@@ -1,0 +1,87 @@
+"""``perdure store``: backup, stats, release."""
+
+from pathlib import Path
+
+import click
+
+from perdure.assembly.keeping import back_up, release_store, stats_of
+from perdure.cli.ending import FINISHED
+from perdure.cli.ink import count, inked, size
+from perdure.cli.options import example, json_option, store_option
+from perdure.cli.out import put
+from perdure.cli.place import known_directory
+from perdure.cli.tables import Cell, table
+
+
+@click.group()
+def store() -> None:
+    """Back a store up, measure it, or release a copy."""
+
+
+@store.command(epilog=example("perdure store backup ./backups/monday"))
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@store_option
+@json_option
+def backup(*, target: Path, store: Path | None, as_json: bool) -> int:
+    """Copy the store to DIR, whole and consistent, while its runs go on.
+
+    The copy opens with its runs suspended: what was promised after it was made is missing from it.
+    """
+    source = known_directory(store)
+    back_up(source, target)
+    if as_json:
+        put({"store": str(source), "backup": str(target)})
+    else:
+        click.echo(f"{inked('✓', 'good', bold=True)} {source} is copied to {target}")
+        click.echo(inked("  its runs stay suspended until `perdure store release`", "quiet"))
+    return FINISHED
+
+
+@store.command(epilog=example("perdure store stats"))
+@store_option
+@json_option
+def stats(*, store: Path | None, as_json: bool) -> int:
+    """Count what the store holds and how much room it takes; say whether it is suspended, and why."""
+    found = stats_of(known_directory(store))
+    if as_json:
+        put(found)
+        return FINISHED
+    rows: list[list[Cell]] = [
+        [("runs", "quiet"), (f"{found.runs:,}", "plain")],
+        [("events", "quiet"), (f"{found.events:,}", "plain")],
+        [("claims", "quiet"), (f"{found.claims:,}, {found.claims_open:,} open", "plain")],
+        [("inbox", "quiet"), (f"{found.inbox_waiting:,} waiting", "plain")],
+        [("blobs", "quiet"), (f"{found.blobs:,}, {count(found.blob_files, 'file')} beside the log", "plain")],
+        [("snapshots", "quiet"), (f"{found.snapshots:,}, can be deleted", "plain")],
+        [("on disk", "quiet"), (size(found.file_bytes + found.wal_bytes + found.blob_file_bytes), "plain")],
+        *([(f"  {part}", "quiet"), (size(room), "plain")] for part, room in found.bytes_by_part.items()),
+        [("  write-ahead log", "quiet"), (size(found.wal_bytes), "plain")],
+        [("  blob files", "quiet"), (size(found.blob_file_bytes), "plain")],
+        [("format", "quiet"), (f"{found.format}, SQLite {found.sqlite}, store {found.id}", "plain")],
+    ]
+    click.echo(table(rows))
+    if found.released:
+        click.echo(inked(f"released by {found.released}", "quiet"))
+    if found.suspended:
+        click.echo(f"{inked('‖', 'ask', bold=True)} its runs are suspended: {found.suspended}")
+        click.echo(f"  {inked('perdure store release --by NAME', 'ask')}  if the other copy is gone")
+    return FINISHED
+
+
+@store.command(epilog=example('perdure store release --by "Ada, on call"'))
+@click.option("--by", required=True, metavar="NAME", help="Who says that this copy counts.")
+@store_option
+@json_option
+def release(*, by: str, store: Path | None, as_json: bool) -> int:
+    """Say that this copy of a store is the one that counts from here on; its runs may be driven again.
+
+    First see that no other copy is used any more: what that one did since is not known here, and
+    could be done a second time.
+    """
+    directory = known_directory(store)
+    release_store(directory, by)
+    if as_json:
+        put({"store": str(directory), "released": by})
+    else:
+        click.echo(f"{inked('✓', 'good', bold=True)} {directory} counts, says {by}; its runs may be resumed")
+    return FINISHED

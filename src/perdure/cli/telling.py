@@ -1,0 +1,32 @@
+"""After a person has told a run something: go on with it, or say how it stands."""
+
+import shlex
+
+import click
+
+from perdure.cli.ending import FINISHED
+from perdure.cli.ink import clean, inked
+from perdure.cli.out import put
+from perdure.cli.place import Place
+from perdure.cli.resting import rest_shape, step_lines, steps
+from perdure.cli.wheel import Manner, go_on
+from perdure.projection.state import State
+
+
+def told(place: Place, state: State, words: str, *, resume: bool, agent: str | None, as_json: bool) -> int:
+    """Say ``words``, and drive the run on if ``resume`` says so; return the exit code."""
+    if not as_json:
+        click.echo(f"{inked('✓', 'good', bold=True)} {clean(words)}", err=resume)
+    if resume:
+        return go_on(place, state.run, agent, Manner(as_json=as_json))
+    if as_json:
+        put(rest_shape(place, state))
+    elif not state.closed:
+        if state.status == "waiting" and state.wait_text:
+            click.echo(f"  it waits: {clean(state.wait_text)}")
+            click.echo(step_lines(steps(place, state)))
+        else:
+            click.echo(
+                f"  go on with  {inked(f'perdure resume {shlex.quote(state.run)}{place.flag}', 'ask')}"
+            )
+    return FINISHED

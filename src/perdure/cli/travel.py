@@ -1,0 +1,162 @@
+"""``at``, ``diff``, ``fork``, ``rewind``: a run at other positions than its end."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from perdure.cli.ending import FINISHED
+from perdure.cli.ink import Tone, inked, moment, one_line
+from perdure.cli.options import by_option, example, json_option, resume_option, run_argument, store_option
+from perdure.cli.out import put
+from perdure.cli.place import Place, opened
+from perdure.cli.portrait import portrait, remembered
+from perdure.cli.resting import rest_shape
+from perdure.cli.tables import table
+from perdure.cli.telling import told
+from perdure.values.digest import Json
+from perdure.values.errors import BadPosition
+
+SIGNS: dict[str, Tone] = {"+": "good", "-": "bad", "~": "doubt"}
+
+
+@click.command(epilog=example("perdure at march 18"))
+@run_argument
+@click.argument("position", metavar="POSITION", type=click.IntRange(min=1))
+@store_option
+@json_option
+def at(*, run: str, position: int, store: Path | None, as_json: bool) -> int:
+    """Show the state of RUN as it was at POSITION: conversation, effects, approvals, money.
+
+    With --json the whole projection is printed.
+    """
+    with opened(store) as place:
+        _check(place, run, position)
+        state = place.store.state(run, position)
+        if as_json:
+            put(state)
+        else:
+            click.echo(f"{click.style(run, bold=True)} at {position}  {inked(moment(state.at), 'quiet')}")
+            click.echo(portrait(place, state))
+    return FINISHED
+
+
+@click.command(epilog=example("perdure diff march 18 25"))
+@run_argument
+@click.argument("before", metavar="A", type=click.IntRange(min=0))
+@click.argument("after", metavar="B", type=click.IntRange(min=0))
+@store_option
+@json_option
+def diff(*, run: str, before: int, after: int, store: Path | None, as_json: bool) -> int:
+    """Show what is otherwise in the state of RUN at position B, compared with A."""
+    with opened(store) as place:
+        changes = place.store.diff(run, before, after)
+        if as_json:
+            put({"run": run, "before": before, "after": after, "changes": changes})
+            return FINISHED
+        for part in dict.fromkeys(change.part for change in changes):
+            click.echo(inked(part, "head", bold=True))
+            for change in changes:
+                if change.part == part:
+                    arrow = f"{one_line(change.was)} → {one_line(change.now)}" if change.sign == "~" else ""
+                    words = arrow or one_line(change.was or change.now)
+                    sign = inked(f"  {change.sign} {change.name}", SIGNS[change.sign])
+                    click.echo(f"{sign}  {words}")
+        if not changes:
+            click.echo("nothing is otherwise")
+    return FINISHED
+
+
+@click.command(epilog=example("perdure fork march --at 18 --run march-b", "perdure resume march-b"))
+@run_argument
+@click.option(
+    "--at", "position", metavar="N", required=True, type=click.IntRange(min=1), help="Where it branches off."
+)
+@click.option("--run", "new", metavar="NEW", help="What to call the new run.")
+@click.option("--why", default="", metavar="TEXT", help="Why; it is logged.")
+@store_option
+@json_option
+def fork(
+    *,
+    run: str,
+    position: int,
+    new: str | None,
+    why: str,
+    store: Path | None,
+    as_json: bool,
+) -> int:
+    """Begin a new run that is RUN up to position N. RUN itself stays as it is.
+
+    What was done in the world goes along as fences: the fork is answered with receipts, and doesn't
+    do it again. Nothing is driven until you resume the new run.
+    """
+    with opened(store) as place:
+        made = place.store.fork(run, at=position, run=new, why=why)
+        if as_json:
+            put({"run": made.name, "parent": run, "at": position, **_known(place, made.name)})
+            return FINISHED
+        state = made.state
+        click.echo(
+            f"{inked('⑂', 'head', bold=True)} {click.style(made.name, bold=True)} begins as {run} at {position}"
+        )
+        rows = remembered(state, after=0)
+        if rows:
+            click.echo("  it is answered with what was done, and does not do it again:")
+            click.echo(table(rows, indent="    "))
+        click.echo(f"  go on with  {inked(f'perdure resume {shlex.quote(made.name)}{place.flag}', 'ask')}")
+    return FINISHED
+
+
+@click.command(epilog=example("perdure rewind march --to 18 --resume"))
+@run_argument
+@click.option(
+    "--to",
+    "position",
+    metavar="N",
+    required=True,
+    type=click.IntRange(min=1),
+    help="The last position that stays.",
+)
+@click.option("--why", default="", metavar="TEXT", help="Why; it is logged.")
+@by_option
+@resume_option
+@store_option
+@json_option
+def rewind(
+    *,
+    run: str,
+    position: int,
+    why: str,
+    by: str,
+    go_on: bool,
+    agent: str | None,
+    store: Path | None,
+    as_json: bool,
+) -> int:
+    """Take RUN back to position N; later events stay in its log as an abandoned tail.
+
+    Conversation and workspace go back. What was done in the world does not: receipts, doubts, denials
+    and money stay, and the model is told.
+    """
+    with opened(store) as place:
+        state = place.store.rewind(run, to=position, by=by, why=why)
+        if not as_json:
+            rows = remembered(state, after=position)
+            what = "the world remembers of the tail:" if rows else "nothing in the tail had changed the world"
+            click.echo(inked(what, "quiet"), err=go_on)
+            if rows:
+                click.echo(table(rows, indent="  "), err=go_on)
+        words = f"{run} is back at {position}"
+        return told(place, state, words, resume=go_on, agent=agent, as_json=as_json)
+
+
+def _check(place: Place, run: str, position: int) -> None:
+    end = place.store.inspector.row(run).position
+    if position > end:
+        raise BadPosition(f"run {run!r} has positions 1 to {end}, not {position}")
+
+
+def _known(place: Place, run: str) -> dict[str, Json]:
+    """Return how a new run rests, but for its name."""
+    shape = rest_shape(place, place.store.state(run))
+    return {name: value for name, value in shape.items() if name != "run"}

@@ -1,0 +1,63 @@
+"""The commands by name, where each lives, and the line that help shows; nothing here is loaded."""
+
+from typing import Final, NamedTuple
+
+
+class Verb(NamedTuple):
+    """A command that is imported when it runs."""
+
+    home: str
+    """module:attribute"""
+    part: str
+    """the heading under which help lists it"""
+    words: str
+
+
+HELP: Final = """
+Run agents that survive anything. What an agent did is in its log: kill it wherever you like, resume
+it, and nothing is lost or done twice.
+
+\b
+  perdure run payables.py:agent "Pay the March invoices" --run march
+  perdure resume march
+  perdure log march
+"""
+
+EPILOG: Final = """
+The store is a directory: --store DIR, else PERDURE_STORE, else ./state if that is one, else ./.perdure.
+
+\b
+Exit codes: 0 finished   3 waits for a person    4 failed or refused
+            2 wrong use  5 another writer has it
+"""
+
+_DRIVE: Final = "Drive"
+_DECIDE: Final = "Decide, where a person must"
+_LOOK: Final = "Look"
+_TIME: Final = "Move in time"
+_PROVE: Final = "Prove"
+_KEEP: Final = "Keep"
+
+VERBS: Final = {
+    "run": Verb("perdure.cli.driving:run", _DRIVE, "Start an agent on a task and drive it until it rests."),
+    "resume": Verb("perdure.cli.driving:resume", _DRIVE, "Go on with a run, after a crash or a pause."),
+    "message": Verb("perdure.cli.people:message", _DRIVE, "Say something to a run's model."),
+    "cancel": Verb("perdure.cli.people:cancel", _DRIVE, "End a run."),
+    "approve": Verb("perdure.cli.people:approve", _DECIDE, "Allow exactly what was asked."),
+    "deny": Verb("perdure.cli.people:deny", _DECIDE, "Forbid what was asked."),
+    "settle": Verb("perdure.cli.settling:settle", _DECIDE, "Say how an effect in doubt ended."),
+    "ls": Verb("perdure.cli.listing:ls", _LOOK, "List the runs of a store."),
+    "show": Verb("perdure.cli.showing:show", _LOOK, "Show how a run stands, or one event in full."),
+    "log": Verb("perdure.cli.logs:log", _LOOK, "Read a run's events; -f follows."),
+    "at": Verb("perdure.cli.travel:at", _LOOK, "Show the state of a run at a position."),
+    "diff": Verb("perdure.cli.travel:diff", _LOOK, "Show what changed between two positions."),
+    "fork": Verb("perdure.cli.travel:fork", _TIME, "Begin a new run as another run's prefix."),
+    "rewind": Verb("perdure.cli.travel:rewind", _TIME, "Take a run back; the world's memory stays."),
+    "revert": Verb("perdure.cli.reverting:revert", _TIME, "Undo one effect, and keep what came after."),
+    "replay": Verb("perdure.cli.proving:replay", _PROVE, "Decide a run again and compare."),
+    "verify": Verb("perdure.cli.proving:verify", _PROVE, "Check that a log is what was written."),
+    "contract": Verb("perdure.cli.contracts:contract", _PROVE, "Check a contract, or try it on a run."),
+    "store": Verb("perdure.cli.stores:store", _KEEP, "Back a store up, measure it, or release a copy."),
+    "doctor": Verb("perdure.cli.doctor:doctor", _KEEP, "Check this machine and a store."),
+    "demo": Verb("perdure.cli.demo:demo", _KEEP, "See invoices paid once, whatever is killed."),
+}

@@ -1,0 +1,257 @@
+"""What an event says in one line. Keys and call ids are spoken by what they stand for."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from perdure.cli.ink import Line, Tone, clock, count, money, one_line
+from perdure.log import events as e
+from perdure.log.envelope import Event
+from perdure.projection.state import State
+from perdure.values.digest import Json
+
+KEY_CHARACTERS: Final = 8
+"""Enough of a key to be unambiguous among a run's open effects."""
+
+OUTCOMES: Final[dict[str, tuple[str, Tone]]] = {
+    "succeeded": ("✓", "good"),
+    "partial": ("◐", "doubt"),
+    "failed": ("✗", "bad"),
+    "finished": ("✓", "good"),
+    "cancelled": ("■", "quiet"),
+    "found": ("✓", "good"),
+    "never": ("○", "doubt"),
+    "barred": ("○", "doubt"),
+    "unknown": ("?", "doubt"),
+}
+UNKNOWN: Final[tuple[str, Tone]] = ("·", "plain")
+
+
+class Names:
+    """What keys and calls stand for, learned from events in order."""
+
+    def __init__(self, state: State | None = None) -> None:
+        """Begin with what ``state`` knows."""
+        self.acts: dict[str, str] = {}
+        self.calls: dict[str, str] = {}
+        self.approvals: dict[str, str] = {}
+        if state is not None:
+            for effect in (*state.world.receipts.values(), *state.world.open.values()):
+                self.acts[effect.key] = f"{effect.tool} {effect.what}".rstrip()
+            for approval in state.world.approvals.values():
+                self.approvals[approval.id] = approval.why
+            turn = state.live.turn
+            self.calls |= {call.id: call.tool for call in turn.calls} if turn is not None else {}
+
+    def learn(self, event: Event) -> None:
+        """Know what ``event`` names."""
+        match event.body:
+            case e.IntentionProposed(call=call, tool=tool, arguments=arguments):
+                self.calls[call] = f"{tool} {spoken(arguments)}".rstrip()
+            case e.EffectStarted() as body:
+                known = self.calls.get(body.call, body.tool) if not body.what else ""
+                if body.send == 1 or body.key not in self.acts:
+                    self.acts[body.key] = known or f"{body.tool} {body.what}"
+            case e.ApprovalRequested(approval=approval, why=why):
+                self.approvals[approval] = why
+            case _:
+                return
+
+    def act(self, key: str) -> str:
+        """Return what the effect of ``key`` does, or the key itself."""
+        return self.acts.get(key, key[:KEY_CHARACTERS])
+
+    def call(self, call: str) -> str:
+        """Return what was called, or the call's id."""
+        return self.calls.get(call, call)
+
+
+def spoken(arguments: dict[str, Json] | None) -> str:
+    """Return arguments as 'name=value name=value'."""
+    return " ".join(f"{name}={_value(value)}" for name, value in (arguments or {}).items())
+
+
+def _value(value: Json) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def text_of(content: e.Content | None) -> str:
+    """Return the content's own text, or that it stands in a blob."""
+    if content is None:
+        return ""
+    return (
+        content.text
+        if content.text is not None
+        else f"({content.size:,} bytes in blob {(content.blob or '')[:12]})"
+    )
+
+
+def line_of(event: Event, names: Names) -> Line:
+    """Return what ``event`` says; ``names`` has learned it and all before it."""
+    part = event.kind.partition(".")[0]
+    teller = _TELLERS.get(part)
+    line = teller(event.body, names) if teller is not None else None
+    return line or Line("·", "quiet", one_line(msgspec.json.encode(event.body).decode()))
+
+
+def _run(body: e.Body, names: Names) -> Line | None:
+    del names
+    match body:
+        case e.RunOpened(agent=agent, tenant=tenant, parent=parent):
+            return Line(
+                "▶", "head", f"agent {agent}", f"tenant {tenant}" + (f", child of {parent}" if parent else "")
+            )
+        case e.RunForked(parent=parent, at=at, why=why):
+            return Line("⑂", "head", f"from {parent} at {at}", why)
+        case e.RunRewound(to=to, by=by, why=why):
+            return Line("↶", "head", f"back to {to} by {by}", why)
+        case e.RunSuspended(why=why, text=text):
+            return Line("‖", "ask", text, why)
+        case e.RunResumed(why=why):
+            return Line("▶", "head", f"no longer waits for: {why}")
+        case e.RunClosed(status=status, why=why, answer=answer):
+            sign, tone = OUTCOMES.get(status, UNKNOWN)
+            return Line(sign, tone, f"{status} {why or text_of(answer)}".rstrip())
+        case _:
+            return None
+
+
+def _talk(body: e.Body, names: Names) -> Line | None:
+    del names
+    match body:
+        case e.MessageReceived(sender=sender, text=text):
+            return Line("»", "head", f"{sender}: {text_of(text)}")
+        case e.ModelRequested(turn=turn, attempt=attempt):
+            return Line("…", "model", f"turn {turn}" + (f", attempt {attempt}" if attempt > 1 else ""))
+        case e.ModelReplied(turn=turn, usage=usage):
+            return Line("«", "model", f"turn {turn}", _usage(usage))
+        case e.ModelFailed(turn=turn, error=error, retryable=retryable):
+            return Line("✗", "bad", f"turn {turn}: {error}", "" if retryable else "not tried again")
+        case _:
+            return None
+
+
+def _usage(usage: e.Usage) -> str:
+    tokens = usage.input_tokens + usage.output_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+    parts = [count(tokens, "token")] if tokens else []
+    if usage.cost_microusd:
+        parts.append(money(usage.cost_microusd))
+    return " · ".join(parts)
+
+
+def _intention(body: e.Body, names: Names) -> Line | None:
+    match body:
+        case e.IntentionProposed(call=call):
+            return Line("?", "model", names.call(call))
+        case e.IntentionRefused(call=call, rule=rule, reason=reason, hint=hint):
+            return Line("⊘", "bad", f"{names.call(call)}: {reason} {hint}".rstrip(), rule)
+        case e.IntentionAccepted(call=call):
+            return Line("·", "quiet", names.call(call))
+        case _:
+            return None
+
+
+def _approval(body: e.Body, names: Names) -> Line | None:
+    match body:
+        case e.ApprovalRequested(approval=approval, why=why, who=who):
+            return Line("⚑", "ask", why, f"{approval}{f', of {who}' if who else ''}")
+        case e.ApprovalGranted(approval=approval, by=by, note=note):
+            return Line("✓", "good", f"{by} allowed {names.approvals.get(approval, approval)}", note)
+        case e.ApprovalDenied(approval=approval, by=by, note=note):
+            return Line("✗", "bad", f"{by} denied {names.approvals.get(approval, approval)}", note)
+        case e.ApprovalExpired(approval=approval):
+            return Line("○", "doubt", f"nobody answered {names.approvals.get(approval, approval)}")
+        case _:
+            return None
+
+
+def _effect(body: e.Body, names: Names) -> Line | None:
+    match body:
+        case e.EffectStarted(key=key, effect=effect, send=send):
+            again = f", request {send}" if send > 1 else ""
+            return Line("→", "tool", names.act(key), f"{effect}{again} · {key[:KEY_CHARACTERS]}")
+        case e.EffectPending(key=key, give_up=give_up):
+            return Line("◌", "doubt", f"{names.act(key)} is under way", f"given up at {clock(give_up)}")
+        case e.EffectSettled(key=key, outcome=outcome, result=result, error=error, by=by):
+            sign, tone = OUTCOMES.get(outcome, UNKNOWN)
+            aside = error or text_of(result)
+            return Line(sign, tone, names.act(key) + ("" if by == "tool" else f", says {by}"), aside)
+        case e.EffectDoubted(key=key, why=why):
+            return Line("?", "doubt", f"{names.act(key)} is in doubt: {why}", key[:KEY_CHARACTERS])
+        case e.EffectReconciled(key=key, verdict=verdict, evidence=evidence, by=by):
+            sign, tone = OUTCOMES.get(verdict, UNKNOWN)
+            return Line(sign, tone, f"{names.act(key)}: {by} says {verdict}", evidence)
+        case e.EffectReplayed(call=call, key=key):
+            return Line(
+                "↺",
+                "good",
+                f"{names.call(call)}: done before, answered with its receipt",
+                key[:KEY_CHARACTERS],
+            )
+        case e.EffectCompensated(key=key, by=by):
+            return Line("↶", "doubt", f"{names.act(key)} was taken back", by)
+        case _:
+            return None
+
+
+def _around(body: e.Body, names: Names) -> Line | None:
+    """Tell of the workspace, children and drift."""
+    match body:
+        case e.DriftFound(key=key, text=text):
+            return Line("!", "bad", f"{names.act(key)}: the world is otherwise: {text}")
+        case e.ChildSpawned(child=child, key=key):
+            return Line("↳", "head", f"{child} works on {names.act(key)}")
+        case e.ChildFinished(child=child, status=status, why=why):
+            sign, tone = OUTCOMES.get(status, UNKNOWN)
+            return Line(sign, tone, f"{child} {status} {why}".rstrip())
+        case e.CheckpointTaken(files=files, new_bytes=new, tree=tree):
+            return Line("▣", "quiet", f"{count(files, 'file')}, {new:,} bytes new", tree[:12])
+        case e.CheckpointRestored(written=written, deleted=deleted, why=why):
+            return Line("▣", "doubt", f"{written} written, {deleted} deleted: {why}")
+        case e.CheckpointFailed(error=error):
+            return Line("✗", "bad", error)
+        case e.ChangeReverted(position=position, key=key, by=by):
+            return Line("↶", "head", f"{by} asks to undo {names.act(key)}", f"event {position}")
+        case _:
+            return None
+
+
+def _rest(body: e.Body, names: Names) -> Line | None:
+    """Tell of writers, timers, and what was learned or adopted."""
+    del names
+    match body:
+        case e.LeaseAcquired(attends=attends, dead=dead, open=alive):
+            told = f"epochs {', '.join(map(str, dead))} ended" if dead else ""
+            still = f"epochs {', '.join(map(str, alive))} may still write" if alive else ""
+            who = "somebody posts" if attends else "a driver begins"
+            return Line("·", "quiet", who, " · ".join(part for part in (told, still) if part))
+        case e.TimerSet(timer=timer, due=due, why=why):
+            return Line("◷", "quiet", why, f"{timer} at {clock(due)}")
+        case e.TimerFired(timer=timer):
+            return Line("◷", "quiet", timer)
+        case e.ContractAdopted(contract=contract, source=source):
+            return Line("§", "head", f"contract {contract[:12]}", source)
+        case e.MemoryLearned(claims=claims, counters=counters):
+            words = f"{count(len(claims), 'claim')} and {count(len(counters), 'counter')} of other runs"
+            return Line("·", "quiet", words)
+        case _:
+            return None
+
+
+_TELLERS: Final[dict[str, Callable[[e.Body, Names], Line | None]]] = {
+    "run": _run,
+    "message": _talk,
+    "model": _talk,
+    "intention": _intention,
+    "approval": _approval,
+    "effect": _effect,
+    "drift": _around,
+    "child": _around,
+    "checkpoint": _around,
+    "change": _around,
+    "lease": _rest,
+    "timer": _rest,
+    "contract": _rest,
+    "memory": _rest,
+}
