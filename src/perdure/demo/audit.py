@@ -84,11 +84,7 @@ def tally(found: Sequence[Account]) -> Tally:
 
 def in_flight(state: State) -> tuple[Effect, ...]:
     """Return the effects on the world that are promised, and of which the log knows no end."""
-    return tuple(
-        effect
-        for effect in state.world.open.values()
-        if effect.phase == "started" and effect.effect != "read"
-    )
+    return tuple(effect for effect in state.world.open.values() if effect.effect != "read")
 
 
 def duplicates(statement: Statement) -> int:

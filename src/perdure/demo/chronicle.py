@@ -26,6 +26,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = ""
     receipts: int = 0
     """times that it was asked for again and answered with the receipt"""
+    steps: tuple[str, ...] = ()
+    """what was done about it, in order"""
 
     @property
     def words(self) -> str:
@@ -41,21 +43,6 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return ", ".join(word for word in said if word) or (self.outcome and "answered")
 
-    @property
-    def next_words(self) -> str:
-        """What was done about a payment that a strike had hit, if this is told by what came after."""
-        if self.found:
-            return "the probe found it at the bank: settled, and not sent again"
-        if self.never and self.sends:
-            return "the probe says that the bank never got it: sent again"
-        if self.never:
-            return "the probe says that the bank never got it"
-        if self.sends:
-            return "sent again, with the same key"
-        if self.outcome:
-            return f"settled: {self.outcome}"
-        return "nothing was sent; it stays in doubt" if self.doubts else ""
-
 
 def told_by(events: Iterable[Event]) -> Mapping[str, Told]:
     """Return what the events tell of each effect, by key."""
@@ -69,17 +56,25 @@ def told_by(events: Iterable[Event]) -> Mapping[str, Told]:
 
 def _with(told: Told, body: e.Body) -> Told:
     match body:
-        case e.EffectStarted():
-            return replace(told, sends=told.sends + 1)
-        case e.EffectDoubted(ended=ended):
-            return replace(told, doubts=told.doubts + 1, unanswered=told.unanswered + ended)
+        case e.EffectStarted(send=send):
+            more = replace(told, sends=told.sends + 1)
+            return _step(more, "sent again with the same key") if send > 1 else more
+        case e.EffectDoubted(ended=True):
+            more = replace(told, doubts=told.doubts + 1, unanswered=told.unanswered + 1)
+            return _step(more, "the reply is lost on the wire")
+        case e.EffectDoubted():
+            return replace(told, doubts=told.doubts + 1)
         case e.EffectReconciled(verdict="found"):
-            return replace(told, found=True)
+            return _step(replace(told, found=True), "the probe finds it at the bank")
         case e.EffectReconciled(verdict="never"):
-            return replace(told, never=told.never + 1)
+            return _step(replace(told, never=told.never + 1), "the probe says: never received")
         case e.EffectSettled(outcome=outcome, by=by):
-            return replace(told, outcome=outcome, person=told.person or by == PERSON)
+            return _step(replace(told, outcome=outcome, person=told.person or by == PERSON), "settled")
         case e.EffectReplayed():
             return replace(told, receipts=told.receipts + 1)
         case _:
             return told
+
+
+def _step(told: Told, step: str) -> Told:
+    return replace(told, steps=(*told.steps, step))

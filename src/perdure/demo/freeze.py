@@ -4,8 +4,8 @@ The agent and its bank client know nothing of this, so what is frozen is the rea
 """
 
 import asyncio
-import os
 import signal
+import threading
 from collections.abc import Callable
 
 Write = Callable[[asyncio.StreamWriter, bytes | bytearray | memoryview], None]
@@ -23,7 +23,8 @@ def freeze_before_payment(invoice: str) -> None:
         request = bytes(data)
         if marks and request.startswith(marks[0]) and marks[1] in request:
             marks.clear()
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # At this thread: a signal at the process may be taken by another one, and this one writes on.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         write(self, data)
 
     asyncio.StreamWriter.write = freezing

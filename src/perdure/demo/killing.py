@@ -15,6 +15,7 @@ from typing import IO, Final, NamedTuple
 import msgspec
 
 from perdure.demo.bank_launch import RunningBank
+from perdure.demo.bank_words import FaultOrder
 from perdure.demo.strikes import Strike
 from perdure.demo.worker import FAILED, FINISHED, HELD, WAITS, Errand
 
@@ -78,8 +79,14 @@ def rest(lane: Lane, *, wording: int) -> Ended:
     return _ended(start(lane, wording=wording), lane.patience_s)
 
 
-def strike_at(lane: Lane, strike: Strike, invoice: str, wordings: Sequence[int]) -> Caught:
-    """Start one process per wording, kill those that come to where the strike hits, and let the bank go on."""
+def strike_at(
+    lane: Lane, strike: Strike, invoice: str, wordings: Sequence[int], lost: tuple[str, ...] = ()
+) -> Caught:
+    """Start one process per wording, kill those that come to where the strike hits, and let the bank go on.
+
+    The next reply about each invoice of `lost` is lost on the wire.
+    """
+    lane.bank.set_faults(FaultOrder(lose_invoices=lost))
     match strike.moment:
         case "unsent":
             bodies = [start(lane, wording=each, freeze=invoice) for each in wordings]
@@ -131,8 +138,9 @@ def _is_frozen(body: Body) -> bool:
     """Tell whether the process is stopped, and leave its end for others to see."""
     if body.process.returncode is not None:
         return False
-    stopped = os.waitid(os.P_PID, body.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
-    return stopped is not None
+    seen = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+    found = os.waitid(os.P_PID, body.process.pid, seen)
+    return found is not None and found.si_code == os.CLD_STOPPED
 
 
 def _ended(body: Body, patience_s: float) -> Ended:

@@ -16,7 +16,7 @@ from perdure.demo.audit import Account, accounts, in_flight
 from perdure.demo.chronicle import PERSON, Told, told_by
 from perdure.demo.invoices import Invoice
 from perdure.demo.killing import Caught, Ended, Lane, rest, strike_at
-from perdure.demo.strikes import Strike, hit_by
+from perdure.demo.strikes import Strike, hit_by, lost_before
 from perdure.demo.worker import HELD
 from perdure.log import events as e
 from perdure.log.envelope import Event
@@ -78,9 +78,10 @@ class Play:
 
     def strike(self, strike: Strike, invoice: str | None = None) -> Hit:
         """Start the agent and kill it where the strike says; by itself it chooses a payment still owed."""
-        hit = hit_by(strike, self.owed(), self.invoices[-1].number) if invoice is None else invoice
+        owed = self.owed()
+        hit = hit_by(strike, owed, self.invoices[-1].number) if invoice is None else invoice
         words = [next(self._wordings) for _ in range(strike.rivals)]
-        caught = strike_at(self.lane, strike, hit, words)
+        caught = strike_at(self.lane, strike, hit, words, lost_before(strike, owed, hit))
         state = self.store.state(self.run)
         before, self._flying = self.news(state), in_flight(state)
         self.kills += caught.killed

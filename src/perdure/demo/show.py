@@ -10,7 +10,7 @@ import msgspec
 import perdure
 from perdure.demo.audit import Tally, duplicates, tally
 from perdure.demo.bank_launch import BankSettings, RunningBank, open_bank
-from perdure.demo.bank_words import FaultOrder, Statement
+from perdure.demo.bank_words import Statement
 from perdure.demo.figures import Order, Shown
 from perdure.demo.invoices import Invoice, write_invoices
 from perdure.demo.killing import CATCH_SECONDS_MAX, Ended, Lane
@@ -46,7 +46,6 @@ def show(order: Order, teller: Teller) -> Shown:
         teller.opening(
             seed=order.seed, invoices=order.invoices, kills=order.kills, bank=bank, folder=order.folder
         )
-        bank.set_faults(_losses(invoices))
         again = _strikes(play, script, teller, scripted=order.model is None)
         end, waited = _person(play, teller)
         without = None if order.model else _unclaimed(order, script, invoices, teller)
@@ -80,12 +79,6 @@ def _lane(order: Order, bank: RunningBank, store: str, *, module: str = "perdure
     )
     patience_s = CATCH_SECONDS_MAX if order.model is None else MODEL_PATIENCE_S
     return Lane(errand=errand, bank=bank, module=module, patience_s=patience_s)
-
-
-def _losses(invoices: tuple[Invoice, ...]) -> FaultOrder:
-    """Lose the first reply about one transfer and about one wire: the last of each, so that it is alone."""
-    last = {invoice.route: invoice.number for invoice in invoices if invoice.route != "express"}
-    return FaultOrder(lose_invoices=tuple(last.values()))
 
 
 def _strikes(play: Play, script: Script, teller: Teller, *, scripted: bool) -> int:
@@ -130,7 +123,6 @@ def _person(play: Play, teller: Teller) -> tuple[Ended, int]:
 def _unclaimed(order: Order, script: Script, invoices: tuple[Invoice, ...], teller: Teller) -> Statement:
     teller.unclaimed()
     with _bank(order, "bank-without-claims.db") as bank:
-        bank.set_faults(_losses(invoices))
         lane = _lane(order, bank, "without-claims", module="perdure.demo.naive")
         return play_unclaimed(lane, script, invoices, wording=order.seed * 1000)
 

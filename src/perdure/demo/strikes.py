@@ -25,6 +25,9 @@ ANYWHERE_S_MAX: Final = 0.06
 """About as long as the agent needs for a dozen steps once it runs."""
 
 STRIDE_MAX: Final = 2
+LOSSES_MAX: Final = 2
+REWOUND: Final = 2
+"""Payments that the rewind goes back over."""
 
 
 class Strike(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +40,8 @@ class Strike(msgspec.Struct, frozen=True, kw_only=True):
     """for `anywhere`: how long after it took up the run"""
     rivals: int = 1
     """how many processes are started at once"""
+    loses: bool = False
+    """whether the reply about the payment before the one that is hit is lost on the wire"""
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +66,10 @@ def draw_script(kills: int, invoices: int, *, seed: int, rivals: int = 2) -> Scr
         strike = _draw(draw, spare=owed - -(-(left - 1) // KILLS_PER_INVOICE_MAX))
         owed -= _used_up(strike)
         strikes.append(strike)
-    last = Strike(moment=draw.choice(("received", "booked"))) if kills else None
-    return Script(strikes=_contested(strikes, rivals), last=last, rewound=min(2, invoices - 2))
+    last = Strike(moment=draw.choice(("received", "booked")), loses=True) if kills else None
+    return Script(
+        strikes=_unlucky(_contested(strikes, rivals)), last=last, rewound=min(REWOUND, invoices - 2)
+    )
 
 
 def kills_max(invoices: int) -> int:
@@ -74,6 +81,12 @@ def hit_by(strike: Strike, owed: Sequence[str], express: str) -> str:
     """Return the invoice whose payment the strike hits; `owed` are those that the bank hasn't booked."""
     ordinary = [invoice for invoice in owed if invoice != express]
     return ordinary[min(strike.stride, len(ordinary) - 1)] if ordinary else express
+
+
+def lost_before(strike: Strike, owed: Sequence[str], hit: str) -> tuple[str, ...]:
+    """Return the invoice whose reply is lost before the strike hits, if the script says so."""
+    earlier = owed[: owed.index(hit)] if hit in owed else ()
+    return tuple(earlier[-1:]) if strike.loses else ()
 
 
 def _draw(draw: random.Random, *, spare: int) -> Strike:
@@ -90,10 +103,18 @@ def _used_up(strike: Strike) -> int:
     return strike.stride + (strike.moment != "unsent")
 
 
-def _contested(strikes: list[Strike], rivals: int) -> tuple[Strike, ...]:
+def _unlucky(strikes: list[Strike]) -> tuple[Strike, ...]:
+    """Let the first two strikes before which a payment goes through lose its reply."""
+    able = [nth for nth, strike in enumerate(strikes) if strike.stride and strike.moment != "anywhere"]
+    for nth in able[:LOSSES_MAX]:
+        strikes[nth] = msgspec.structs.replace(strikes[nth], loses=True)
+    return tuple(strikes)
+
+
+def _contested(strikes: list[Strike], rivals: int) -> list[Strike]:
     """Let one of the later strikes hit several processes that go on with the run at once."""
     held = [nth for nth, strike in enumerate(strikes) if strike.moment in {"received", "booked"} and nth]
     if held:
         nth = held[len(held) // 2]
         strikes[nth] = msgspec.structs.replace(strikes[nth], rivals=rivals)
-    return tuple(strikes)
+    return strikes

@@ -38,6 +38,7 @@ class Teller:
         )
         self._box: box.Box = box.ROUNDED if terminal else box.ASCII2
         self._hook: str = "╰" if terminal else "`"
+        self._arrow: str = " → " if terminal else " -> "
 
     def opening(self, *, seed: int, invoices: int, kills: int, bank: RunningBank, folder: Path) -> None:
         """Say what is about to happen."""
@@ -63,11 +64,11 @@ class Teller:
             self._say(f"            [cyan]and one was told: {escape(refused)}[/]")
 
     def before(self, news: Sequence[tuple[Effect, Told]]) -> None:
-        """Tell what became of payments that were hit earlier."""
+        """Tell what became of payments that were hit earlier, or whose reply was lost."""
         for effect, told in news:
-            lost = "[yellow]its reply was lost on the wire;[/] " if told.unanswered else ""
-            if told.next_words:
-                self._say(f"          {self._hook} [dim]{_act(effect)}:[/] {lost}[green]{told.next_words}[/]")
+            if told.steps:
+                steps = self._arrow.join(told.steps)
+                self._say(f"          {self._hook} [dim]{_act(effect)}:[/] [green]{steps}[/]")
 
     def rewound(self, rewound: Rewound) -> None:
         """Tell how far the run was sent back."""

@@ -6,7 +6,7 @@ from perdure.demo.bank_words import Statement
 from perdure.demo.invoices import Invoice
 from perdure.demo.killing import Lane, rest, strike_at
 from perdure.demo.naive import Steps, checkpoint_of, read_steps, save_steps
-from perdure.demo.strikes import Script, hit_by
+from perdure.demo.strikes import Script, hit_by, lost_before
 from perdure.wire.prompt import Answered, Said
 
 
@@ -22,7 +22,8 @@ def play_unclaimed(lane: Lane, script: Script, invoices: tuple[Invoice, ...], *,
         booked = {payment.invoice for payment in lane.bank.statement().payments}
         owed = [invoice.number for invoice in invoices if invoice.number not in booked]
         hit = express if strike is script.last else hit_by(strike, owed, express)
-        strike_at(lane, strike, hit, list(itertools.islice(wordings, strike.rivals)))
+        words = list(itertools.islice(wordings, strike.rivals))
+        strike_at(lane, strike, hit, words, lost_before(strike, owed, hit))
     rest(lane, wording=next(wordings))
     return lane.bank.statement()
 
