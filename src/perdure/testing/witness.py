@@ -1,0 +1,107 @@
+"""What was seen of a history while it went on: acknowledged events, prompts, and what tools said."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from perdure.contract import Law
+from perdure.driver.books import Store, read_law, read_state
+from perdure.driver.port import Deed, Finding, InDoubt, Outcome
+from perdure.driver.prompting import Prompter
+from perdure.log.envelope import Stored
+from perdure.projection.state import State
+from perdure.wire.prompt import Answered, Entry, Prompt, Said
+
+_laws: Final[dict[tuple[str, str], Law]] = {}
+"""A law is named by its digests, so it is compiled once for thousands of histories."""
+
+
+def law_named(store: Store, definition: str, contract: str) -> Law:
+    """Return the law of these digests."""
+    law = _laws.get((definition, contract))
+    if law is None:
+        law = _laws[definition, contract] = read_law(store, definition, contract)
+    return law
+
+
+class Witness:
+    """Sees a history from the side. Nothing here changes what happens."""
+
+    def __init__(self, store: Store) -> None:
+        """Compare with what ``store`` holds, unseen by the lives that use it."""
+        self.store: Store = store
+        self.acked: dict[tuple[str, int], bytes] = {}
+        """(run, position) -> digest of each event that the store acknowledged"""
+        self.requests: Counter[str] = Counter()
+        """by key"""
+        self.doubts: Counter[str] = Counter()
+        """requests by key that ended without anybody knowing how"""
+        self.blind: Counter[str] = Counter()
+        """probes by key that saw nothing"""
+        self.exposed: set[str] = set()
+        """keys that were promised and not settled when the program died"""
+        self.faults: list[str] = []
+        """what no history may show"""
+        self.prompts: list[tuple[str, Prompt]] = []
+        self._last: dict[tuple[str, int], tuple[Entry, ...]] = {}
+
+    def acknowledged(self, events: Iterable[Stored]) -> None:
+        """Take down what must never be lost."""
+        self.acked.update(((stored.run, stored.position), stored.digest) for stored in events)
+
+    def performed(self, deed: Deed, outcome: Outcome) -> None:
+        """Take down how a request ended."""
+        self.requests[deed.key] += 1
+        if isinstance(outcome, InDoubt):
+            self.doubts[deed.key] += 1
+            self.exposed.add(deed.key)
+
+    def looked(self, deed: Deed, finding: Finding) -> None:
+        """Take down what a probe saw."""
+        self.blind[deed.key] += finding.verdict == "unknown"
+
+    def died(self) -> None:
+        """Take down which effects the death has put in doubt."""
+        for row in self.store.rows():
+            if row.position:
+                state = read_state(self.store, row.run).state
+                self.exposed.update(state.world.open)
+
+    def shown(self, prompt: Prompt, key: str) -> None:
+        """Look whether the prompt has all pairs, is the log's, and extends what was shown before."""
+        run = key.rsplit("-", 2)[0]
+        self.prompts.append((run, prompt))
+        self.faults += (f"prompt {key}: {wrong}" for wrong in unpaired(prompt.entries))
+        state = read_state(self.store, run).state
+        law = law_named(self.store, state.definition, state.contract)
+        if Prompter(self.store).prompt(state, law) != prompt:
+            self.faults.append(f"prompt {key} is not what the log says")
+        self._extends(prompt, key, run, state)
+
+    def _extends(self, prompt: Prompt, key: str, run: str, state: State) -> None:
+        path = run, state.world.rewinds
+        before = self._last.get(path, ())
+        if prompt.entries[: len(before)] != before:
+            self.faults.append(f"prompt {key} changes what was shown before")
+        self._last[path] = prompt.entries
+
+
+def unpaired(entries: tuple[Entry, ...]) -> list[str]:
+    """Return what is wrong with calls and their answers: each call has exactly one, right behind it."""
+    wrong: list[str] = []
+    due: list[str] = []
+    for entry in entries:
+        match entry:
+            case Answered(call_id) if due and due[0] == call_id:
+                del due[0]
+            case Answered(call_id):
+                wrong.append(f"an answer to {call_id!r}, which nobody waits for")
+            case Said() if due:
+                wrong.append(f"calls without an answer: {due}")
+                due = []
+            case _:
+                if due:
+                    wrong.append(f"something stands between a call and its answer: {due}")
+        if isinstance(entry, Said):
+            due = [call.id for call in entry.reply.calls]
+    return [*wrong, f"calls without an answer: {due}"] if due else wrong
