@@ -36,8 +36,7 @@ def message_events(draw: st.DrawFn) -> tuple[Event, list[Event]]:
     for index, block in enumerate(dicts_at(whole, "content")):
         begun, deltas = _opened(draw, block)
         events.append({"type": "content_block_start", "index": index, "content_block": begun})
-        for delta in deltas:
-            events.append({"type": "content_block_delta", "index": index, "delta": delta})
+        events.extend({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas)
         events.append({"type": "content_block_stop", "index": index})
     last: Json = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
     events.append(
@@ -92,13 +91,12 @@ def chunks(draw: st.DrawFn) -> tuple[Event, list[Event]]:
     whole = completion(draw(plain), draw(calls))
     said = dict_at(dicts_at(whole, "choices")[0], "message")
     deltas: list[Event] = [{"role": "assistant", "content": ""}]
-    for piece in pieces(draw, text_at(said, "content")):
-        deltas.append({"content": piece})
+    deltas.extend({"content": piece} for piece in pieces(draw, text_at(said, "content")))
     for index, call in enumerate(dicts_at(said, "tool_calls")):
         function = dict_at(call, "function")
         deltas.append({"tool_calls": [{**call, "index": index, "function": {**function, "arguments": ""}}]})
-        for piece in pieces(draw, text_at(function, "arguments")):
-            deltas.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+        cut = pieces(draw, text_at(function, "arguments"))
+        deltas.extend({"tool_calls": [{"index": index, "function": {"arguments": piece}}]} for piece in cut)
     events: list[Event] = [
         {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
     ]

@@ -91,16 +91,16 @@ def _said(turn: Spoken) -> Json:
             {
                 "id": name,
                 "type": "function",
-                "function": {"name": safe_tool(call.tool), "arguments": spelled(call.arguments)},
+                "function": {"name": safe_tool(call.tool), "arguments": spelled(call.arguments or {})},
             }
             for name, call in turn.calls
         ]
     return message
 
 
-def spelled(arguments: dict[str, Json] | None) -> str:
-    """Return arguments as JSON text; those that couldn't be read are left out."""
-    return _spell(clean(arguments or {})).decode()
+def spelled(value: Json) -> str:
+    """Return ``value`` as JSON text."""
+    return _spell(clean(value)).decode()
 
 
 def _ids(blocks: list[Json]) -> tuple[str, ...]:

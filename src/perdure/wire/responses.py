@@ -67,7 +67,7 @@ def _said(turn: Spoken) -> list[Json]:
             "type": "function_call",
             "call_id": name,
             "name": safe_tool(call.tool),
-            "arguments": spelled(call.arguments),
+            "arguments": spelled(call.arguments or {}),
         }
         for name, call in turn.calls
     ]

@@ -91,10 +91,12 @@ class ChatStream:
         self._calls: dict[int, dict[str, Json]] = {}
         self._finish: str = ""
         self._usage: Json = None
+        self._id: str = ""
 
     def take(self, chunk: dict[str, Json]) -> str:
         """Add one chunk and return the piece of text that it brought."""
         self._usage = chunk.get("usage") or self._usage
+        self._id = self._id or text_at(chunk, "id")
         choice = dict_first(chunk, "choices")
         self._finish = text_at(choice, "finish_reason") or self._finish
         delta = dict_at(choice, "delta")
@@ -115,7 +117,8 @@ class ChatStream:
         message: dict[str, Json] = {"role": "assistant", **self._texts, **self._lists}
         if self._calls:
             message["tool_calls"] = [self._calls[index] for index in sorted(self._calls)]
-        return {"choices": [{"message": message, "finish_reason": self._finish}], "usage": self._usage}
+        choice: Json = {"message": message, "finish_reason": self._finish}
+        return {"id": self._id, "choices": [choice], "usage": self._usage}
 
     def _grow(self, piece: dict[str, Json], position: int) -> None:
         """Add a piece of a call: its name comes once, its arguments in pieces."""

@@ -20,7 +20,8 @@ from tenacity import (
     stop_after_attempt,
     stop_any,
     stop_before_delay,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from perdure.adapters.models.client import Connect, Connected, events_of
@@ -34,7 +35,7 @@ from perdure.wire.prompt import ModelFailure, Prompt
 ATTEMPTS_MAX: Final = 3
 """Tries within one ``ask``; the driver asks again on its own account, and writes that down."""
 
-_pause = wait_exponential_jitter(initial=0.5, max=8.0, jitter=0.5)
+_pause = wait_exponential(multiplier=0.5, max=8.0) + wait_random(0.0, 0.5)
 
 
 class AskedModel:
@@ -113,16 +114,20 @@ class AskedModel:
     ) -> Reply:
         stream = self.dialect.stream()
         whole: Body | None = None
+        told = False
         async with aclosing(self._events(body, key, timeout)) as events:
             async for event in events:
                 if not body["stream"]:
                     whole = event
                 elif (piece := stream.take(event)) and on_text is not None:
+                    told = True
                     on_text(piece)
         whole = whole or stream.whole()
         if whole is None:
             raise ModelFailure("the answer ended before the reply did, or was none", retryable=True)
         reply = self.dialect.reply(whole)
+        if not told and reply.text and on_text is not None:
+            on_text(reply.text)
         cost = cost_microusd(reply.usage, self.model, provider=self._provider, base_url=self._base_url)
         return replace(reply, usage=replace(reply.usage, cost_microusd=cost))
 

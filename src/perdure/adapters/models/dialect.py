@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol
 
 from perdure.intention.reply import Reply
 from perdure.values.digest import Json
-from perdure.wire import chat, messages, responses
+from perdure.wire import chat, constrained, messages, responses
 from perdure.wire.prompt import Prompt
 from perdure.wire.streams import ChatStream, MessageStream, ResponseStream
 
@@ -48,6 +48,10 @@ def _chat(prompt: Prompt, model: str) -> Body:
     return body
 
 
+def _constrained(prompt: Prompt, model: str) -> Body:
+    return {"model": model, "stream": False, **constrained.to_constrained(prompt)}
+
+
 _REASONING: Final = re.compile(r"(?:o[1-9]|codex|gpt-(?:[5-9]|[1-9]\d))(?!.*chat)")
 """Models that reason; what they reasoned comes back encrypted, to be sent along with the next question."""
 
@@ -66,3 +70,7 @@ CHAT: Final = Dialect(chat.PROVIDER, "/chat/completions", _chat, ChatStream, cha
 RESPONSES: Final = Dialect(
     responses.PROVIDER, "/responses", _responses, ResponseStream, responses.from_responses
 )
+CONSTRAINED: Final = Dialect(
+    constrained.PROVIDER, "/chat/completions", _constrained, ChatStream, constrained.from_constrained
+)
+"""Asked without a stream: pieces of JSON are nothing to read."""

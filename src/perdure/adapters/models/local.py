@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final, NamedTuple, cast
 
 from perdure.adapters.models.asked import AskedModel
 from perdure.adapters.models.client import connect_openai
-from perdure.adapters.models.dialect import CHAT
+from perdure.adapters.models.dialect import CHAT, CONSTRAINED
 from perdure.intention.reply import Reply
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput
@@ -43,6 +43,14 @@ def local_weights() -> Path:
     return files[0]
 
 
+class Models(NamedTuple):
+    """The same weights asked in two ways."""
+
+    calling: AskedModel
+    """held to the schemas of tools, which the weights were never taught"""
+    telling: AskedModel
+
+
 class LocalModel:
     """The small model, started at the first question."""
 
@@ -52,7 +60,7 @@ class LocalModel:
         self._settings: Mapping[str, Json] | None = settings
         self._turn: threading.Lock = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
-        self._model: AskedModel | None = None
+        self._models: Models | None = None
 
     async def ask(
         self,
@@ -63,23 +71,27 @@ class LocalModel:
         timeout: float,  # noqa: ASYNC109 - the port's signature
     ) -> Reply:
         """Return the model's whole reply; raise ``ModelFailure``."""
-        model = await asyncio.to_thread(self._started)
+        models = await asyncio.to_thread(self._started)
+        model = models.calling if prompt.tools else models.telling
         return await model.ask(prompt, key=key, on_text=on_text, timeout=timeout)
 
     async def close(self) -> None:
         """End the server."""
-        model, self._model = self._model, None
-        if model is not None:
+        models, self._models = self._models, None
+        for model in models or ():
             await model.close()
         await asyncio.to_thread(self._stopped)
 
-    def _started(self) -> AskedModel:
+    def _started(self) -> Models:
         with self._turn:
-            if self._model is None or self._server is None or self._server.poll() is not None:
-                address = self._serve()
-                connect = partial(connect_openai, f"{address}/v1", keyless=True)
-                self._model = AskedModel(CHAT, "local", connect, settings=self._settings)
-            return self._model
+            if self._models is None or self._server is None or self._server.poll() is not None:
+                connect = partial(connect_openai, f"{self._serve()}/v1", keyless=True)
+                calling, telling = (
+                    AskedModel(dialect, "local", connect, settings=self._settings)
+                    for dialect in (CONSTRAINED, CHAT)
+                )
+                self._models = Models(calling, telling)
+            return self._models
 
     def _serve(self) -> str:
         """Start the server and return its address."""

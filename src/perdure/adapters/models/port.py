@@ -32,5 +32,8 @@ class ModelAdapter(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections and processes; the model can't be asked again."""
+        """Let go of connections and processes, before the loop that asked ends.
+
+        A later question, from this loop or another, opens them again.
+        """
         ...

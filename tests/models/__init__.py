@@ -1,0 +1,1 @@
+"""Models, asked through the real SDKs over real sockets."""
