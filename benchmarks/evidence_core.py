@@ -21,7 +21,7 @@ from benchmarks.harness.sigkill import sigkill_figures
 from benchmarks.harness.tampering import tampering_figures
 from benchmarks.probes import machine
 from benchmarks.speed import disk_figures, speed_figures
-from perdure.testing.lossy_disk import power_cuts
+from perdure.testing.power import power_cuts
 
 EVENTS = 1_000_000
 POWER_CUTS = 60
@@ -51,12 +51,11 @@ def long_log() -> Figures:
 
 def power() -> Figures:
     """A disk that forgets what was not synced: with syncs, and with the syncs left out."""
-    ours = power_cuts(POWER_CUTS)
-    broken = power_cuts(POWER_CUTS, synchronous="OFF")
+    ours, broken = power_cuts(POWER_CUTS), power_cuts(POWER_CUTS, synchronous="OFF")
     return {
-        "power_cuts": ours["cuts"],
-        "power_cut_losses": ours["lost"],
-        "power_cut_losses_sync_off": broken["lost"],
+        "power_cuts": ours.cuts,
+        "power_cut_losses": ours.lost + ours.unreadable,
+        "power_cut_losses_sync_off": broken.lost + broken.unreadable,
     }
 
 

@@ -13,6 +13,7 @@ from perdure.log import events as e
 from perdure.orchestrator.draft import Draft
 from perdure.orchestrator.figures import figures_of, where_of
 from perdure.orchestrator.judge import Verdict, judge_call
+from perdure.orchestrator.revert import begin_reverts
 from perdure.projection.state import CallRecord, Effect, Message, Turn
 from perdure.values.limits import BAD_REPLIES_MAX, READS_TOGETHER_MAX
 
@@ -30,6 +31,7 @@ def advance(d: Draft, reply: Reply | None) -> None:
     """Settle what can be settled, lead the turn on, and say whether a person must act."""
     if d.state.attended:
         return
+    begin_reverts(d)
     waits = [wait for effect in tuple(d.state.world.open.values()) if (wait := _doubt(d, effect))]
     if not d.state.closed:
         wait = _turn(d, reply)

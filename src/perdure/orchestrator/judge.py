@@ -156,8 +156,9 @@ def _allow(
 ) -> Verdict:
     denied = d.state.world.denied.get(f"{fresh.key}:{record.digest}")
     if denied is not None:
-        by = d.state.world.approvals[denied].by
-        reason = f"{by} denied exactly this ({denied})."
+        asked = d.state.world.approvals[denied]
+        note = f": {asked.note}" if asked.note else ""
+        reason = f"{asked.by} denied exactly this ({denied}){note}."
         return _refuse(d, record, Refusal("denied", reason, "Do something else."))
     verdict = judge(d.law, declaration, arguments, figures_of(d.state, d.at), where_of(d.state))
     if isinstance(verdict, Refusal):

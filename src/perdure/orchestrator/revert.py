@@ -6,9 +6,14 @@ from perdure.orchestrator.draft import Draft
 from perdure.values.digest import name_of
 
 
-def revert(d: Draft, body: e.ChangeReverted) -> None:
-    """Start the undo of the receipt; nothing if it isn't there, has no undo, or is under way."""
-    receipt = d.state.world.receipts.get(body.key)
+def begin_reverts(d: Draft) -> None:
+    """Start the undo of each receipt that a person asked to revert and that can be."""
+    for key in tuple(d.state.world.reverts):
+        _begin(d, key)
+
+
+def _begin(d: Draft, key: str) -> None:
+    receipt = d.state.world.receipts.get(key)
     if receipt is None or receipt.outcome not in ("succeeded", "partial"):
         return
     declaration = d.law.definition.tool(receipt.tool)

@@ -17,7 +17,6 @@ from perdure.orchestrator.advance import advance
 from perdure.orchestrator.draft import Decision, Draft, Fact
 from perdure.orchestrator.judge import full_digest
 from perdure.orchestrator.remember import remembered
-from perdure.orchestrator.revert import revert
 from perdure.projection.state import State
 from perdure.values.digest import canonical
 from perdure.values.limits import (
@@ -57,8 +56,6 @@ def _react(d: Draft) -> None:
             _compensated(d, body.key)
         case e.RunRewound() | e.MemoryLearned(tell=True):
             remembered(d)
-        case e.ChangeReverted():
-            revert(d, body)
         case e.LeaseAcquired():
             _take_up(d)
         case _:

@@ -59,6 +59,8 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
     )
     if body.effect == "read":
         return _world(state, changed)
+    if body.undoes:
+        changed = replace(changed, reverts=world.reverts.without(body.undoes))
     if body.approval:
         changed = _approval(changed, body.approval, "used")
     live = replace(state.live, met=state.live.met.put(body.stem, event.position))
@@ -162,6 +164,13 @@ def learned(state: State, body: e.MemoryLearned, event: Event) -> State:
     for claim in body.claims:
         world = _claim(world, claim)
     return _world(state, world)
+
+
+def revert_asked(state: State, body: e.ChangeReverted, event: Event) -> State:
+    """A person wants it undone; the undo begins when somebody drives the run."""
+    if body.key not in state.world.receipts:
+        return state
+    return _world(state, replace(state.world, reverts=state.world.reverts.put(body.key, event.position)))
 
 
 def approval_requested(state: State, body: e.ApprovalRequested, event: Event) -> State:

@@ -241,7 +241,7 @@ RULES: dict[type[e.Body], Rule[e.Body]] = {
     e.PageFaulted: _rule(_page_moved),
     e.PagePinned: _rule(_page_moved),
     e.PageUnpinned: _rule(_page_moved),
-    e.ChangeReverted: _rule(_kept),
+    e.ChangeReverted: _rule(effects.revert_asked),
     e.ChildSpawned: _rule(effects.child_spawned),
     e.ChildFinished: _rule(effects.child_finished),
     e.LeaseAcquired: _rule(_lease),

@@ -21,7 +21,7 @@ from perdure.values.errors import StoreDamaged
 from perdure.values.limits import SNAPSHOT_CHUNK_ITEMS
 from perdure.values.table import Table
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Raised whenever a noun of the state changes; other formats are ignored, since they are caches."""
 
 V = TypeVar("V")
@@ -38,6 +38,7 @@ _WORLD: Final[Mapping[str, object]] = {
     "receipts": Effect,
     "approvals": Approval,
     "denied": str,
+    "reverts": int,
     "counters": int,
     "started": int,
     "dead": int,

@@ -184,6 +184,8 @@ class World(Noun, frozen=True):
     approvals: Table[str, Approval] = Table()
     denied: Table[str, str] = Table()
     """(stem, arguments) of acts that a person forbade -> approval"""
+    reverts: Table[str, int] = Table()
+    """receipts that a person asked to undo, and whose undo has not begun -> position"""
     counters: Table[str, int] = Table()
     started: Table[str, int] = Table()
     """effects started, per tool"""

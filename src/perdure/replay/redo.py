@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import zip_longest
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +14,7 @@ from perdure.log.envelope import Event
 from perdure.log.events import KIND_OF
 from perdure.orchestrator.draft import Fact
 from perdure.orchestrator.step import STEP, step
-from perdure.projection.evolve import evolve
+from perdure.projection.evolve import evolve, fold
 from perdure.projection.state import State, Turn
 
 Laws = Callable[[str, str], Law]
@@ -52,21 +53,23 @@ def redo(events: Iterable[Event], *, laws: Laws, replies: Replies) -> Replayed:
     """Decide every fact of ``events`` again and compare, up to the first difference.
 
     A run that was begun under another ``step`` version is compared with today's all the same: the
-    difference then says where the logic changed.
+    difference then says where the logic changed. Where a fork cut a decision short, what is there
+    is compared.
     """
     state, facts, count, recorded_step = State(), 0, 0, STEP
-    for batch in batches(events):
-        fact_event = batch[0]
-        if isinstance(fact_event.body, e.RunOpened | e.RunForked):
-            recorded_step = fact_event.body.step
-        law = _law(state, fact_event.body, laws)
-        reply = replies(_newest(state, fact_event))
-        fact = Fact(fact_event.body, fact_event.at, fact_event.epoch, reply)
-        decision = step(state, fact, law, run=fact_event.run)
-        difference = _compare(batch, decision.events)
+    whole = [*batches(events)]
+    for batch, following in zip_longest(whole, whole[1:]):
+        first = batch[0]
+        if isinstance(first.body, e.RunOpened | e.RunForked):
+            recorded_step = first.body.step
+        fact = Fact(first.body, first.at, first.epoch, replies(_newest(state, first)))
+        decided = step(state, fact, _law(state, first.body, laws), run=first.run).events
+        if following is not None and isinstance(following[0].body, e.RunForked):
+            decided = decided[: len(batch)]
+        difference = _compare(batch, decided)
         if difference is not None:
             return Replayed(facts, count, recorded_step, difference)
-        state, facts, count = decision.state, facts + 1, count + len(batch)
+        state, facts, count = fold(state, batch), facts + 1, count + len(batch)
     return Replayed(facts, count, recorded_step)
 
 
