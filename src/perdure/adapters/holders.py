@@ -15,8 +15,6 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-import psutil
-
 from perdure.log.port import Holder
 
 
@@ -71,7 +69,7 @@ def fate(holder: Holder) -> Fate:
     started = _started(holder.pid)
     if started is None:
         # Either it is gone, or it doesn't let itself be looked at (another user's, under hidepid).
-        return Fate.UNKNOWN if psutil.pid_exists(holder.pid) else Fate.DEAD
+        return Fate.UNKNOWN if _exists(holder.pid) else Fate.DEAD
     if started != holder.started or _is_remains(holder.pid):
         return Fate.DEAD
     return Fate.ALIVE
@@ -91,7 +89,27 @@ def _machine() -> str:
 
 
 def _boot() -> str:
-    return _text("/proc/sys/kernel/random/boot_id") or str(round(psutil.boot_time()))
+    return _text("/proc/sys/kernel/random/boot_id") or _boot_elsewhere()
+
+
+def _boot_elsewhere() -> str:
+    import psutil  # noqa: PLC0415 - slow to load, and needed only where there is no /proc
+
+    return str(round(psutil.boot_time()))
+
+
+def _exists(pid: int) -> bool:
+    if os.name == "posix":
+        try:
+            os.kill(pid, 0)  # Sends nothing.
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+    import psutil  # noqa: PLC0415 - as above
+
+    return psutil.pid_exists(pid)
 
 
 def _pid_namespace() -> str:
@@ -125,6 +143,8 @@ def _started(pid: int) -> str | None:
         return fields[19]
     if Path("/proc/self/stat").exists():
         return None
+    import psutil  # noqa: PLC0415 - as above
+
     try:
         return repr(psutil.Process(pid).create_time())
     except psutil.Error:
@@ -135,6 +155,8 @@ def _is_remains(pid: int) -> bool:
     """Tell whether a process is over and only waits to be reaped by its parent."""
     fields = _stat(pid)
     if fields is None:
+        import psutil  # noqa: PLC0415 - as above
+
         try:
             return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
         except psutil.Error:
