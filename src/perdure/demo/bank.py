@@ -36,8 +36,6 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-import psutil
-
 from perdure.demo.bank_faults import Faults
 from perdure.demo.bank_http import BankServer
 from perdure.demo.bank_ledger import Ledger
@@ -91,6 +89,8 @@ def _stop_on_signals(stop: threading.Event) -> None:
 
 
 def _end_with(parent: int, stop: threading.Event) -> None:
+    import psutil  # noqa: PLC0415 - slow to load; the bank listens before that
+
     with suppress(psutil.NoSuchProcess):  # It may be gone before we look.
         psutil.Process(parent).wait()
     stop.set()
