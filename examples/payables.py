@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from perdure import Agent, Context, Found, Never, tool
-from perdure.testing.scripted import ScriptedModel, call, say
+from perdure.testing import ScriptedModel, call, say
 
 BANK = Path("bank.csv")
 OPEN = {"INV-1": 12000, "INV-2": 4550, "INV-3": 80000}

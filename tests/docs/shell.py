@@ -27,6 +27,9 @@ VARYING = (
     (re.compile(r"\s+"), " "),
 )
 BIN = Path(sys.executable).parent
+BOUND = """naps=0
+sleep() { naps=$((naps + 1)); [ $naps -lt 900 ] || { echo 'what is waited for never comes'; exit 98; }; command sleep "$1"; }"""
+"""A reader who waits for ever presses Ctrl-C."""
 
 
 class Typed(NamedTuple):
@@ -43,7 +46,7 @@ class Typed(NamedTuple):
 
 def script_of(blocks: Iterable[Block]) -> str:
     """Return the ``sh`` blocks as one script that stops at the first line that ends otherwise."""
-    lines = ["set -u"]
+    lines = ["set -u", BOUND]
     for number, block in enumerate(blocks):
         if block.language != "sh":
             continue
@@ -51,8 +54,8 @@ def script_of(blocks: Iterable[Block]) -> str:
         for command in commands_in(block.text):
             found = EXITS.search(command)
             wanted = found[1] if found else "0"
-            told = shlex.quote(f"{command} ended with $code instead of {wanted}")
-            lines += [command, f'code=$?; [ "$code" = {wanted} ] || {{ echo {told} "($code)"; exit 99; }}']
+            told = shlex.quote(f"{command}: should end with {wanted}, ended with")
+            lines += [command, f'code=$?; [ "$code" = {wanted} ] || {{ echo {told} "$code"; exit 99; }}']
     return "\n".join(lines)
 
 
@@ -62,13 +65,21 @@ def commands_in(text: str) -> list[str]:
     return [line for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 
-def typed(blocks: list[Block], folder: Path, *, path: Path = BIN, seconds: float = 100) -> Typed:
+def typed(blocks: list[Block], folder: Path, *, path: Path = BIN, seconds: float = 250) -> Typed:
     """Write the files that ``blocks`` name into ``folder``, type the rest there, and return what was printed."""
     for block in blocks:
         if block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "VIRTUAL_"))}
-    environment = {**plain, "PATH": f"{path}:{plain['PATH']}", "COLUMNS": "120", "USER": "ada", "LOGNAME": "ada"}
+    plain = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "VIRTUAL_"))
+    }
+    environment = {
+        **plain,
+        "PATH": f"{path}:{plain['PATH']}",
+        "COLUMNS": "120",
+        "USER": "ada",
+        "LOGNAME": "ada",
+    }
     done = subprocess.run(
         ["bash", "-c", script_of(blocks)],
         cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

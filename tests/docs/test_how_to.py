@@ -10,6 +10,8 @@ from tests.docs.pages import blocks_of
 from tests.docs.shell import typed, unlike
 from tests.tidy.tree import ROOT
 
+pytestmark = pytest.mark.timeout(300)  # a guide starts a dozen processes, and the machine may be busy
+
 GUIDES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "how-to").glob("*.md"))
 
 
