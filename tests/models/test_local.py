@@ -17,8 +17,6 @@ from perdure.values.digest import Json
 from perdure.values.errors import BadInput
 from perdure.wire.prompt import Prompt, UserText
 
-pytestmark = pytest.mark.local_model
-
 TOLD = Prompt("You tell stories.", (), (UserText("Tell me of a fox, in two sentences."),), {"max_tokens": 24})
 
 
@@ -37,6 +35,7 @@ async def asked(model: LocalModel, prompt: Prompt, times: int) -> list[Reply]:
         await model.close()
 
 
+@pytest.mark.local_model
 def test_it_answers_in_pieces_that_make_the_whole():
     told: list[str] = []
 
@@ -56,11 +55,13 @@ def test_it_answers_in_pieces_that_make_the_whole():
     assert reply.usage.cost_microusd == 0
 
 
+@pytest.mark.local_model
 def test_asking_again_is_not_a_replay():
     replies = asyncio.run(asked(LocalModel(), TOLD, 4))
     assert len({reply.text for reply in replies}) > 1, "the same question was answered alike four times"
 
 
+@pytest.mark.local_model
 def test_it_can_be_made_to_call_a_tool_and_mints_another_id_each_time():
     pay = Declaration(
         "pay",
@@ -96,6 +97,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.local_model
 def test_its_server_ends_with_us_also_when_we_are_killed():
     with subprocess.Popen(
         [sys.executable, "-c", SERVING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
