@@ -38,10 +38,8 @@ from perdure.orchestrator.wanted import (
 from perdure.projection.state import Effect
 from perdure.values.digest import Json
 from perdure.values.errors import Broken
-from perdure.values.limits import MODEL_SECONDS_MAX
+from perdure.values.limits import MODEL_SECONDS_MAX, POLL_NS_MIN
 from perdure.wire.prompt import ModelFailure
-
-_LATE_PAUSE_NS = 100_000_000
 
 
 class Work:
@@ -148,7 +146,8 @@ class Work:
                 return (Heard(e.EffectDoubted(key, redact(law, why), ended)),)
             case Underway(reference, poll_ns, give_up_ns):
                 give_up = self._clock.now() + give_up_ns
-                return (Heard(e.EffectPending(key, reference, poll_ns, give_up)),)
+                pause = max(poll_ns, POLL_NS_MIN)
+                return (Heard(e.EffectPending(key, reference, pause, give_up)),)
 
     async def _look(self, key: str) -> tuple[Heard, ...]:
         finding = await self._tools.look(self._deed(key))

@@ -62,6 +62,8 @@ def way_out(state: State, declaration: Declaration | None, effect: Effect, at: i
                 return NotDone("the run ended")
             if not state.live.tree:
                 return Ask("The workspace has no checkpoint from before it.")
+            if state.live.workspace_error:
+                return Ask(f"The workspace could not be put back: {state.live.workspace_error}")
             return Restore() if not state.live.fresh else Send()
         case "idempotent":
             return _idempotent(effect, declaration, at, may_send=may_send)

@@ -15,6 +15,7 @@ from perdure.orchestrator.figures import figures_of, where_of
 from perdure.orchestrator.judge import Verdict, judge_call
 from perdure.orchestrator.revert import begin_reverts
 from perdure.projection.state import CallRecord, Effect, Message, Turn
+from perdure.values.errors import require
 from perdure.values.limits import BAD_REPLIES_MAX, READS_TOGETHER_MAX
 
 _SHAPELESS = ("Refused (tool)", "Refused (arguments)", "Refused (unreadable)", "Refused (too many)")
@@ -120,7 +121,10 @@ def _turn(d: Draft, reply: Reply | None) -> Wait | None:
 
 def _calls(d: Draft, reply: Reply | None) -> Wait | None:
     """Judge calls in order up to the first that must be waited for; adjacent reads go together."""
+    judged = 0
     while (turn := d.state.live.turn) is not None and reply is not None:
+        judged += 1
+        require(judged <= len(turn.calls) + 1, f"{d.run}: a call was judged and stands as it stood")
         record = next((call for call in turn.calls if not call.answered and not _busy(call)), None)
         busy = [call for call in turn.calls if not call.answered and _busy(call)]
         if record is None:

@@ -108,7 +108,7 @@ def _deed(d: Draft, record: CallRecord, declaration: Declaration, arguments: dic
         case Blocked():
             return Verdict.WAITS
         case Elsewhere(effect):
-            if not isinstance(d.fact.body, e.MemoryLearned):
+            if d.state.live.refreshed != record.proposed:
                 return Verdict.UNKNOWN
             return _refuse(d, record, _busy_elsewhere(effect.run))
         case Differs():

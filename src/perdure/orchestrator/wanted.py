@@ -128,7 +128,7 @@ def _turn(state: State, law: Law) -> list[Request]:
     approval = state.world.approvals.get(waiting.approval)
     if approval is not None and approval.phase == "asked":
         return requests
-    if state.world.elsewhere:
+    if state.world.elsewhere and state.live.refreshed != waiting.proposed:
         requests.append(Refresh(tuple(state.world.elsewhere), waiting.proposed))
     declaration = law.definition.tool(waiting.tool)
     if (

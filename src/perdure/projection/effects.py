@@ -163,7 +163,8 @@ def learned(state: State, body: e.MemoryLearned, event: Event) -> State:
     world = replace(world, counters=counters)
     for claim in body.claims:
         world = _claim(world, claim)
-    return _world(state, world)
+    waiting = next((call.proposed for call in _calls(state) if not call.answered), 0)
+    return replace(state, world=world, live=replace(state.live, refreshed=waiting))
 
 
 def revert_asked(state: State, body: e.ChangeReverted, event: Event) -> State:

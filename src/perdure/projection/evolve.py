@@ -184,7 +184,8 @@ def _lease(state: State, body: e.LeaseAcquired, event: Event) -> State:
     for epoch in body.dead:
         if epoch not in dead:
             dead = dead.put(epoch, event.at)
-    return replace(state, attended=body.attends, world=replace(state.world, dead=dead))
+    live = state.live if body.attends else replace(state.live, workspace_error="", refreshed=0)
+    return replace(state, attended=body.attends, world=replace(state.world, dead=dead), live=live)
 
 
 def _kept(state: State, body: e.Body, event: Event) -> State:

@@ -164,6 +164,8 @@ class Live(Noun, frozen=True):
     fresh: bool = False
     """whether nothing has touched the workspace since ``tree`` was recorded"""
     workspace_error: str = ""
+    refreshed: int = 0
+    """the waiting call (by its proposal) for which the store was asked about other runs"""
 
     @property
     def turn(self) -> Turn | None:

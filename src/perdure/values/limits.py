@@ -102,5 +102,5 @@ CHILD_DEPTH_MAX: Final = 8
 WORKSPACE_FILES_MAX: Final = 200_000
 """Files of a workspace tree that the portable scanner records; more wants another rung."""
 
-GRACE_SECONDS: Final = 5.0
-"""How long a cancelled run waits for tools that are still running."""
+POLL_NS_MIN: Final = 10_000_000
+"""Between two polls at least: a tool that asks for no pause would ask all the time."""
