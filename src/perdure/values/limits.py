@@ -104,3 +104,6 @@ WORKSPACE_FILES_MAX: Final = 200_000
 
 POLL_NS_MIN: Final = 10_000_000
 """Between two polls at least: a tool that asks for no pause would ask all the time."""
+
+GRACE_SECONDS: Final = 5.0
+"""How long a closing store waits for what is let go of to end in order."""
