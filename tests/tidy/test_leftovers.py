@@ -14,6 +14,7 @@ MACHINE = re.compile(r"(?<![\w.:/>~-])/(?:(?:w[o]rk|f[a]rm|r[o]ot)(?![\w-])|(?:h
 SILENCED = re.compile(
     r"#\s*(?:type:\s*i[g]nore|pyright:\s*(?:i[g]nore|b[a]sic)|n[o]qa(?!: [A-Z]+[0-9]+ - \w))"
 )
+ASSERTING = {"raises", "warns", "fail", "run_state_machine_as_test"}
 MOCKS = "unittest." + "mock"
 
 
@@ -73,9 +74,7 @@ def has_check(test: ast.FunctionDef | ast.AsyncFunctionDef, checking: set[str]) 
             case ast.Assert():
                 return True
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if (
-                name in checking
-                or name in {"raises", "warns", "fail"}
-                or re.match(r"_?(assert|check|expect)", name)
+                name in checking or name in ASSERTING or re.match(r"_?(assert|check|expect)", name)
             ):
                 return True
             case _:
