@@ -18,7 +18,8 @@ from perdure.wire.usage import anthropic_usage
 PROVIDER: Final = "anthropic"
 
 ANTHROPIC_TOKENS_MAX: Final = 16_384
-"""Output asked for unless the settings say otherwise: Messages demands a number, all models take this."""
+"""Output asked for unless the settings say otherwise: Messages demands a number, and all models since
+Claude 4 take this one. Give older ones their own ``max_tokens``."""
 
 _BREAKPOINT: Final[dict[str, Json]] = {"type": "ephemeral"}
 
