@@ -9,6 +9,7 @@ Invariants:
 
 import os
 import uuid
+from pathlib import Path
 from typing import NamedTuple
 
 from perdure.adapters.sqlite.database import Database, ask_one, text, text_or_none, whole
@@ -33,11 +34,11 @@ class Seal(NamedTuple):
     released: str | None
 
 
-def found_store(db: Database, places: Places) -> None:
+def found_store(db: Database, places: Places, log: Path) -> None:
     """Within the transaction that makes the tables: this directory is the original."""
     db.execute(
         "INSERT INTO store VALUES (1, ?, 0, ?, ?, ?, NULL, NULL)",
-        (uuid.uuid4().hex, *_drop_anchor(places), places.log.stat().st_ino),
+        (uuid.uuid4().hex, *_drop_anchor(places), log.stat().st_ino),
     )
 
 

@@ -28,8 +28,8 @@ WATCH_PAUSE_SECONDS: Final = 0.025
 WAL_BYTES_EASY: Final = 4 << 20
 """Write-ahead log past this is copied into the file when nobody waits for a commit."""
 
-WAL_BYTES_HARD: Final = 16 << 20
-"""Past this it is copied even if somebody waits, so that it can't grow without bound."""
+WAL_HARD: Final = 4
+"""Past this many times as much it is copied even if somebody waits, so that it can't grow on and on."""
 
 LAZY_BYTES_MAX: Final = 8 << 20
 """Blobs and snapshots kept in memory until the next commit takes them along."""
@@ -48,6 +48,7 @@ class Setup(NamedTuple):
     synchronous: str = "FULL"
     busy_seconds: float = BUSY_SECONDS_MAX
     page_bytes: int = PAGE_BYTES
+    wal_bytes: int = WAL_BYTES_EASY
 
 
 class Places(NamedTuple):

@@ -13,7 +13,7 @@ from perdure.adapters.sqlite.identity import found_store
 from perdure.adapters.sqlite.layout import APPLICATION_ID, FORMAT, MAPPED_BYTES_MAX, Places, Setup
 from perdure.adapters.sqlite.recovery import make_sure
 from perdure.adapters.sqlite.turnstile import Turnstile
-from perdure.values.errors import BadInput, StoreDamaged, StoreNewer
+from perdure.values.errors import BadInput, PerdureError, StoreDamaged, StoreNewer
 
 READ = apsw.SQLITE_OPEN_READONLY
 WRITE = apsw.SQLITE_OPEN_READWRITE
@@ -32,36 +32,39 @@ class Opened(NamedTuple):
     db: Database
     turnstile: Turnstile
     places: Places
-    page_bytes: int
+    wal_pages_easy: int
 
 
 def make_store(places: Places, setup: Setup) -> None:
-    """There is a store of this format in the directory; raise if there is something else."""
+    """There is a store in the directory: this one whole, or the one that somebody made meanwhile."""
     try:
         places.directory.mkdir(parents=True, exist_ok=True)
         with Turnstile(places.turnstile, setup.busy_seconds).held():
-            db = connect(str(places.log), CREATE, setup.vfs)
-            try:
-                if format_of(db) == 0:
-                    _make_tables(db, places, setup)
-            finally:
-                db.close()
+            if not places.log.exists():
+                _make_file(places, setup)
         for directory in (places.directory, places.directory.resolve().parent):
             sync_directory(directory)
     except (apsw.Error, OSError) as error:
         raise said(error, f"making a store in {places.directory}") from error
 
 
-def _make_tables(db: Database, places: Places, setup: Setup) -> None:
-    db.execute(f"PRAGMA page_size = {setup.page_bytes}")
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute(f"PRAGMA synchronous = {setup.synchronous}")
-    db.execute("BEGIN IMMEDIATE")
-    db.execute(files("perdure.adapters.sqlite").joinpath("schema.sql").read_text(encoding="utf-8"))
-    found_store(db, places)
-    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    db.execute(f"PRAGMA user_version = {FORMAT}")
-    db.execute("COMMIT")
+def _make_file(places: Places, setup: Setup) -> None:
+    fresh = places.log.with_name("log.db.new")
+    fresh.unlink(missing_ok=True)
+    db = connect(str(fresh), CREATE, None)
+    try:
+        db.execute(f"PRAGMA page_size = {setup.page_bytes}")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(files("perdure.adapters.sqlite").joinpath("schema.sql").read_text(encoding="utf-8"))
+        found_store(db, places, fresh)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {FORMAT}")
+        db.execute("COMMIT")
+    finally:
+        # Closing copies the write-ahead log into the file and syncs it: from here on it is all there is.
+        db.close()
+    fresh.replace(places.log)
 
 
 def format_of(db: Database) -> int:
@@ -101,6 +104,7 @@ def open_reader(places: Places, setup: Setup) -> Database:
     if version == 0:
         raise StoreDamaged(f"{places.log} is empty")
     db.execute(f"PRAGMA mmap_size = {MAPPED_BYTES_MAX}")
+    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     return db
 
 
@@ -110,7 +114,7 @@ def _uri_path(path: Path) -> str:
 
 def open_for_writing(places: Places, setup: Setup) -> Opened:
     """Return a connection that writes and syncs every commit, and its way to the write lock."""
-    turnstile = None
+    turnstile = db = None
     try:
         turnstile = Turnstile(places.turnstile, setup.busy_seconds)
         db = connect(str(places.log), WRITE, setup.vfs)
@@ -121,8 +125,16 @@ def open_for_writing(places: Places, setup: Setup) -> Opened:
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         make_sure(db, places, turnstile)
-    except (apsw.Error, OSError) as error:
+        return Opened(db, turnstile, places, setup.wal_bytes // number(db, "PRAGMA page_size"))
+    except (apsw.Error, OSError, PerdureError) as error:
+        if db is not None:
+            close_untouched(db)
         if turnstile is not None:
             turnstile.close()
         raise said(error, f"opening {places.directory} for writing") from error
-    return Opened(db, turnstile, places, number(db, "PRAGMA page_size"))
+
+
+def close_untouched(db: Database) -> None:
+    """Close without copying the write-ahead log back, which would sync again after a sync that failed."""
+    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    db.close()

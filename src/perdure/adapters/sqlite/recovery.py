@@ -38,7 +38,7 @@ def make_sure(db: Database, places: Places, turnstile: Turnstile) -> None:
 def _write_again(places: Places) -> None:
     if not places.wal.exists():
         return
-    with places.wal.open("r+b") as file:
+    with places.wal.open("r+b", buffering=0) as file:
         at = 0
         while chunk := os.pread(file.fileno(), _CHUNK, at):
             os.pwrite(file.fileno(), chunk, at)

@@ -22,8 +22,8 @@ from perdure.adapters.sqlite.blobs import Packed, check_blob, has_blob, pack_blo
 from perdure.adapters.sqlite.database import Database, Row
 from perdure.adapters.sqlite.faults import said
 from perdure.adapters.sqlite.heads import Heads
-from perdure.adapters.sqlite.layout import LAZY_BYTES_MAX, WAL_BYTES_EASY, WAL_BYTES_HARD
-from perdure.adapters.sqlite.opening import Opened
+from perdure.adapters.sqlite.layout import LAZY_BYTES_MAX, WAL_HARD
+from perdure.adapters.sqlite.opening import Opened, close_untouched
 from perdure.adapters.sqlite.recovery import mark_unsynced
 from perdure.log.port import Appended, Batch, Remembered
 from perdure.values.errors import Busy, PerdureError, StoreDamaged, StoreFailed, StoreReadOnly
@@ -73,7 +73,7 @@ class Writer:
 
     def __init__(self, opened: Opened, committed: Callable[[], None]) -> None:
         """Begin to write; ``committed`` is called after each commit."""
-        self._db, self._turnstile, self._places, self._page_bytes = opened
+        self._db, self._turnstile, self._places, self._wal_pages_easy = opened
         self._committed = committed
         self._heads = Heads(self._db)
         self._queue: queue.SimpleQueue[Append | Task | None] = queue.SimpleQueue()
@@ -290,8 +290,8 @@ class Writer:
         return apsw.SQLITE_OK
 
     def _copy_back(self) -> None:
-        size = self._wal_pages * self._page_bytes
-        if size < WAL_BYTES_EASY or (size < WAL_BYTES_HARD and not self._queue.empty()):
+        easy, pages = self._wal_pages_easy, self._wal_pages
+        if pages < easy or (pages < WAL_HARD * easy and not self._queue.empty()):
             return
         try:
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -304,12 +304,13 @@ class Writer:
         if self._failure is None:
             try:
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            except apsw.Error:
-                self._failure = StoreFailed("the write-ahead log could not be copied into the file")
-        if self._failure is not None:
-            # Closing the last connection would copy, and sync, again.
-            self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        self._db.close()
+            except apsw.Error as error:
+                # Every answer was given; what could not be copied is still in the write-ahead log.
+                self._fail((), said(error, "copying the write-ahead log into the file"))
+        if self._failure is None:
+            self._db.close()
+        else:
+            close_untouched(self._db)
         self._turnstile.close()
         self._ended = True
         self._refuse_queued()
