@@ -126,15 +126,10 @@ class House:
         made = NewRun(new, row.lineage, row.tenant, self.clock.now(), run, at)
         if not self.store.create(made):
             raise RunExists(f"there is a run {new!r} already")
-        forked = e.RunForked(run, at, row.tenant, STEP, why)
-        claims = tuple(
-            claim for claim in self.store.claims(scope=f"lineage:{row.lineage}") if claim.run != new
-        )
-        learned = Heard(e.MemoryLearned(claims, tell=True))
-        return await self.attend(new, first=(Heard(forked), learned))
+        return await self.attend(new, why=why)
 
-    async def attend(self, run: str, *, first: tuple[Heard, ...] = ()) -> State:
-        """Take the inbox into the stream of a run that nobody drives, after ``first``.
+    async def attend(self, run: str, *, why: str = "") -> State:
+        """Take the inbox into the stream of a run that nobody drives; ``why`` a fork was made.
 
         Raises ``Held`` if somebody drives it.
         """
@@ -142,6 +137,7 @@ class House:
         try:
             writer = Writer(self.store, run, lease.epoch, self.clock)
             posts = tuple(heard_post(post) for post in self.store.inbox(run))
+            first = self._forked(run, why)
             await writer.take((*first, Heard(_acquired(lease, attends=True)), *posts))
             return writer.state
         finally:
@@ -201,11 +197,26 @@ class House:
         )
         drive = Drive(writer, work, self.clock, watcher.progress)
         acquired = Heard(_acquired(lease, attends=False))
+        if begins := self._forked(run):
+            await drive.take(*begins)
         if facts:
             await drive.take(facts[0], acquired, *facts[1:])
         else:
             await drive.take(*self._adopted(agent, writer.state), acquired)
         return drive
+
+    def _forked(self, run: str, why: str = "") -> tuple[Heard, ...]:
+        """Return what a fork begins with, as long as its stream holds nothing but the parent's prefix.
+
+        Whoever writes first to a fork says it: until then the open effects of the prefix look like its own.
+        """
+        (row,) = self.store.rows(run)
+        if row.parent is None or row.position > row.forked_at:
+            return ()
+        forked = e.RunForked(row.parent, row.forked_at, row.tenant, STEP, why)
+        claims = self.store.claims(scope=f"lineage:{row.lineage}")
+        learned = e.MemoryLearned(tuple(claim for claim in claims if claim.run != run), tell=True)
+        return Heard(forked), Heard(learned)
 
     def _adopted(self, agent: Agent, state: State) -> tuple[Heard, ...]:
         """Return the fact that the agent's definition or contract is another one now, if it is."""

@@ -102,6 +102,8 @@ class Life:
         self.loop: SimLoop = SimLoop(course.clock)
         self.tokens: list[str] = []
         self._idle: bool = False
+        self._looked: int = -1
+        self.loop.idle = self._sees_nothing_new
 
     def token(self) -> str:
         """Return a name for a writer of this life."""
@@ -114,8 +116,9 @@ class Life:
             raise Killed
         if port == IDLE and self._idle:
             return
-        self._idle = port == IDLE and when == "after"
         course = self.course
+        self._idle = port == IDLE and when == "after"
+        self._looked = course.version if self._idle else -1
         passed = course.clock.passed_ns
         here = Moment(len(course.moments), self.number, port, when, words, passed, course.version)
         course.moments.append(here)
@@ -123,6 +126,9 @@ class Life:
             course.deaths.append(here)
             self.die()
             raise Killed
+
+    def _sees_nothing_new(self) -> bool:
+        return self._looked == self.course.version
 
     def die(self) -> None:
         """Stop at once."""

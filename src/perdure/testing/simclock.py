@@ -29,6 +29,10 @@ DISCARD_ROUNDS_MAX: Final = 200
 """Turns of a halted loop in which what is left over has to end; what resists is let lie."""
 
 
+LISTENER: Final = "Drive._listen"
+"""The coroutine that looks into the inbox every now and then."""
+
+
 class Stuck(Exception):
     """Nothing can go on any more: no callback is ready, and nobody waits for a time."""
 
@@ -75,6 +79,10 @@ class SimLoop(asyncio.SelectorEventLoop):
         """Take the time from ``clock``."""
         self._clock: SimClock = clock
         self._threads: int = 0
+        self._timers: list[asyncio.TimerHandle] = []
+        """but those of listeners"""
+        self.idle: Callable[[], bool] = _never
+        """whether looking again would show nothing new; then time passes to what else is waited for"""
         self._left: list[Callable[[], object]] = []
         self.halted: bool = False
         super().__init__(_Jumps(self))
@@ -149,7 +157,10 @@ class SimLoop(asyncio.SelectorEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call ``callback`` at ``when``, unless the loop is halted by then."""
-        return super().call_at(when, self._unless_halted, lambda: callback(*args), context=context)
+        timer = super().call_at(when, self._unless_halted, lambda: callback(*args), context=context)
+        if not self._listens():
+            self._timers.append(timer)
+        return timer
 
     def run_in_executor(
         self,
@@ -170,10 +181,19 @@ class SimLoop(asyncio.SelectorEventLoop):
 
     def let_pass(self, seconds: float | None) -> None:
         """Let ``seconds`` pass because nothing can run; raise ``Stuck`` if nobody waits for a time."""
+        if not self._threads and (seconds is None or self.idle()):
+            now = self.time()
+            self._timers = [each for each in self._timers if each.when() > now and not each.cancelled()]
+            if not self._timers:
+                raise Stuck("nothing can go on: no time is waited for")
+            seconds = min(each.when() for each in self._timers) - now
         if seconds is not None:
             self._clock.pass_ns(max(1, math.ceil(seconds * 1e9)))
-        elif not self._threads:
-            raise Stuck("nothing can go on: no time is waited for")
+
+    def _listens(self) -> bool:
+        """Tell whether the present code looks into an inbox every now and then, and does nothing else."""
+        task = asyncio.current_task(self)
+        return task is not None and getattr(task.get_coro(), "__qualname__", "") == LISTENER
 
     def _thread_ended(self, answer: "asyncio.Future[T]") -> None:
         del answer
@@ -204,6 +224,10 @@ class _Jumps(selectors.DefaultSelector):
         if not found and timeout != 0:
             self._loop.let_pass(timeout)
         return found
+
+
+def _never() -> bool:
+    return False
 
 
 def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
