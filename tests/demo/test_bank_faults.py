@@ -161,6 +161,16 @@ def replies_lost(ledger: Path, seed: int) -> list[bool]:
     return lost
 
 
+def test_the_next_reply_about_a_named_invoice_is_lost_and_the_others_come(bank: RunningBank) -> None:
+    client = bank_at(bank.url)
+    bank.set_faults(FaultOrder(lose_invoices=("INV-2",)))
+    asyncio.run(client.pay_wire(wire("INV-1")))
+    with pytest.raises(NoReply):
+        asyncio.run(client.pay_wire(wire("INV-2")))
+    asyncio.run(client.pay_wire(wire("INV-2")))
+    assert [payment.invoice for payment in bank.statement().payments] == ["INV-1", "INV-2", "INV-2"]
+
+
 def test_the_same_seed_loses_the_same_replies_and_every_payment_is_booked(tmp_path: Path) -> None:
     first = replies_lost(tmp_path / "first.db", seed=7)
     assert first == replies_lost(tmp_path / "second.db", seed=7)

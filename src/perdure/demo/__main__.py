@@ -6,6 +6,7 @@ Exit 0: it is as promised. 4: it is not. 2: wrong use.
 """
 
 import argparse
+import asyncio
 import secrets
 import sys
 import tempfile
@@ -15,12 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from perdure import PerdureError
 from perdure.demo.agent import payables
 from perdure.demo.figures import Order
 from perdure.demo.show import show
 from perdure.demo.strikes import kills_max
 from perdure.demo.telling import Teller
+from perdure.demo.trial import missing
 
 PROMISED, WRONG_USE, BROKEN = 0, 2, 4
 INVOICES_MIN = 3
@@ -36,10 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not 0 <= chosen.kills <= kills_max(chosen.invoices):
         parser.error(f"--kills: {chosen.invoices} invoices have room for 0 to {kills_max(chosen.invoices)}")
     if chosen.model is not None:
-        try:
-            payables(chosen.model, base_url=chosen.base_url).ask_with()
-        except PerdureError as error:
-            parser.error(f"--model: {error} ({error.hint})")
+        wrong = asyncio.run(missing(payables(chosen.model, base_url=chosen.base_url)))
+        if wrong:
+            parser.error(f"--model: {wrong}")
     with ExitStack() as stack:
         folder = chosen.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="perdure-demo-")))
         if chosen.keep and any(folder.glob("*")):

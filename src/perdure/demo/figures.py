@@ -41,3 +41,14 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     finished: bool = False
     seconds: float
     promised: bool = False
+
+
+def as_promised(order: Order, shown: Shown) -> bool:
+    """Tell whether all is as the demo says; a real model may leave invoices unpaid, but pays none twice."""
+    safe = shown.duplicates == 0 and shown.lost == 0 and shown.verified
+    if order.model is not None or not safe:
+        return safe
+    paid = shown.paid_once == shown.invoices and shown.finished
+    struck = shown.kills >= order.kills and shown.in_doubt == int(order.kills > 0)
+    remembered = order.kills <= 1 or shown.asked_again > 0
+    return paid and struck and remembered and bool(shown.duplicates_without_claims or not order.kills)

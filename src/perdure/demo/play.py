@@ -121,6 +121,8 @@ class Play:
 
     def rewind(self, payments: int) -> Rewound | None:
         """Send the run back to before its last payments were asked for; None if it has made none."""
+        if not self.kills:
+            return None
         world = self.store.state(self.run).world
         paid = [effect for effect in world.receipts.values() if effect.outcome == "succeeded"]
         gone = tuple(sorted(paid, key=lambda effect: effect.started)[-payments:]) if payments else ()

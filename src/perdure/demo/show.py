@@ -11,7 +11,7 @@ import perdure
 from perdure.demo.audit import Tally, duplicates, tally
 from perdure.demo.bank_launch import BankSettings, RunningBank, open_bank
 from perdure.demo.bank_words import Statement
-from perdure.demo.figures import Order, Shown
+from perdure.demo.figures import Order, Shown, as_promised
 from perdure.demo.invoices import Invoice, write_invoices
 from perdure.demo.killing import CATCH_SECONDS_MAX, Ended, Lane
 from perdure.demo.play import Play
@@ -58,7 +58,7 @@ def show(order: Order, teller: Teller) -> Shown:
         shown = msgspec.structs.replace(
             shown, in_doubt=waited, asked_again=again, verified=not wrong, finished=end.code == FINISHED
         )
-        shown = msgspec.structs.replace(shown, promised=_promised(order, shown))
+        shown = msgspec.structs.replace(shown, promised=as_promised(order, shown))
         teller.closing(shown, events=play.store.state(play.run).position)
     return shown
 
@@ -143,13 +143,3 @@ def _figures(order: Order, play: Play, counted: Tally, without: Statement | None
         duplicates_without_claims=None if without is None else duplicates(without),
         seconds=round(time.monotonic() - began, 1),
     )
-
-
-def _promised(order: Order, shown: Shown) -> bool:
-    """Tell whether all is as the demo says; a real model may leave invoices unpaid, but pays none twice."""
-    safe = shown.duplicates == 0 and shown.lost == 0 and shown.verified
-    if order.model is not None or not safe:
-        return safe
-    paid = shown.paid_once == shown.invoices and shown.finished
-    struck = shown.kills >= order.kills and shown.in_doubt == int(order.kills > 0)
-    return paid and struck and shown.asked_again > 0 and bool(shown.duplicates_without_claims)

@@ -25,6 +25,9 @@ ANYWHERE_S_MAX: Final = 0.06
 """About as long as the agent needs for a dozen steps once it runs."""
 
 STRIDE_MAX: Final = 2
+UNSENT_MAX: Final = 3
+"""Times in a row that a payment is stopped before it is sent, unless there is none to spare."""
+
 LOSSES_MAX: Final = 2
 REWOUND: Final = 2
 """Payments that the rewind goes back over."""
@@ -63,7 +66,9 @@ def draw_script(kills: int, invoices: int, *, seed: int, rivals: int = 2) -> Scr
     owed = invoices - 1
     strikes: list[Strike] = []
     for left in range(kills - 1, 0, -1):
-        strike = _draw(draw, spare=owed - -(-(left - 1) // KILLS_PER_INVOICE_MAX))
+        spare = owed - -(-(left - 1) // KILLS_PER_INVOICE_MAX)
+        often = all(strike.moment == "unsent" for strike in strikes[-UNSENT_MAX:])
+        strike = _draw(draw, spare=spare, unsent=not often or len(strikes) < UNSENT_MAX)
         owed -= _used_up(strike)
         strikes.append(strike)
     last = Strike(moment=draw.choice(("received", "booked")), loses=True) if kills else None
@@ -89,14 +94,15 @@ def lost_before(strike: Strike, owed: Sequence[str], hit: str) -> tuple[str, ...
     return tuple(earlier[-1:]) if strike.loses else ()
 
 
-def _draw(draw: random.Random, *, spare: int) -> Strike:
-    """Return a strike that uses up at most `spare` payments."""
+def _draw(draw: random.Random, *, spare: int, unsent: bool) -> Strike:
+    """Return a strike that uses up at most `spare` payments; `unsent` says whether it may use up none."""
     if spare <= 0:
         return Strike(moment="unsent")
     stride = draw.randint(0, min(STRIDE_MAX, spare - 1))
     if spare > 1 and draw.random() < ANYWHERE_SHARE:
         return Strike(moment="anywhere", stride=1, after_s=draw.uniform(0, ANYWHERE_S_MAX))
-    return Strike(moment=draw.choice(("unsent", "received", "booked")), stride=stride)
+    moments: tuple[Moment, ...] = ("received", "booked", "unsent")
+    return Strike(moment=draw.choice(moments if unsent else moments[:2]), stride=stride)
 
 
 def _used_up(strike: Strike) -> int:
