@@ -91,7 +91,7 @@ def _model_failed(d: Draft, body: e.ModelFailed) -> None:
 
 def _timer_fired(d: Draft, body: e.TimerFired) -> None:
     turn = d.state.live.turn
-    if body.timer == "model" and turn is not None and not turn.replied:
+    if body.timer == "model" and turn is not None and not turn.replied and turn.failed_at:
         d.emit(e.ModelRequested(turn.number, turn.attempt + 1, len(d.state.live.entries)))
     approval = d.state.world.approvals.get(body.timer)
     if approval is not None and approval.phase == "asked" and d.at >= approval.expires:
