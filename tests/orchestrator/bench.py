@@ -15,6 +15,7 @@ from perdure.projection.state import State
 from perdure.testing import ScriptedModel, World
 from perdure.testing.lives import Ending, History
 from perdure.testing.lives import Script as Work
+from perdure.testing.moments import When
 from perdure.testing.oracle import Calm, judged
 from perdure.testing.scripted import Script
 from perdure.wire.prompt import Answered, Prompt, UserText
@@ -92,6 +93,12 @@ class Bench:
     def live(self, work: Work) -> bool:
         """Live one life; tell whether it ended by itself."""
         return self.history.live(work)
+
+    def kill(self, port: str, when: When = "after", words: str = "") -> None:
+        """Let the program die at the next such moment."""
+        self.history.course.dooms.append(
+            lambda here: (here.port, here.when) == (port, when) and words in here.words()
+        )
 
     def start(self, text: str = "Go.", *, run: str = "run", tenant: str = "default") -> State:
         """Start a run and drive it until it rests."""

@@ -137,9 +137,9 @@ class Work:
                 content, blob = content_of(redact(law, result))
                 kind = "partial" if partial else "succeeded"
                 settled = Heard(e.EffectSettled(key, kind, content), (blob,) if blob is not None else ())
-                if drift:
-                    return settled, Heard(e.DriftFound(key, redact(law, drift)))
-                return (settled,)
+                # before the settlement, which asks the model on: it has to be told by then
+                found = (Heard(e.DriftFound(key, redact(law, drift))),) if drift else ()
+                return (*found, settled)
             case Undone(reason):
                 return (Heard(e.EffectSettled(key, "failed", None, redact(law, reason))),)
             case InDoubt(why, ended):

@@ -74,7 +74,7 @@ class History:
         self.disk: Disk = make_disk(self._proof())
         self.store: Store = self.disk.open()
         self.witness: Witness = Witness(self.store)
-        self._make_agent: Callable[[], Agent] = make_agent
+        self.make_agent: Callable[[], Agent] = make_agent
         self._lives: list[Life] = []
         self._posts: int = 0
         self.operator: Operator = Operator(self.people, self.store, world)
@@ -109,7 +109,7 @@ class History:
         return True
 
     async def _within(self, life: Life, work: Script) -> None:
-        agent = self._make_agent()
+        agent = self.make_agent()
         house = House(
             MortalStore(self.store, life, self.witness),
             MortalClock(self.course.clock, life),

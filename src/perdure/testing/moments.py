@@ -53,6 +53,8 @@ class Course:
         """Die at the moments of these numbers, counted from 0."""
         self.clock: SimClock = clock
         self.kills: frozenset[int] = frozenset(kills)
+        self.dooms: list[Callable[[Moment], bool]] = []
+        """each kills once: at the first moment of which it is true"""
         self.moments: list[Moment] = []
         self.notes: list[tuple[int, str]] = []
         """(number of the moment it was said at, what)"""
@@ -68,6 +70,13 @@ class Course:
     def note(self, text: str) -> None:
         """Put a line into the trace."""
         self.notes.append((len(self.moments), text))
+
+    def is_doomed(self, here: Moment) -> bool:
+        """Tell whether one of ``dooms`` strikes here; it strikes no second time."""
+        struck = next((doom for doom in self.dooms if doom(here)), None)
+        if struck is not None:
+            self.dooms.remove(struck)
+        return struck is not None
 
     def is_dead(self, token: str) -> bool:
         """Tell whether the writer of this token died."""
@@ -122,7 +131,7 @@ class Life:
         passed = course.clock.passed_ns
         here = Moment(len(course.moments), self.number, port, when, words, passed, course.version)
         course.moments.append(here)
-        if here.number in course.kills:
+        if here.number in course.kills or course.is_doomed(here):
             course.deaths.append(here)
             self.die()
             raise Killed
