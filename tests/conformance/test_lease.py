@@ -54,6 +54,15 @@ def test_a_take_over_names_the_one_that_may_still_live(store: Store, run: str):
     assert store.acquire(run, holder("w2"), take_over=True) == Lease(2, dead=(), alive=(1,))
 
 
+def test_a_writer_that_gave_back_and_still_runs_is_not_dead(store: Store, run: str):
+    store.acquire(run, holder("w1"))
+    store.release(run, 1, ended=False)
+    assert store.rows(run)[0].holder is None
+    assert store.acquire(run, holder("w2")) == Lease(2, dead=(), alive=(1,))
+    store.release(run, 2)
+    assert store.acquire(run, holder("w3")) == Lease(3, dead=(2,), alive=(1,))
+
+
 def test_a_released_writer_is_dead(store: Store, run: str):
     store.acquire(run, holder("w1"))
     store.release(run, 1)

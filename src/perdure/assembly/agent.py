@@ -1,8 +1,10 @@
 """An agent: what it is told, the model it asks, its tools, and the contract it is held to."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from perdure.adapters.models.port import ModelAdapter
 from perdure.adapters.tools.builtin import subagent
@@ -82,6 +84,7 @@ class Agent:
             twice = next(each for each in names if names.count(each) > 1)
             raise BadTool(f"agent {name}: two tools are named {twice!r}")
         self._rules: Rules | None = None
+        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, ModelAdapter] = WeakKeyDictionary()
 
     def _add(self, item: object) -> Declaration:
         match item:
@@ -130,12 +133,27 @@ class Agent:
         return self._rules
 
     def ask_with(self) -> ModelAdapter:
-        """Return the model to ask: the one given, or one made from its name."""
+        """Return the model to ask: the one given, or one made from its name, once for each loop.
+
+        Connections belong to the loop that opened them; ``stop_asking`` closes them there.
+        """
         if not isinstance(self.model, str):
             return self.model
-        from perdure.adapters.models.making import make_model  # noqa: PLC0415 - SDKs are slow to load
+        loop = asyncio.get_running_loop()
+        made = self._made.get(loop)
+        if made is None:
+            from perdure.adapters.models.making import make_model  # noqa: PLC0415 - SDKs are slow to load
 
-        return make_model(self.model, base_url=self.base_url)
+            made = self._made[loop] = make_model(self.model, base_url=self.base_url)
+        return made
+
+    async def stop_asking(self) -> None:
+        """Let go of what was opened in the running loop to ask the model."""
+        made = self._made.pop(asyncio.get_running_loop(), None)
+        if made is not None:
+            await made.close()
+        for child in self.children.values():
+            await child.stop_asking()
 
     def as_tool(self, description: str) -> SubAgent:
         """Return this agent as a tool of another; each call becomes a child run."""

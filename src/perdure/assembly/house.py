@@ -6,16 +6,17 @@ Invariants:
 - Nothing here is remembered that the log doesn't hold.
 """
 
+import contextlib
 import uuid
 from collections.abc import Callable
 from typing import NamedTuple
 
 from perdure.adapters.holders import this_holder
 from perdure.assembly.agent import Agent
-from perdure.assembly.ports import Ports, ports_of
-from perdure.driver.books import Store, read_state, text_of
+from perdure.assembly.ports import Ports, ports_of, toolbox_of
+from perdure.driver.books import Store, arguments_of, read_state, text_of
 from perdure.driver.drive import Drive, heard_post
-from perdure.driver.port import ChildEnd, Clock, Progress
+from perdure.driver.port import ChildEnd, Clock, Deed, Progress
 from perdure.driver.work import Work
 from perdure.driver.writer import Heard, Writer
 from perdure.log import events as e
@@ -23,7 +24,14 @@ from perdure.log.port import BlobStore, Lease, NewRun, RunRow
 from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State
-from perdure.values.errors import AgentChanged, BadPosition, Held, RunExists, UnknownRun
+from perdure.values.errors import (
+    AgentChanged,
+    BadPosition,
+    Held,
+    PerdureError,
+    RunExists,
+    UnknownRun,
+)
 from perdure.values.ids import checked_name
 
 
@@ -56,6 +64,7 @@ class House:
         self._make_ports: MakePorts = make_ports or ports_of
         self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
         self._drives: dict[str, Drive] = {}
+        self._agents: set[Agent] = set()
 
     async def start(
         self,
@@ -128,7 +137,7 @@ class House:
             raise RunExists(f"there is a run {new!r} already")
         return await self.attend(new, why=why)
 
-    async def attend(self, run: str, *, why: str = "") -> State:
+    async def attend(self, run: str, *, why: str = "", then: tuple[Heard, ...] = ()) -> State:
         """Take the inbox into the stream of a run that nobody drives; ``why`` a fork was made.
 
         Raises ``Held`` if somebody drives it.
@@ -138,10 +147,38 @@ class House:
             writer = Writer(self.store, run, lease.epoch, self.clock)
             posts = tuple(heard_post(post) for post in self.store.inbox(run))
             first = self._forked(run, why)
-            await writer.take((*first, Heard(_acquired(lease, attends=True)), *posts))
+            await writer.take((*first, Heard(_acquired(lease, attends=True)), *posts, *then))
             return writer.state
         finally:
             self.store.release(run, lease.epoch)
+
+    async def look_for_drift(self, agent: Agent, run: str) -> tuple[e.DriftFound, ...]:
+        """Ask the checks of the agent's tools whether what the receipts say is still so; record what isn't.
+
+        Only a run that nobody drives is looked at. Raises ``Held`` otherwise.
+        """
+        self._known(run)
+        state = read_state(self.store, run).state
+        toolbox = toolbox_of(agent)
+        found: list[e.DriftFound] = []
+        for receipt in state.world.receipts.values():
+            if receipt.outcome != "succeeded" or receipt.run != run or receipt.undoes:
+                continue
+            arguments = arguments_of(self.store, state, receipt)
+            deed = Deed(
+                run, receipt.key, receipt.tool, arguments, receipt.attempt, receipt.send, receipt.started
+            )
+            said = await toolbox.check(deed, text_of(self.store, receipt.result) or "null")
+            if said:
+                found.append(e.DriftFound(receipt.key, said))
+        if found:
+            await self.attend(run, then=tuple(Heard(each) for each in found))
+        return tuple(found)
+
+    async def close(self) -> None:
+        """Let go of models that were asked from this loop."""
+        for agent in self._agents:
+            await agent.stop_asking()
 
     async def nudge(self, run: str) -> bool:
         """Let a posted input be taken in: by its driver, here or elsewhere, or now if it has none.
@@ -169,15 +206,25 @@ class House:
         begun: Callable[[], None] | None,
     ) -> State:
         lease = self.store.acquire(run, this_holder(self._name()), take_over=take_over)
+        drive: Drive | None = None
         try:
             drive = await self._begin(agent, run, facts, lease, watcher)
             self._drives[run] = drive
             if begun is not None:
                 begun()
-            return await drive.go()
-        finally:
-            self._drives.pop(run, None)
-            self.store.release(run, lease.epoch)
+            state = await drive.go()
+        except BaseException:
+            # What went wrong is told; that the lease can't be given back as well (a disk that
+            # failed, another writer) is no news.
+            with contextlib.suppress(PerdureError):
+                self._give_back(run, lease, drive)
+            raise
+        self._give_back(run, lease, drive)
+        return state
+
+    def _give_back(self, run: str, lease: Lease, drive: Drive | None) -> None:
+        self._drives.pop(run, None)
+        self.store.release(run, lease.epoch, ended=drive is None or not drive.loose)
 
     async def _begin(
         self, agent: Agent, run: str, facts: tuple[Heard, ...], lease: Lease, watcher: Watcher
@@ -185,6 +232,7 @@ class House:
         rules = agent.rules()
         writer = Writer(self.store, run, lease.epoch, self.clock)
         writer.begin(rules.definition, rules.contract, rules.law)
+        self._agents.add(agent)
         ports = self._make_ports(agent, self.store)
         work = Work(
             writer,

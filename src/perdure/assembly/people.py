@@ -108,7 +108,10 @@ class People:
         state = self._state(run)
         effect = effect_at(state, position)
         if effect is None:
-            raise NoUndo(f"nothing was done at position {position} of run {run!r}")
+            raise NoUndo(
+                f"nothing was done at position {position} of run {run!r}",
+                hint="name the position at which an effect began or was settled; see `perdure log RUN`",
+            )
         if effect.outcome not in ("succeeded", "partial"):
             raise NoUndo(f"{effect.tool} {effect.what} is {effect.outcome or effect.phase}: nothing to undo")
         if effect.run != run:

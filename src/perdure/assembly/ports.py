@@ -21,5 +21,9 @@ def ports_of(agent: Agent, store: BlobStore) -> Ports:
     """Return the real ports of ``agent``; the workspace's trees are read from ``store``."""
     root = agent.workspace
     workspace = DirectoryWorkspace(root, store.get) if root is not None else None
-    tools = Toolbox(agent.tools, secrets=agent.secrets, workspace=agent.workspace)
-    return Ports(tools, agent.ask_with(), workspace)
+    return Ports(toolbox_of(agent), agent.ask_with(), workspace)
+
+
+def toolbox_of(agent: Agent) -> Toolbox:
+    """Return the agent's tools, ready to be called."""
+    return Toolbox(agent.tools, secrets=agent.secrets, workspace=agent.workspace)

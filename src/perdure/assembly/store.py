@@ -29,6 +29,7 @@ from perdure.replay.redo import Replayed
 from perdure.replay.travel import Change
 from perdure.values.digest import Json
 from perdure.values.errors import NoUndo
+from perdure.values.limits import GRACE_SECONDS
 
 T = TypeVar("T")
 
@@ -183,6 +184,13 @@ class Store:
         self._told(run)
         return found
 
+    def look_for_drift(self, agent: Agent, run: str) -> tuple[str, ...]:
+        """Let the tools' checks look whether the world still is as the receipts say; record what isn't.
+
+        Returns what was found, in words; the model is told at its next turn.
+        """
+        return tuple(found.text for found in self.call(self.house.look_for_drift(agent, run)))
+
     def state(self, run: str, at: int | None = None) -> State:
         """Return the projection of ``run`` at position ``at``, or at its end."""
         return read_state(self.books, run, at).state
@@ -208,6 +216,8 @@ class Store:
         if self._thread is not None:
             for run in self._runs:
                 run.let_go()
+            self.call(_all_ended())
+            self.call(self.house.close())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._thread = None
@@ -241,6 +251,13 @@ class Store:
             self._thread = threading.Thread(target=self._loop.run_forever, name="perdure", daemon=True)
             self._thread.start()
         return self._loop
+
+
+async def _all_ended() -> None:
+    """Return when everything in this loop has ended, leases given back; or after a time of grace."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others, timeout=GRACE_SECONDS)
 
 
 def open_store(location: str | Path, *, create: bool = True) -> Store:

@@ -65,8 +65,16 @@ class Toolbox:
         work = self._undo(tool, ctx, deed, bound) if undoing else self._do(tool, ctx, bound, limit)
         outcome = await self._bounded(work, tool, ctx, limit)
         if isinstance(outcome, Done) and not outcome.partial and not undoing:
-            return await self._checked(tool, ctx, bound, outcome)
+            return outcome._replace(drift=await self._drift(tool, ctx, bound, outcome.result))
         return outcome
+
+    async def check(self, deed: Deed, result: str) -> str:
+        """Return what the tool's check finds to be otherwise than ``result`` (JSON text) says; empty if nothing."""
+        tool = self._tools.get(deed.tool)
+        if tool is None or tool.check is None:
+            return ""
+        ctx = self._context(deed, PROBE_SECONDS_MAX)
+        return await self._drift(tool, ctx, tool.bind(deed.arguments), result)
 
     async def look(self, deed: Deed) -> Finding:
         """Ask the probe, or read the database of a transactional tool."""
@@ -131,23 +139,24 @@ class Toolbox:
     ) -> Outcome:
         """Return how ``work`` ends within ``limit`` seconds, as an outcome and never as an exception."""
         reading = tool.declaration.effect == "read"
+        bound = asyncio.timeout(limit)
         try:
-            async with asyncio.timeout(limit):
+            async with bound:
                 return await work
         except NotDone as error:
             return Undone(scrub(error.reason, ctx.secret_values()))
-        except TimeoutError:
-            why = f"no answer within {limit:g} s"
-            return Undone(why) if reading else InDoubt(why, ended=tool.is_async)
         except Exception as error:  # noqa: BLE001 - what a tool raises is data
-            why = scrub(_named(error), ctx.secret_values())
-            return Undone(why) if reading else InDoubt(why, ended=True)
+            late = bound.expired() and isinstance(error, TimeoutError)
+            why = f"no answer within {limit:g} s" if late else scrub(_named(error), ctx.secret_values())
+            if reading:
+                return Undone(why)
+            return InDoubt(why, ended=tool.is_async or not late)
 
-    async def _checked(self, tool: AnyTool, ctx: Context, bound: dict[str, object], done: Done) -> Done:
-        """Add what the tool's check says; a check that fails says that it couldn't look."""
+    async def _drift(self, tool: AnyTool, ctx: Context, bound: dict[str, object], result: str) -> str:
+        """Return what the check says; one that fails says that it couldn't look."""
         if tool.check is None:
-            return done
-        receipt = cast("Json", msgspec.json.decode(done.result))
+            return ""
+        receipt = cast("Json", msgspec.json.decode(result))
         try:
             async with asyncio.timeout(PROBE_SECONDS_MAX):
                 said = await consult(tool.check, ctx, receipt, bound=bound)
@@ -155,11 +164,11 @@ class Toolbox:
             said = f"the check of {tool.declaration.name} could not look: {_named(error)}"
         match said:
             case None | True:
-                return done
+                return ""
             case str():
-                return done._replace(drift=scrub(said, ctx.secret_values()))
+                return scrub(said, ctx.secret_values())
             case _:
-                return done._replace(drift=f"the check of {tool.declaration.name} did not hold")
+                return f"the check of {tool.declaration.name} did not hold"
 
     async def _said(self, tool: AnyTool, ctx: Context, deed: Deed) -> object:
         database = tool.database

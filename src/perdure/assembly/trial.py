@@ -79,7 +79,7 @@ class Trial:
             match event.body:
                 case e.EffectStarted(call=call, key=key, send=1, undoes=None):
                     yield from self._intention(state, event, call, key, "allowed")
-                case e.IntentionAccepted(call=call, key=key):
+                case e.IntentionAccepted(call=call, key=key) | e.EffectStarted(call=call, key=key):
                     yield from self._intention(state, event, call, key, "allowed")
                 case e.ApprovalRequested(call=call, key=key):
                     yield from self._intention(state, event, call, key, "asked")

@@ -3,7 +3,8 @@
 Invariants:
 - At most one task per request; a request that the state no longer wants is ended.
 - A task's facts are taken in whole or not at all; a task never touches the state.
-- Where a tool is ended from here, its effect is put in doubt, not forgotten.
+- A tool that isn't wanted any more has a time of grace; if it is ended, its effect is put in doubt.
+- ``loose`` is set where something may go on sending after the driving has ended.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from perdure.log.envelope import Event
 from perdure.log.port import Post
 from perdure.orchestrator.wanted import Perform, Request, wanted
 from perdure.projection.state import State
+from perdure.values.limits import GRACE_SECONDS
 
 INBOX_SECONDS = 0.25
 """Between looks into the inbox for what other processes posted: below what a person notices."""
@@ -52,6 +54,7 @@ class Drive:
         self._tasks: dict[Request, _Task] = {}
         self._arrived: asyncio.Queue[Request | None] = asyncio.Queue()
         self._store: Store = writer.store
+        self.loose: bool = False
 
     @property
     def state(self) -> State:
@@ -64,6 +67,7 @@ class Drive:
 
     async def take(self, *heard: Heard) -> tuple[Event, ...]:
         """Take facts in, and tell who watches."""
+        self.loose |= any(isinstance(each.body, e.EffectDoubted) and not each.body.ended for each in heard)
         events = await self._writer.take(heard)
         if self._progress is not None:
             for event in events:
@@ -80,6 +84,11 @@ class Drive:
                 if self._still():
                     return self.state
                 await self._next()
+        except asyncio.CancelledError:
+            for request in tuple(self._tasks):
+                if isinstance(request, Perform):
+                    await self._end(request)
+            raise
         finally:
             ear.cancel()
             await self._end_all()
@@ -122,8 +131,7 @@ class Drive:
         """End what is under way and not wanted; then begin what is wanted and not under way."""
         requests = wanted(self.state, self._writer.law)
         while stale := next((known for known in self._tasks if known not in requests), None):
-            await cancelled(self._tasks.pop(stale))
-            await self._doubt(stale)
+            await self._end(stale)
             requests = wanted(self.state, self._writer.law)
         for request in requests:
             if request not in self._tasks:
@@ -138,7 +146,15 @@ class Drive:
 
         return arrived
 
-    async def _doubt(self, request: Request) -> None:
+    async def _end(self, request: Request) -> None:
+        """End a task. A deed may finish within a time of grace; else its effect is put in doubt."""
+        task = self._tasks.pop(request)
+        if isinstance(request, Perform):
+            await asyncio.wait([task], timeout=GRACE_SECONDS)
+            if task.done():
+                await self.take(*task.result())
+                return
+        await cancelled(task)
         if isinstance(request, Perform):
             effect = self.state.world.open.get(request.key)
             if effect is not None and effect.phase == "started" and effect.send == request.send:
@@ -146,6 +162,7 @@ class Drive:
 
     async def _end_all(self) -> None:
         tasks, self._tasks = self._tasks, {}
+        self.loose |= any(isinstance(request, Perform) for request in tasks)
         for task in tasks.values():
             task.cancel()
         if tasks:

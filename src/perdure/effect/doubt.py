@@ -34,7 +34,7 @@ class Restore(NamedTuple):
     """Put the workspace back to before it, then do it again."""
 
 
-class NotDone(NamedTuple):
+class GiveUp(NamedTuple):
     """It is known that it was not done, and it won't be tried again."""
 
     why: str
@@ -46,7 +46,7 @@ class Ask(NamedTuple):
     text: str
 
 
-Way = Send | SendAt | Probe | ProbeAt | Restore | NotDone | Ask
+Way = Send | SendAt | Probe | ProbeAt | Restore | GiveUp | Ask
 
 
 def way_out(state: State, declaration: Declaration | None, effect: Effect, at: int) -> Way:
@@ -59,7 +59,7 @@ def way_out(state: State, declaration: Declaration | None, effect: Effect, at: i
             return _read(effect, declaration, may_send=may_send)
         case "workspace":
             if not may_send:
-                return NotDone("the run ended")
+                return GiveUp("the run ended")
             if not state.live.tree:
                 return Ask("The workspace has no checkpoint from before it.")
             if state.live.workspace_error:
@@ -71,7 +71,7 @@ def way_out(state: State, declaration: Declaration | None, effect: Effect, at: i
             return _probeable(state, effect, declaration, at, may_send=may_send)
         case _:
             if effect.verdict in ("never", "barred"):
-                return Send() if may_send else NotDone("the run ended before it was done")
+                return Send() if may_send else GiveUp("the run ended before it was done")
             return Ask("Nothing can tell whether it happened: the tool promises nothing about repeats.")
 
 
@@ -83,12 +83,12 @@ def ended_at(state: State, effect: Effect) -> int:
 def _read(effect: Effect, declaration: Declaration, *, may_send: bool) -> Way:
     if may_send and effect.send < declaration.sends_max:
         return Send()
-    return NotDone(f"given up after {effect.send} tries: {effect.doubt}")
+    return GiveUp(f"given up after {effect.send} tries: {effect.doubt}")
 
 
 def _idempotent(effect: Effect, declaration: Declaration, at: int, *, may_send: bool) -> Way:
     if effect.verdict in ("never", "barred"):
-        return Send() if may_send else NotDone("the run ended before it was done")
+        return Send() if may_send else GiveUp("the run ended before it was done")
     if not may_send:
         return Ask("The run ended while it was under way.")
     lifetime = declaration.key_lifetime
@@ -120,7 +120,7 @@ def _probeable(state: State, effect: Effect, declaration: Declaration, at: int, 
 
 def _again(effect: Effect, declaration: Declaration, *, may_send: bool) -> Way:
     if not may_send:
-        return NotDone("the run ended before it was done")
+        return GiveUp("the run ended before it was done")
     if effect.send >= declaration.sends_max:
-        return NotDone(f"requested {effect.send} times, and each time it was not done")
+        return GiveUp(f"requested {effect.send} times, and each time it was not done")
     return Send()

@@ -205,8 +205,12 @@ class LeaseStore(Protocol):
         """
         ...
 
-    def release(self, run: str, epoch: int) -> None:
-        """Give the run back; a stale epoch frees nothing, and only says that its own writer has ended."""
+    def release(self, run: str, epoch: int, *, ended: bool = True) -> None:
+        """Give the run back; a stale epoch is ignored.
+
+        ``ended`` False: something of this writer still runs and could send (a tool that hangs in a
+        thread), so it counts as dead only once its process is.
+        """
         ...
 
 

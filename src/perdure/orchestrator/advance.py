@@ -73,7 +73,7 @@ def _way_out(d: Draft, effect: Effect) -> Wait | None:
             _timer(d, f"send:{effect.key}", due, "before it is requested again")
         case ways.ProbeAt(due):
             _timer(d, f"probe:{effect.key}", due, "before it is looked for")
-        case ways.NotDone(why):
+        case ways.GiveUp(why):
             d.emit(e.EffectSettled(effect.key, "failed", None, why, by="rule"))
         case ways.Ask(text):
             return Wait("doubt", f"{effect.tool} ({effect.what}) is in doubt. {text}")

@@ -108,6 +108,8 @@ def _resumed(state: State, body: e.RunResumed, event: Event) -> State:
 
 
 def _closed(state: State, body: e.RunClosed, event: Event) -> State:
+    if state.closed:
+        return state
     match body.status:
         case "finished" | "cancelled":
             status = body.status

@@ -85,9 +85,9 @@ class MortalStore:
             "acquire", run, lambda: self._store.acquire(run, holder, take_over=take_over), changes=True
         )
 
-    def release(self, run: str, epoch: int) -> None:
+    def release(self, run: str, epoch: int, *, ended: bool = True) -> None:
         """Give a run back."""
-        self._pass("release", run, lambda: self._store.release(run, epoch), changes=True)
+        self._pass("release", run, lambda: self._store.release(run, epoch, ended=ended), changes=True)
 
     def claims(self, *, stem: str | None = None, scope: str | None = None) -> Sequence[ClaimSeen]:
         """Read claims."""

@@ -19,7 +19,7 @@ def grant(record: Record, holder: Holder, proof: Proof, *, take_over: bool) -> L
         # Told, and since then something was appended: the log itself says now that it is dead.
         if past.told is not None and past.told <= record.wrote:
             del record.past[epoch]
-    if record.epoch:
+    if record.epoch and record.epoch not in record.past:
         record.past[record.epoch] = Past(record.holder)
     record.epoch += 1
     record.holder = holder
@@ -31,9 +31,11 @@ def grant(record: Record, holder: Holder, proof: Proof, *, take_over: bool) -> L
     return Lease(record.epoch, tuple(dead), tuple(alive))
 
 
-def give_back(record: Record, epoch: int) -> None:
-    """The writer of ``epoch`` has ended in order; a stale one only says so."""
+def give_back(record: Record, epoch: int, *, ended: bool) -> None:
+    """The writer of ``epoch`` has given the run back; a stale one only says so."""
     if epoch == record.epoch:
+        if not ended and record.holder is not None:
+            record.past[epoch] = Past(record.holder)
         record.holder = None
-    elif epoch in record.past:
+    elif ended and epoch in record.past:
         record.past[epoch].holder = None

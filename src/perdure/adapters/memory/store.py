@@ -128,9 +128,9 @@ class MemoryStore:
             self._note_change()
             return lease
 
-    def release(self, run: str, epoch: int) -> None:
+    def release(self, run: str, epoch: int, *, ended: bool = True) -> None:
         with self._changed:
-            give_back(self._shelf.record(run), epoch)
+            give_back(self._shelf.record(run), epoch, ended=ended)
             self._note_change()
 
     # -- what is remembered across runs --------------------------------------------------------------

@@ -27,6 +27,10 @@ _WRITER = "INSERT OR REPLACE INTO writers VALUES (?, ?, ?, ?)"
 _FORGET = "DELETE FROM writers WHERE run = ? AND epoch = ?"
 _GRANT = "UPDATE runs SET epoch = ?, holder = ? WHERE number = ?"
 _GIVE_BACK = "UPDATE runs SET holder = NULL WHERE name = ? AND epoch = ?"
+_MAY_LIVE = """
+INSERT OR REPLACE INTO writers SELECT number, epoch, holder, NULL FROM runs
+WHERE name = ? AND epoch = ? AND holder IS NOT NULL
+"""
 _ENDED = """
 UPDATE writers SET holder = NULL WHERE epoch = ?2 AND run = (SELECT number FROM runs WHERE name = ?1)
 """
@@ -92,7 +96,7 @@ def prove_writers(run: str, seen: Seen, proof: Proof, *, take_over: bool) -> tup
             )
     # Told, and since then something was appended: the log itself says now that it is dead.
     heard = [writer for writer in seen.earlier if writer.told is None or writer.told > seen.wrote]
-    if seen.epoch:
+    if seen.epoch and not any(writer.epoch == seen.epoch for writer in seen.earlier):
         heard.append(PastWriter(seen.epoch, seen.holder, None))
     return tuple(writer._replace(told=_told(writer, seen.epoch + 1, proof)) for writer in heard)
 
@@ -124,9 +128,12 @@ def grant_lease(
     )
 
 
-def end_lease(db: Database, run: str, epoch: int) -> None:
-    """Within a transaction: the writer of ``epoch`` has ended in order; a stale one only says so."""
+def end_lease(db: Database, run: str, epoch: int, *, ended: bool) -> None:
+    """Within a transaction: the writer of ``epoch`` has given the run back; a stale one only says so."""
     if ask_one(db, _RUN_KNOWN, (run,)) is None:
         raise UnknownRun(f"there is no run {run!r} in this store")
+    if not ended:
+        db.execute(_MAY_LIVE, (run, epoch))
     db.execute(_GIVE_BACK, (run, epoch))
-    db.execute(_ENDED, (run, epoch))
+    if ended:
+        db.execute(_ENDED, (run, epoch))

@@ -152,8 +152,13 @@ class SqliteStore:
                 set_witness(self._places, generation)
                 return lease
 
-    def release(self, run: str, epoch: int) -> None:
-        self._writing().do(lambda db: end_lease(db, run, epoch))
+    def release(self, run: str, epoch: int, *, ended: bool = True) -> None:
+        if not ended:
+            for row in self.rows(run):
+                if row.epoch == epoch and row.holder is not None:
+                    # Closing the store doesn't end what still runs.
+                    self._tokens.discard(row.holder.token)
+        self._writing().do(lambda db: end_lease(db, run, epoch, ended=ended))
 
     def _grant(
         self, db: Database, run: str, seen: Seen, heard: tuple[PastWriter, ...], holder: Holder
