@@ -87,7 +87,7 @@ check: $(VENV)/.dev
 		check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 check-format: $(VENV)/.dev
-	@$(VENV)/bin/ruff format --no-cache --check --quiet --diff .
+	@$(VENV)/bin/ruff format --no-cache --check .
 
 check-lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check --no-cache --quiet .
@@ -105,7 +105,7 @@ check-dependencies: $(VENV)/.dev
 	@$(VENV)/bin/deptry src
 
 check-house: $(VENV)/.dev
-	@$(PY) -m pytest --quiet tests/tidy
+	@$(PY) -m pytest --quiet --override-ini verbosity_assertions=2 tests/tidy
 
 format: $(VENV)/.dev
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format --quiet .

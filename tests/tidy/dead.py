@@ -1,8 +1,9 @@
 """What nobody uses any more, as vulture sees it, less what it can't judge: ``python -m tests.tidy.dead``.
 
 A field of a record is read by whoever prints, stores or sends the record whole, and a parameter of a port
-by its adapters; vulture sees neither. Unused locals and parameters of functions are ruff's to report. What
-remains is functions, methods, properties, classes, imports, constants, and code that can't be reached.
+by its adapters; an agent that a test runs as a process is named by text. Vulture sees none of them. Unused
+locals and parameters of functions are ruff's to report. What remains is functions, methods, properties,
+classes, imports, constants, and code that can't be reached.
 """
 
 import ast
@@ -16,9 +17,11 @@ from vulture import Vulture
 FIELDS = {"variable", "attribute"}
 
 
-def constants(path: Path) -> set[str]:
-    """Return the names that the file at ``path`` assigns on its outermost level."""
+def constants(path: Path, root: Path) -> set[str]:
+    """Return the names that the file at ``path`` assigns on its outermost level, if a user installs it."""
     found: set[str] = set()
+    if not path.is_relative_to(root / "src"):
+        return found
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
             case ast.Assign(targets=targets):
@@ -45,7 +48,7 @@ def dead(root: Path) -> list[str]:
     return [
         f"{Path(item.filename).relative_to(root)}:{item.first_lineno}: {item.message}"
         for item in vulture.get_unused_code(min_confidence=settings["min_confidence"])
-        if (item.typ not in FIELDS or item.name in constants(Path(item.filename)))
+        if (item.typ not in FIELDS or item.name in constants(Path(item.filename), root))
         and item.name not in named_in_casts(Path(item.filename))
     ]
 
