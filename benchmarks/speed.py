@@ -15,12 +15,11 @@ from benchmarks.probes import two_fdatasync_ms
 from benchmarks.turns import measure_disk, measure_turns
 
 PAYLOAD_BYTES = 2048
-MANY, MANY_TURNS = 32, 20
+MANY, MANY_TURNS = 32, 40
 ALONE_TURNS = 200
 PEERS = (
     ("langgraph_sqlite", "stock"),
     ("langgraph_sqlite", "delta"),
-    ("dbos_sqlite", "stock"),
     ("dbos_sqlite", "wal"),
     ("eventsourcing_sqlite", "stock"),
 )

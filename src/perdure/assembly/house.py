@@ -6,6 +6,7 @@ Invariants:
 - Nothing here is remembered that the log doesn't hold.
 """
 
+import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable
@@ -14,13 +15,14 @@ from typing import NamedTuple
 from perdure.adapters.holders import this_holder
 from perdure.assembly.agent import Agent
 from perdure.assembly.ports import Ports, ports_of, toolbox_of
+from perdure.driver.answers import Answers
 from perdure.driver.books import Store, arguments_of, read_state, text_of
 from perdure.driver.drive import Drive, heard_post
 from perdure.driver.port import ChildEnd, Clock, Deed, Progress
 from perdure.driver.work import Work
 from perdure.driver.writer import Heard, Writer
 from perdure.log import events as e
-from perdure.log.port import BlobStore, Lease, NewRun, RunRow
+from perdure.log.port import Appended, BlobStore, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State
@@ -65,6 +67,9 @@ class House:
         self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
         self._drives: dict[str, Drive] = {}
         self._agents: set[Agent] = set()
+        self._answers: WeakKeyDictionary[asyncio.AbstractEventLoop, Answers[Appended | Remembered]] = (
+            WeakKeyDictionary()
+        )
 
     async def start(
         self,
@@ -144,7 +149,7 @@ class House:
         """
         lease = self.store.acquire(run, this_holder(self._name()))
         try:
-            writer = Writer(self.store, run, lease.epoch, self.clock)
+            writer = Writer(self.store, run, lease.epoch, self.clock, self._answered())
             posts = tuple(heard_post(post) for post in self.store.inbox(run))
             first = self._forked(run, why)
             await writer.take((*first, Heard(_acquired(lease, attends=True)), *posts, *then))
@@ -179,6 +184,13 @@ class House:
         """Let go of models that were asked from this loop."""
         for agent in self._agents:
             await agent.stop_asking()
+
+    def _answered(self) -> Answers[Appended | Remembered]:
+        """Return the way of the store's answers into the running loop, the same for all runs in it."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._answers:
+            self._answers[loop] = Answers(loop)
+        return self._answers[loop]
 
     async def nudge(self, run: str) -> bool:
         """Let a posted input be taken in: by its driver, here or elsewhere, or now if it has none.
@@ -230,7 +242,7 @@ class House:
         self, agent: Agent, run: str, facts: tuple[Heard, ...], lease: Lease, watcher: Watcher
     ) -> Drive:
         rules = agent.rules()
-        writer = Writer(self.store, run, lease.epoch, self.clock)
+        writer = Writer(self.store, run, lease.epoch, self.clock, self._answered())
         writer.begin(rules.definition, rules.contract, rules.law)
         self._agents.add(agent)
         ports = self._make_ports(agent, self.store)

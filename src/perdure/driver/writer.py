@@ -7,17 +7,17 @@ Invariants:
 - A refused or failed append leaves the writer unusable: the state in memory may be ahead.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from perdure.contract import Law
+from perdure.driver.answers import Answers
 from perdure.driver.books import Recent, Store, read_law, read_state, reply_of
 from perdure.driver.port import Clock
 from perdure.intention.reply import Reply
 from perdure.log import events as e
 from perdure.log.envelope import Event, Stored, seal
-from perdure.log.port import Batch, ClaimClosed, ClaimOpened, CounterMoved, Remembered
+from perdure.log.port import Appended, Batch, ClaimClosed, ClaimOpened, CounterMoved, Remembered
 from perdure.orchestrator.claims import shared_of
 from perdure.orchestrator.draft import Fact
 from perdure.orchestrator.step import step
@@ -55,8 +55,14 @@ class _Draft(NamedTuple):
 class Writer:
     """The state of a run and the right to extend its stream."""
 
-    def __init__(self, store: Store, run: str, epoch: int, clock: Clock) -> None:
-        """Take up the run where its stream ends; ``epoch`` is the lease's."""
+    def __init__(
+        self, store: Store, run: str, epoch: int, clock: Clock, answers: Answers[Appended | Remembered]
+    ) -> None:
+        """Take up the run where its stream ends; ``epoch`` is the lease's.
+
+        ``answers`` leads into the loop in which ``take`` is awaited.
+        """
+        self._answers: Answers[Appended | Remembered] = answers
         self.store: Store = store
         self.run: str = run
         self.epoch: int = epoch
@@ -88,7 +94,7 @@ class Writer:
         learned: list[Heard] = []
         for _ in range(_RETRIES_MAX):
             draft = self._decide((*learned, *heard))
-            answer = await asyncio.wrap_future(self.store.append(self._batch(draft)))
+            answer = await self._answers.of(self.store.append(self._batch(draft)))
             if not isinstance(answer, Remembered):
                 self.state, self.head = draft.state, self._head_next
                 self.recent.keep(draft.blobs)
