@@ -67,9 +67,7 @@ class House:
         self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
         self._drives: dict[str, Drive] = {}
         self._agents: set[Agent] = set()
-        self._answers: WeakKeyDictionary[asyncio.AbstractEventLoop, Answers[Appended | Remembered]] = (
-            WeakKeyDictionary()
-        )
+        self._answers: dict[asyncio.AbstractEventLoop, Answers[Appended | Remembered]] = {}
 
     async def start(
         self,

@@ -20,7 +20,7 @@ from perdure.driver.port import (
 )
 from perdure.driver.prompting import Prompter
 from perdure.driver.writer import Heard, Writer
-from perdure.intention.reply import reply_bytes
+from perdure.intention.reply import read_reply, reply_bytes
 from perdure.log import events as e
 from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.wanted import (
@@ -40,6 +40,7 @@ from perdure.values.digest import Json
 from perdure.values.errors import Broken
 from perdure.values.limits import MODEL_SECONDS_MAX, POLL_NS_MIN
 from perdure.wire.prompt import ModelFailure
+from perdure.wire.spelling import clean_text
 
 
 class Work:
@@ -99,10 +100,16 @@ class Work:
         try:
             reply = await self._model.ask(prompt, key=key, on_text=self._on_text, timeout=MODEL_SECONDS_MAX)
         except ModelFailure as failure:
-            return (Heard(e.ModelFailed(request.turn, failure.message, failure.retryable)),)
-        content, blob = content_of(reply_bytes(reply).decode())
+            return (Heard(e.ModelFailed(request.turn, self._told(failure.message), failure.retryable)),)
+        try:
+            stored = reply_bytes(reply)
+        except UnicodeEncodeError as error:
+            told = f"the reply holds text that is no Unicode: {error.reason}"
+            return (Heard(e.ModelFailed(request.turn, told)),)
+        content, blob = content_of(stored.decode())
         body = e.ModelReplied(request.turn, content, reply.usage)
-        return (Heard(body, (blob,) if blob is not None else (), reply),)
+        # decided on as the log holds it, so that a replay reads the same
+        return (Heard(body, (blob,) if blob is not None else (), read_reply(stored)),)
 
     def _deed(self, key: str) -> Deed:
         state = self._writer.state
@@ -138,21 +145,31 @@ class Work:
                 kind = "partial" if partial else "succeeded"
                 settled = Heard(e.EffectSettled(key, kind, content), (blob,) if blob is not None else ())
                 # before the settlement, which asks the model on: it has to be told by then
-                found = (Heard(e.DriftFound(key, redact(law, drift))),) if drift else ()
+                found = (Heard(e.DriftFound(key, self._told(drift))),) if drift else ()
                 return (*found, settled)
             case Undone(reason):
-                return (Heard(e.EffectSettled(key, "failed", None, redact(law, reason))),)
+                return (Heard(e.EffectSettled(key, "failed", None, self._told(reason))),)
             case InDoubt(why, ended):
-                return (Heard(e.EffectDoubted(key, redact(law, why), ended)),)
+                return (Heard(e.EffectDoubted(key, self._told(why), ended)),)
             case Underway(reference, poll_ns, give_up_ns):
                 give_up = self._clock.now() + give_up_ns
                 pause = max(poll_ns, POLL_NS_MIN)
                 return (Heard(e.EffectPending(key, reference, pause, give_up)),)
 
+    def _told(self, text: str) -> str:
+        """Return words from outside as an event may hold them: redacted, whole characters, and cut.
+
+        What a tool raises is never larger or stranger than what the log can take.
+        """
+        words = clean_text(redact(self._writer.law, text))
+        if len(words) <= WORDS_CHARACTERS_MAX:
+            return words
+        return f"{words[:WORDS_CHARACTERS_MAX]}... ({len(words)} characters)"
+
     async def _look(self, key: str) -> tuple[Heard, ...]:
         finding = await self._tools.look(self._deed(key))
         law = self._writer.law
-        evidence = redact(law, finding.evidence)
+        evidence = self._told(finding.evidence)
         if finding.verdict != "found":
             return (Heard(e.EffectReconciled(key, finding.verdict, evidence)),)
         content, blob = content_of(redact(law, finding.result))
@@ -197,7 +214,7 @@ class Work:
         try:
             tree = await self._workspace.record(known)
         except OSError as error:
-            return (Heard(e.CheckpointFailed(str(error))),)
+            return (Heard(e.CheckpointFailed(self._told(str(error)))),)
         if tree.tree == known:
             return (Heard(e.CheckpointSkipped(known)),)
         new = sum(len(content) for _, content in tree.blobs)
@@ -209,7 +226,7 @@ class Work:
         try:
             written, deleted = await self._workspace.restore(tree)
         except OSError as error:
-            return (Heard(e.CheckpointFailed(str(error))),)
+            return (Heard(e.CheckpointFailed(self._told(str(error)))),)
         return (Heard(e.CheckpointRestored(tree, "a deed in doubt is put back", written, deleted)),)
 
 
