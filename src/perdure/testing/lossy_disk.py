@@ -68,6 +68,9 @@ class Journal:
     sync_fails: Callable[[str], bool] = lambda _file: False
     """asked at each sync of a file; True makes it fail"""
 
+    write_fails: Callable[[str], bool] = lambda _file: False
+    """asked at each write to a file; True means that the disk is full"""
+
     def note(self, entry: Entry) -> None:
         self.entries.append(entry)
 
@@ -90,6 +93,8 @@ class _File(apsw.VFSFile):
         self._journal = journal
 
     def xWrite(self, data: bytes, offset: int) -> None:
+        if self._journal.write_fails(self._name):
+            raise apsw.FullError("the disk is full")
         self._journal.note(Write(self._name, offset, bytes(data)))
         cast("_Writing", cast("object", super())).xWrite(data, offset)
 

@@ -1,24 +1,27 @@
 """Whether this file is the store itself, or a copy that may lack what the store went on to promise.
 
 Invariants:
-- The anchor is written once, when a store is made or released, and never touched again. Its inode
-  and change time stand in the log; no tool that copies or restores can reproduce both.
-- The witness is a lower bound on the log's generation: a log behind its witness was rolled back.
+- The anchor is made once, when a store is made or released, and never touched again. Its inode and
+  time of birth stand in the log; no tool that copies or restores can reproduce both.
+- The witness is a lower bound on the log's generation: a log behind its witness was rolled back. The
+  number is the witness's name, so that an older copy laid over the directory can't overwrite it.
 - Doubt suspends: a false alarm costs a person one command, a miss could pay twice.
 """
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from perdure.adapters.sqlite.birth import birth_of
 from perdure.adapters.sqlite.database import Database, ask_one, text, text_or_none, whole
 from perdure.adapters.sqlite.layout import Places
 from perdure.values.errors import StoreDamaged
 
 ANCHOR_TEXT = """\
-This file shows perdure that the directory is the original and no copy. Leave it alone: if it is
-copied, restored or touched, the store opens with its runs suspended until `perdure store release`.
+This file shows perdure that the directory is the original and no copy. Leave it alone: a directory
+where it is missing, copied or restored opens with its runs suspended until `perdure store release`.
 """
 
 
@@ -65,7 +68,11 @@ def next_generation(db: Database) -> int:
 
 def set_witness(places: Places, generation: int) -> None:
     """The log was once at ``generation``. Not synced: a witness that lags is still a lower bound."""
-    places.witness.write_text(f"{generation}\n", encoding="ascii")
+    with suppress(OSError):
+        places.witness(generation).touch()
+        for path, seen in _witnesses(places):
+            if seen < generation:
+                path.unlink(missing_ok=True)
 
 
 def read_seal(db: Database) -> Seal:
@@ -86,11 +93,13 @@ def read_seal(db: Database) -> Seal:
 
 
 def read_witness(places: Places) -> int:
-    """Return the generation that the witness has seen; read it before the log, which runs ahead."""
-    try:
-        return int(places.witness.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return 0
+    """Return the generation that was witnessed; read it before the log, which runs ahead."""
+    return max((seen for _, seen in _witnesses(places)), default=0)
+
+
+def _witnesses(places: Places) -> list[tuple[Path, int]]:
+    found = [(path, path.name.rpartition("-")[2]) for path in places.directory.glob("generation-*")]
+    return [(path, int(seen)) for path, seen in found if seen.isdecimal()]
 
 
 def doubt_of(known: Seal, places: Places, seen: int) -> str | None:
@@ -98,13 +107,12 @@ def doubt_of(known: Seal, places: Places, seen: int) -> str | None:
     if known.suspended is not None:
         return known.suspended
     try:
-        anchor = places.anchor.stat()
-        log = places.log.stat()
+        files = (places.anchor.stat().st_ino, birth_of(places.anchor), places.log.stat().st_ino)
     except OSError as error:
         return f"the store's anchor can't be read ({error.strerror}): this looks like a partial copy"
     if known.generation < seen:
         return f"the log is older than its witness ({known.generation} < {seen}): it was rolled back"
-    if (anchor.st_ino, anchor.st_ctime_ns, log.st_ino) != known[2:5]:
+    if files != known[2:5]:
         return "the files are not the ones that were written: this looks like a copy or a restored backup"
     return None
 
@@ -116,5 +124,4 @@ def _drop_anchor(places: Places) -> tuple[int, int]:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(places.anchor)
-    made = places.anchor.stat()
-    return made.st_ino, made.st_ctime_ns
+    return places.anchor.stat().st_ino, birth_of(places.anchor)

@@ -72,9 +72,8 @@ class Places(NamedTuple):
     def anchor(self) -> Path:
         return self.directory / "anchor"
 
-    @property
-    def witness(self) -> Path:
-        return self.directory / "witness"
+    def witness(self, generation: int) -> Path:
+        return self.directory / f"generation-{generation}"
 
     @property
     def unsynced(self) -> Path:

@@ -13,7 +13,7 @@ from perdure.adapters.sqlite.identity import found_store
 from perdure.adapters.sqlite.layout import APPLICATION_ID, FORMAT, MAPPED_BYTES_MAX, Places, Setup
 from perdure.adapters.sqlite.recovery import make_sure
 from perdure.adapters.sqlite.turnstile import Turnstile
-from perdure.values.errors import BadInput, PerdureError, StoreDamaged, StoreNewer
+from perdure.values.errors import BadInput, PerdureError, StoreDamaged, StoreNewer, StoreReadOnly
 
 READ = apsw.SQLITE_OPEN_READONLY
 WRITE = apsw.SQLITE_OPEN_READWRITE
@@ -91,12 +91,16 @@ def open_reader(places: Places, setup: Setup) -> Database:
         db.set_busy_timeout(READ_BUSY_MS)
         try:
             version = format_of(db)
-        except apsw.CantOpenError:
+        except (apsw.CantOpenError, apsw.ReadOnlyError):
             # A directory that can't be written holds no shared memory; without a write-ahead log the
             # file is the whole truth and nobody changes it.
             db.close()
             if places.wal.exists() and places.wal.stat().st_size:
-                raise
+                raise StoreReadOnly(
+                    f"{places.directory} can't be written, and what its last writer left in the write-ahead "
+                    "log can't be read without writing",
+                    hint="open it once as someone who may write there",
+                ) from None
             db = connect(f"file:{_uri_path(places.log)}?immutable=1", READ | apsw.SQLITE_OPEN_URI, setup.vfs)
             version = format_of(db)
     except (apsw.Error, OSError) as error:

@@ -6,7 +6,7 @@ CREATE TABLE store (
     id TEXT NOT NULL,               -- the same in every copy
     generation INTEGER NOT NULL,    -- counts openings and leases; a smaller one is an older copy
     anchor_file INTEGER NOT NULL,   -- inode of the anchor beside this file
-    anchor_born INTEGER NOT NULL,   -- and its change time, which no copying tool can set
+    anchor_born INTEGER NOT NULL,   -- and when it was made, which no copying tool can set
     log_file INTEGER NOT NULL,      -- inode of this file
     suspended TEXT,                 -- why nothing may run, or NULL
     released TEXT                   -- who said last that this copy is the one that counts
