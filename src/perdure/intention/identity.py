@@ -19,7 +19,10 @@ _TIME = re.compile(
 )
 _MASKABLE = re.compile(rb"[0-9]{9}|[A-Za-z0-9_-]{12}|\d{4}-\d{2}-\d{2}")
 """Bytes without this hold nothing that a mask would change; most arguments are told apart by it."""
-_NONCE = re.compile(r"(?=[A-Za-z_-]*\d)(?=\d*[A-Za-z_-])[A-Za-z0-9_-]{12,}|[0-9]{9,}", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9_-]{12,}|[0-9]{9,}")
+"""Long words; those with a digit are taken for nonces. A look ahead for the digit would be quadratic:
+a megabyte of one letter, or a line of dashes, would hold up every run of the process."""
+_DIGIT = re.compile(r"[0-9]")
 
 
 class Identity(NamedTuple):
@@ -80,7 +83,7 @@ def masked(value: Json) -> Json:
     """Return ``value`` with everything masked that has the shape of an id, a time or a nonce."""
     match value:
         case str():
-            return _NONCE.sub("#", _TIME.sub("#", _UUID.sub("#", value)))
+            return _WORD.sub(_nonce_masked, _TIME.sub("#", _UUID.sub("#", value)))
         case list():
             return [masked(item) for item in value]
         case dict():
@@ -91,4 +94,10 @@ def masked(value: Json) -> Json:
 
 def looks_volatile(value: str) -> bool:
     """Tell whether a whole value has the shape of an id or a time."""
-    return any(pattern.fullmatch(value) for pattern in (_UUID, _TIME, _NONCE))
+    if _UUID.fullmatch(value) or _TIME.fullmatch(value):
+        return True
+    return bool(_WORD.fullmatch(value) and _DIGIT.search(value))
+
+
+def _nonce_masked(word: re.Match[str]) -> str:
+    return "#" if _DIGIT.search(word[0]) else word[0]
