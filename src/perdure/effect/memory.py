@@ -93,8 +93,9 @@ def recall(state: State, declaration: Declaration, identity: Identity) -> Memory
         case Equal(receipt) if receipt.arguments == identity.arguments:
             return found
         case Equal(receipt):
-            other = name_of("divergent", identity.stem, identity.arguments)
-            again = _by_stem(state, other)
+            if (doubt := _divergent_doubt(state, identity)) is not None:
+                return doubt
+            again = _by_stem(state, _divergent(identity.stem, identity.arguments))
             if isinstance(again, Fresh):
                 return Differs(receipt, again, near=receipt.loose == identity.loose)
             return again
@@ -107,6 +108,22 @@ def recall(state: State, declaration: Declaration, identity: Identity) -> Memory
         if unmet is not None:
             return Differs(unmet, found, near=unmet.loose == identity.loose)
     return found
+
+
+def _divergent(stem: str, arguments: str) -> str:
+    """Name the act of ``stem`` with other arguments than it was done with."""
+    return name_of("divergent", stem, arguments)
+
+
+def _divergent_doubt(state: State, identity: Identity) -> Blocked | Elsewhere | None:
+    """Return a divergence of this identity that isn't settled: it blocks all others of it."""
+    for effect in state.world.open.values():
+        if effect.stem == _divergent(identity.stem, effect.arguments):
+            return Blocked(effect)
+    for effect in state.world.elsewhere.values():
+        if effect.stem == _divergent(identity.stem, effect.arguments):
+            return Elsewhere(effect)
+    return None
 
 
 def _by_stem(state: State, stem: str) -> Memory:
