@@ -18,7 +18,12 @@ class Hesitant:
         self.asked: int = 0
 
     async def ask(
-        self, prompt: Prompt, *, key: str, on_text: Callable[[str], None] | None, timeout: float
+        self,
+        prompt: Prompt,
+        *,
+        key: str,
+        on_text: Callable[[str], None] | None,
+        timeout: float,  # noqa: ASYNC109 - the port's signature
     ) -> Reply:
         self.asked += 1
         if self.asked == 1:

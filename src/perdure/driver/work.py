@@ -38,7 +38,7 @@ from perdure.orchestrator.wanted import (
 from perdure.projection.state import Effect
 from perdure.values.digest import Json
 from perdure.values.errors import Broken
-from perdure.values.limits import MODEL_SECONDS_MAX, POLL_NS_MIN
+from perdure.values.limits import MODEL_SECONDS_MAX, POLL_NS_MIN, WORDS_CHARACTERS_MAX
 from perdure.wire.prompt import ModelFailure
 from perdure.wire.spelling import clean_text
 

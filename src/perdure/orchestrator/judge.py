@@ -25,7 +25,12 @@ from perdure.orchestrator.figures import figures_of, where_of
 from perdure.projection.state import Approval, CallRecord
 from perdure.values.digest import Json, canonical, name_of
 from perdure.values.errors import Broken
-from perdure.values.limits import APPROVAL_SECONDS, CHILD_DEPTH_MAX
+from perdure.values.limits import (
+    APPROVAL_SECONDS,
+    CALL_NAME_CHARACTERS_MAX,
+    CHILD_DEPTH_MAX,
+    WAIT_SECONDS_MAX,
+)
 
 WHAT_CHARACTERS_MAX = 80
 """A line in a terminal beside key and outcome."""
@@ -61,7 +66,8 @@ def judge_call(d: Draft, record: CallRecord, reply: Reply) -> Verdict:
 def _wrong_form(d: Draft, call: Call, declaration: Declaration | None) -> Refusal | None:
     if declaration is None:
         names = ", ".join(sorted(tool.name for tool in d.law.definition.tools))
-        return Refusal("tool", f"there is no tool {call.tool!r}.", f"Use one of: {names}.")
+        named = call.tool[:CALL_NAME_CHARACTERS_MAX]
+        return Refusal("tool", f"there is no tool {named!r}.", f"Use one of: {names}.")
     if call.arguments is None:
         return Refusal(
             "unreadable",
@@ -84,7 +90,10 @@ def _builtin(d: Draft, record: CallRecord, declaration: Declaration, arguments: 
         d.emit(e.IntentionAccepted(record.id, "ask"))
         return Verdict.WAITS
     seconds = arguments.get("seconds")
-    pause = int(float(seconds) * 1e9) if isinstance(seconds, int | float) else 0
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= WAIT_SECONDS_MAX:
+        reason = f"one can wait for 0 to {WAIT_SECONDS_MAX} seconds."
+        return _refuse(d, record, Refusal("arguments", reason, "Wait for less, and then again."))
+    pause = int(seconds * 1e9)
     timer = f"wait-{record.proposed}"
     d.emit(e.IntentionAccepted(record.id, timer))
     d.emit(e.TimerSet(timer, d.at + pause, "the agent waits"))

@@ -21,6 +21,7 @@ from perdure.projection.state import State
 from perdure.values.digest import canonical
 from perdure.values.limits import (
     ARGUMENTS_INLINE_BYTES_MAX,
+    CALL_NAME_CHARACTERS_MAX,
     CALLS_PER_REPLY_MAX,
     MODEL_ATTEMPTS_MAX,
     MODEL_PAUSE_NS,
@@ -65,14 +66,17 @@ def _react(d: Draft) -> None:
 def _propose(d: Draft, reply: Reply) -> None:
     seen: set[str] = set()
     for index, call in enumerate(reply.calls):
-        name = call.id if call.id and call.id not in seen else f"{call.id or 'call'}-{index}"
+        given, wanted = call.id[:CALL_NAME_CHARACTERS_MAX], call.tool[:CALL_NAME_CHARACTERS_MAX]
+        name = given or f"call-{index}"
+        while name in seen:
+            name = f"{name}-{index}"
         seen.add(name)
         arguments = call.arguments
         try:
             small = arguments is not None and len(canonical(arguments)) <= ARGUMENTS_INLINE_BYTES_MAX
         except ValueError:
             small = False
-        d.emit(e.IntentionProposed(name, call.tool, index, full_digest(call), arguments if small else None))
+        d.emit(e.IntentionProposed(name, wanted, index, full_digest(call), arguments if small else None))
         if index >= CALLS_PER_REPLY_MAX:
             reason = f"a reply may hold at most {CALLS_PER_REPLY_MAX} calls."
             d.emit(e.IntentionRefused(name, "too many", reason, "Send the rest in a later reply."))

@@ -90,11 +90,21 @@ PENDING_SECONDS_MAX: Final = 7 * 24 * 3600
 POLL_SECONDS: Final = 5.0
 """Between two polls of a pending operation unless the tool says otherwise."""
 
+WORDS_CHARACTERS_MAX: Final = 4000
+"""What a tool, a probe or a model's server says when something goes wrong: a person reads it, and an
+event has to hold it."""
+
+CALL_NAME_CHARACTERS_MAX: Final = 200
+"""The id of a call and the name of a tool in a reply: providers stop at 64, a runaway reply does not."""
+
+WAIT_SECONDS_MAX: Final = 366 * 24 * 3600
+"""One wait of an agent; a longer one is a slip, and its time would not fit the store's clock."""
+
 REMEMBERED_RECEIPTS_MAX: Final = 200
 """Receipts listed to the model after a rewind; the newest, with a count of the rest."""
 
-INBOX_BYTES_MAX: Final = 1024 * 1024
-"""One posted input."""
+INBOX_BYTES_MAX: Final = EVENT_BYTES_MAX - 4096
+"""One posted input; it becomes an event, and has to fit into one with its envelope."""
 
 CHILD_DEPTH_MAX: Final = 8
 """Runs within runs: deeper nesting is a loop."""
