@@ -11,7 +11,6 @@ from perdure import Agent, Context, Found, Never, tool
 from perdure.testing import ScriptedModel, call, say
 
 CLUSTER = Path("cluster.json")
-BEGIN = {"staging/shop": {"replicas": 2, "restarted_by": ""}, "prod/api": {"replicas": 3, "restarted_by": ""}}
 
 
 class Deployment(TypedDict):
@@ -19,6 +18,10 @@ class Deployment(TypedDict):
     restarted_by: str
 
 
+BEGIN: dict[str, Deployment] = {
+    "staging/shop": {"replicas": 2, "restarted_by": ""},
+    "prod/api": {"replicas": 3, "restarted_by": ""},
+}
 Namespace = Literal["staging", "prod", "kube-system"]
 
 
@@ -36,7 +39,7 @@ def get_deployments() -> dict[str, Deployment]:
     return deployments()
 
 
-@tool(effect="idempotent", identity=None, timeout=30)
+@tool(effect="idempotent", timeout=30)
 def scale(namespace: Namespace, name: str, replicas: int) -> Deployment:
     """Set the number of replicas. Setting it twice is the same as once, so it may be sent again."""
     deployment = deployments()[f"{namespace}/{name}"]
