@@ -145,6 +145,13 @@ class House:
 
         Raises ``Held`` if somebody drives it.
         """
+        state = await self._attend_once(run, why, then)
+        with contextlib.suppress(Held):
+            while self.store.inbox(run):
+                state = await self._attend_once(run, "", ())
+        return state
+
+    async def _attend_once(self, run: str, why: str, then: tuple[Heard, ...]) -> State:
         lease = self.store.acquire(run, this_holder(self._name()))
         try:
             writer = Writer(self.store, run, lease.epoch, self.clock, self._answered())
@@ -215,8 +222,29 @@ class House:
         watcher: Watcher,
         begun: Callable[[], None] | None,
     ) -> State:
+        """Drive it until it rests, and as long as something was posted while its lease was given back.
+
+        Whoever posted that saw the run held, and left it to us.
+        """
+        state = await self._drive_once(agent, run, facts, take_over=take_over, watcher=watcher, begun=begun)
+        with contextlib.suppress(Held):
+            while self.store.inbox(run):
+                state = await self._drive_once(agent, run, (), take_over=False, watcher=watcher, begun=None)
+        return state
+
+    async def _drive_once(
+        self,
+        agent: Agent,
+        run: str,
+        facts: tuple[Heard, ...],
+        *,
+        take_over: bool,
+        watcher: Watcher,
+        begun: Callable[[], None] | None,
+    ) -> State:
         lease = self.store.acquire(run, this_holder(self._name()), take_over=take_over)
         drive: Drive | None = None
+        self._answered().writers += 1
         try:
             drive = await self._begin(agent, run, facts, lease, watcher)
             self._drives[run] = drive
@@ -234,6 +262,7 @@ class House:
 
     def _give_back(self, run: str, lease: Lease, drive: Drive | None) -> None:
         self._drives.pop(run, None)
+        self._answered().writers -= 1
         self.store.release(run, lease.epoch, ended=drive is None or not drive.loose)
 
     async def _begin(

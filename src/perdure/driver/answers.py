@@ -23,9 +23,18 @@ class Answers(Generic[T]):
         self._ready: deque[tuple[asyncio.Future[T], Future[T]]] = deque()
         self._guard: threading.Lock = threading.Lock()
         self._woken: bool = False
+        self.writers: int = 0
+        """writers that append from this loop"""
+
+    @property
+    def only_one(self) -> bool:
+        """Whether waiting for an answer in this loop holds up no other run."""
+        return self.writers == 1
 
     async def of(self, future: "Future[T]") -> T:
         """Return the result of ``future``, or raise what it raises."""
+        if future.done():
+            return future.result()
         waiter: asyncio.Future[T] = self._loop.create_future()
 
         def arrived(done: "Future[T]") -> None:

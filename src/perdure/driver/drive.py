@@ -19,7 +19,7 @@ from perdure.driver.writer import Heard, Writer
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.log.port import Post
-from perdure.orchestrator.wanted import Perform, Request, wanted
+from perdure.orchestrator.wanted import Alarm, Perform, Poll, Request, RunChild, wanted
 from perdure.projection.state import State
 from perdure.values.limits import GRACE_SECONDS
 
@@ -81,9 +81,10 @@ class Drive:
             await self._hear_posts()
             while True:
                 await self._begin_and_end()
-                if self._still():
+                if not self._still():
+                    await self._next()
+                elif not await self._hear_posts():
                     return self.state
-                await self._next()
         except asyncio.CancelledError:
             for request in tuple(self._tasks):
                 if isinstance(request, Perform):
@@ -98,8 +99,17 @@ class Drive:
         return not self._tasks or (waits and not self._busy())
 
     def _busy(self) -> bool:
-        """Whether a task is under way that ends by itself soon: not an alarm, a poll or a child."""
-        return any(type(request).__name__ not in ("Alarm", "Poll", "RunChild") for request in self._tasks)
+        """Whether a task is under way that ends by itself soon: not a poll, a child, or a time to come."""
+        now = self._clock.now()
+        for request in self._tasks:
+            match request:
+                case Poll() | RunChild():
+                    continue
+                case Alarm(due=due) if due > now:
+                    continue
+                case _:
+                    return True
+        return False
 
     async def _next(self) -> None:
         """Wait for something to arrive and take in all that has."""
@@ -116,10 +126,12 @@ class Drive:
         if None in requests:
             await self._hear_posts()
 
-    async def _hear_posts(self) -> None:
+    async def _hear_posts(self) -> bool:
+        """Take the inbox in; tell whether there was anything in it."""
         posts = self._store.inbox(self._writer.run)
         if posts:
             await self.take(*(heard_post(post) for post in posts))
+        return bool(posts)
 
     async def _listen(self) -> None:
         while True:

@@ -173,6 +173,7 @@ class Writer:
             consumed=draft.posts,
             status=draft.state.status,
             wake=min(due, default=None),
+            alone=self._answers.only_one,
         )
 
     def _snapshot(self) -> None:

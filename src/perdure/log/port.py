@@ -72,6 +72,8 @@ class Batch(NamedTuple):
     status: str | None = None
     """what lists show: 'running', 'waiting', 'finished', 'failed', 'cancelled'; None leaves it and
     ``wake`` as they are"""
+    alone: bool = False
+    """whether the caller has nothing else to do until this is durable: it may be written in its thread"""
     wake: int | None = None
     """when the run next wants to be driven although nobody posts; ns, None for never"""
 
