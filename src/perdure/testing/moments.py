@@ -146,8 +146,9 @@ class Life:
         self.loop.halt()
 
     def end(self) -> None:
-        """End in order; what is left over does nothing any more."""
+        """End in order; what is left over does nothing any more, since the program is gone."""
         self.alive = False
+        self.course.bury(self.tokens)
 
 
 living: ContextVar[Life | None] = ContextVar("living", default=None)
