@@ -244,6 +244,7 @@ class House:
     ) -> State:
         lease = self.store.acquire(run, this_holder(self._name()), take_over=take_over)
         drive: Drive | None = None
+        self._answered().writers += 1
         try:
             drive = await self._begin(agent, run, facts, lease, watcher)
             self._drives[run] = drive
@@ -261,6 +262,7 @@ class House:
 
     def _give_back(self, run: str, lease: Lease, drive: Drive | None) -> None:
         self._drives.pop(run, None)
+        self._answered().writers -= 1
         self.store.release(run, lease.epoch, ended=drive is None or not drive.loose)
 
     async def _begin(
