@@ -92,13 +92,29 @@ class Inspector:
         try:
             verdict = self.verify_stream(run, chain_only=chain_only, noted=remembered, kept=kept)
         except PerdureError as error:
-            return Verified(run, 0, "", 0, str(error))
+            position = self._unreadable(run)
+            return Verified(run, max(position - 1, 0), "", position, str(error))
         row = self.row(run)
         if verdict.ok:
             verdict = self._against(row, verdict, remembered, kept)
         if verdict.ok and not chain_only:
             verdict = self._content(run, verdict)
         return Verified(run, verdict.events, verdict.head.hex(), verdict.position, verdict.wrong)
+
+    def _unreadable(self, run: str) -> int:
+        """Return the first position that the store won't read; 0 if it reads all of them."""
+        after, limit = 0, READ_PAGE_EVENTS
+        while True:
+            try:
+                page = self._books.read(run, after, limit)
+            except PerdureError:
+                if limit == 1:
+                    return after + 1
+                limit = max(limit // 2, 1)
+                continue
+            if not page:
+                return 0
+            after = page[-1].position
 
     def verify_stream(
         self,

@@ -254,10 +254,13 @@ class Store:
 
 
 async def _all_ended() -> None:
-    """Return when everything in this loop has ended, leases given back; or after a time of grace."""
+    """Return when everything in this loop has ended, leases given back.
+
+    Each deed that is under way has a time of grace; what goes on for much longer is left behind.
+    """
     others = asyncio.all_tasks() - {asyncio.current_task()}
     if others:
-        await asyncio.wait(others, timeout=GRACE_SECONDS)
+        await asyncio.wait(others, timeout=4 * GRACE_SECONDS)
 
 
 def open_store(location: str | Path, *, create: bool = True) -> Store:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import click
 
+from perdure.cli.ink import clean, inked
 from perdure.values import errors
 
 FINISHED: Final = 0
@@ -74,10 +75,10 @@ def _tell(complaint: Complaint, *, as_json: bool) -> int:
 
         said = {"code": complaint.code, "message": complaint.message, "hint": complaint.hint}
         click.echo(msgspec.json.encode({"error": said}))
-    click.echo(f"{click.style('perdure:', fg='red', bold=True)} {complaint.message}", err=True)
-    click.echo(f"  {click.style('try', fg='cyan')}   {complaint.hint}", err=True)
+    click.echo(f"{inked('perdure:', 'bad', bold=True)} {clean(complaint.message)}", err=True)
+    click.echo(f"  {inked('try', 'model')}   {clean(complaint.hint)}", err=True)
     page = f"docs/errors/{complaint.code}.md"
-    click.echo(click.style(f"  {complaint.code}  {page}", dim=True), err=True)
+    click.echo(inked(f"  {complaint.code}  {page}", "quiet"), err=True)
     return complaint.exit_code
 
 

@@ -1,7 +1,8 @@
 """One event in full: its envelope, its body with the blobs it names, what led to it and what it led to."""
 
 from collections.abc import Iterator
-from typing import cast
+from itertools import islice
+from typing import Final, cast
 
 import click
 import msgspec
@@ -15,6 +16,9 @@ from perdure.log import events as e
 from perdure.log.envelope import Event, Stored, unseal
 from perdure.values.digest import Json
 from perdure.values.errors import BadPosition
+
+NEAR_EVENTS: Final = 1000
+"""How far around an event we look for what it speaks of and what it led to: one page of reading."""
 
 
 def shape_of_event(place: Place, run: str, position: int) -> dict[str, Json]:
@@ -35,9 +39,12 @@ def say_event(place: Place, run: str, position: int) -> None:
     stored = stored_at(place, run, position)
     event = unseal(stored)
     names = Names(place.store.state(run, position))
-    names.learn(event)
+    for earlier in place.store.events(run, max(position - NEAR_EVENTS, 0)):
+        if earlier.position > position:
+            break
+        names.learn(earlier)
     line = line_of(event, names)
-    click.echo(f"{click.style(f'{run} {position}', bold=True)}  {inked(event.kind, line.tone, bold=True)}")
+    click.echo(f"{inked(f'{run} {position}', 'plain', bold=True)}  {inked(event.kind, line.tone, bold=True)}")
     click.echo(inked(f"  {moment(event.at)} · epoch {event.epoch} · digest {stored.digest.hex()}", "quiet"))
     click.echo(f"  {inked(line.sign, line.tone, bold=True)} {one_line(line.words)}")
     click.echo(f"\n{inked('body', 'head', bold=True)}\n{_indented(_json(event.body))}")
@@ -74,7 +81,8 @@ def causes(place: Place, run: str, event: Event) -> list[Event]:
 
 def _led_to(place: Place, run: str, event: Event) -> list[Event]:
     """Return what was decided because of ``event``: the rest of its batch, and answers to it later."""
-    return [other for other in place.store.events(run, event.position) if other.cause == event.position]
+    near = islice(place.store.events(run, event.position), NEAR_EVENTS)
+    return [other for other in near if other.cause == event.position]
 
 
 def _contents(place: Place, event: Event) -> Iterator[tuple[str, str]]:

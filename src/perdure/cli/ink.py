@@ -1,5 +1,6 @@
 """How things look: tones, times, money; and nothing that came from outside can steer the terminal."""
 
+import os
 import sys
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
@@ -48,6 +49,8 @@ def one_line(text: str, width: int = 0) -> str:
 
 def inked(text: str, tone: Tone, *, bold: bool = False) -> str:
     """Return ``text`` in the colour of ``tone``; ``click.echo`` leaves it out where none is shown."""
+    if os.environ.get("NO_COLOR"):
+        return text
     return click.style(text, fg=COLOURS[tone] or None, bold=bold or None)
 
 

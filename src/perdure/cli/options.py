@@ -8,7 +8,6 @@ from typing import TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., object])
-Wrap = Callable[[F], F]
 
 
 def example(*lines: str) -> str:

@@ -1,7 +1,5 @@
 """A state drawn for a person: what was said, done, asked and spent."""
 
-import msgspec
-
 from perdure.cli.ink import Tone, count, inked, moment, money, one_line
 from perdure.cli.place import Place
 from perdure.cli.tables import Cell, table
@@ -149,8 +147,3 @@ def _budget(purse: Purse, state: State, now: int) -> list[Cell]:
         (f"{used:,} of {budget.max:,}", tone),
         (f"{budget.of} per {budget.per}{every}", "quiet"),
     ]
-
-
-def pretty(value: object) -> str:
-    """Return a value as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

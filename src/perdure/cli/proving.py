@@ -50,6 +50,8 @@ def verify(
     if every and head:
         raise click.UsageError("--head belongs to one run.")
     with opened(store) as place:
+        if run is not None and head is None:
+            place.store.inspector.row(run)  # a run that is gone is wrong use, unless its head is remembered
         names = [run] if run is not None else [row.run for row in place.store.runs()]
         found = [place.store.inspector.verify(name, head=head, chain_only=chain) for name in names]
     if as_json:
@@ -68,13 +70,13 @@ def _shape(found: Verified) -> dict[str, Json]:
 
 def _say(found: Verified) -> None:
     if found.ok:
-        words = f"{click.style(found.run, bold=True)} is as it was written: {count(found.events, 'event')}"
+        words = f"{inked(found.run, 'plain', bold=True)} is as it was written: {count(found.events, 'event')}"
         click.echo(f"{inked('✓', 'good', bold=True)} {words}")
         click.echo(inked(f"  head {found.events}:{found.head}", "quiet"))
     else:
         where = f" at {found.position}" if found.position else ""
         click.echo(
-            f"{inked('✗', 'bad', bold=True)} {click.style(found.run, bold=True)}{where}: {clean(found.wrong)}"
+            f"{inked('✗', 'bad', bold=True)} {inked(found.run, 'plain', bold=True)}{where}: {clean(found.wrong)}"
         )
 
 
@@ -96,11 +98,11 @@ def replay(*, run: str, store: Path | None, as_json: bool) -> int:
         words = (
             f"{count(found.events, 'event')} decided again from {count(found.facts, 'fact')}, each the same"
         )
-        click.echo(f"{inked('✓', 'good', bold=True)} {click.style(run, bold=True)}: {words}")
+        click.echo(f"{inked('✓', 'good', bold=True)} {inked(run, 'plain', bold=True)}: {words}")
     else:
         where = f"{found.difference.position} (decided at {found.difference.cause})"
         sign = inked("✗", "bad", bold=True)
-        click.echo(f"{sign} {click.style(run, bold=True)} would go on otherwise from {where}")
+        click.echo(f"{sign} {inked(run, 'plain', bold=True)} would go on otherwise from {where}")
         for line in found.difference.diff().splitlines():
             click.echo(f"  {inked(clean(line), _DIFF.get(line[:1], 'plain'))}")
     return FINISHED if found.difference is None else FAILED

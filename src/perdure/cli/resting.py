@@ -146,7 +146,7 @@ def standing(place: Place, state: State) -> str:
 
 def _summary(state: State) -> str:
     words = "waits for a person" if state.status == "waiting" and state.needs_person else state.status
-    parts = [f"{click.style(state.run, bold=True)} {words}", count(state.world.turns, "turn")]
+    parts = [f"{inked(state.run, 'plain', bold=True)} {words}", count(state.world.turns, "turn")]
     done = sum(receipt.outcome == "succeeded" for receipt in state.world.receipts.values())
     if done:
         parts.append(f"{count(done, 'effect')} done")

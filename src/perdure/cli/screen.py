@@ -39,13 +39,14 @@ class Screen:
         self._console: Console = Console(stderr=True, highlight=False, soft_wrap=False)
         self._follower: Follower = Follower(place.store.books, run, after)
         self._names: dict[str, Names] = {run: Names(state)}
-        self._begun: dict[str, tuple[str, float]] = {}
+        self._begun: dict[str, tuple[str, int]] = {}
+        """open effects by key: what they do, and when they were sent"""
         self._tokens: int = state.world.tokens if state is not None else 0
         self._cost: int = state.world.cost_microusd if state is not None else 0
         self._doing: str = "begins"
         self._streaming: str = ""
         self._said: str = ""
-        self._start: float = time.monotonic()
+        self._start: int = time.time_ns()
         self._stop: threading.Event = threading.Event()
         self._thread: threading.Thread = threading.Thread(
             target=self._watch, name="perdure-screen", daemon=True
@@ -103,7 +104,7 @@ class Screen:
                 self._cost += usage.cost_microusd
                 self._said = read_reply(text_of(self._place.store.books, reply).encode()).text
             case e.EffectStarted(key=key):
-                self._begun[key] = (names.act(key), time.monotonic())
+                self._begun[key] = (names.act(key), event.at)
             case e.EffectSettled(key=key) | e.EffectDoubted(key=key):
                 self._told(event, line_of(event, names), since=self._begun.pop(key, None))
             case e.ChildSpawned(child=child):
@@ -114,14 +115,14 @@ class Screen:
             case _:
                 return
 
-    def _told(self, event: Event, line: Line, since: tuple[str, float] | None = None) -> None:
+    def _told(self, event: Event, line: Line, since: tuple[str, int] | None = None) -> None:
         """Say ``line``, and before it what the model said when it asked for this."""
         if isinstance(event.body, e.IntentionProposed):
             self._say_reply(event)
             return
         if isinstance(event.body, e.RunClosed | e.RunSuspended) and event.run == self._run:
             return  # the caller says how the run rests
-        took = f"  {span(int((time.monotonic() - since[1]) * 1e9))}" if since is not None else ""
+        took = f"  {span(event.at - since[1])}" if since is not None else ""
         words = Text.assemble(
             (f"{clock(event.at)[:8]}  ", RICH["quiet"]),
             (self._indent(event.run), RICH["quiet"]),
@@ -129,14 +130,21 @@ class Screen:
             (one_line(line.words), "default" if line.tone != "quiet" else RICH["quiet"]),
             (f"{took}  {one_line(line.aside)}".rstrip(), RICH["quiet"]),
         )
-        self._console.print(words, no_wrap=True, overflow="ellipsis", crop=self._console.is_terminal)
+        self._print(words)
 
     def _say_reply(self, event: Event) -> None:
         if self._said.strip():
             said = one_line(self._said, SAID_CHARACTERS_MAX)
             begin = f"{clock(event.at)[:8]}  {self._indent(event.run)}« "
-            self._console.print(Text.assemble((begin, RICH["quiet"]), (said, RICH["model"])))
+            self._print(Text.assemble((begin, RICH["quiet"]), (said, RICH["model"])))
         self._said = ""
+
+    def _print(self, words: Text) -> None:
+        """Print one line: cut to the screen, or whole where nobody looks at it."""
+        if self._console.is_terminal:
+            self._console.print(words, no_wrap=True, overflow="ellipsis")
+        else:
+            self._console.out(words.plain, highlight=False)
 
     def _indent(self, run: str) -> str:
         return "" if run == self._run else f"{run.removeprefix(self._run)[:10]} "
@@ -145,16 +153,16 @@ class Screen:
 
     def _below(self) -> RenderableType:
         rows: list[RenderableType] = []
-        now = time.monotonic()
+        now = time.time_ns()
         for words, since in tuple(self._begun.values()):
-            took = span(int((now - since) * 1e9))
+            took = span(max(now - since, 0))
             row = Text.assemble((one_line(words), "default"), (f"  {took}", RICH["quiet"]))
             rows.append(Spinner("dots", text=row, style=RICH["doubt"]))
         if self._streaming:
             rows.append(
                 Text(f"« {one_line(self._streaming)[-self._console.width + 4 :]}", style=RICH["model"])
             )
-        parts = [self._run, self._doing, span(int((now - self._start) * 1e9))]
+        parts = [self._run, self._doing, span(max(now - self._start, 0))]
         if self._tokens:
             parts.append(count(self._tokens, "token"))
         if self._cost:

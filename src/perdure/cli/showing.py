@@ -82,7 +82,7 @@ def _receipt(place: Place, effect: Effect) -> dict[str, Json]:
 
 def _say(place: Place, state: State) -> None:
     _say_head(place, state)
-    if state.status == "waiting":
+    if state.status == "waiting" and state.wait not in ("approval", "doubt"):
         click.echo(f"\n{inked('‖', 'ask', bold=True)} {clean(state.wait_text)}")
     for effect in state.world.open.values():
         _say_open(place, state, effect)
@@ -100,7 +100,7 @@ def _say(place: Place, state: State) -> None:
 def _say_head(place: Place, state: State) -> None:
     row = place.store.inspector.row(state.run)
     click.echo(
-        f"{click.style(state.run, bold=True)}  {standing(place, state)}  {inked(f'agent {state.agent}', 'quiet')}"
+        f"{inked(state.run, 'plain', bold=True)}  {standing(place, state)}  {inked(f'agent {state.agent}', 'quiet')}"
     )
     facts = [count(state.position, "event"), count(state.world.turns, "turn")]
     if state.world.tokens:

@@ -54,9 +54,9 @@ def stats(*, store: Path | None, as_json: bool) -> int:
         [("blobs", "quiet"), (f"{found.blobs:,}, {count(found.blob_files, 'file')} beside the log", "plain")],
         [("snapshots", "quiet"), (f"{found.snapshots:,}, can be deleted", "plain")],
         [("on disk", "quiet"), (size(found.file_bytes + found.wal_bytes + found.blob_file_bytes), "plain")],
-        *([(f"  {part}", "quiet"), (size(room), "plain")] for part, room in found.bytes_by_part.items()),
-        [("  write-ahead log", "quiet"), (size(found.wal_bytes), "plain")],
-        [("  blob files", "quiet"), (size(found.blob_file_bytes), "plain")],
+        *([(f"of it: {part}", "quiet"), (size(room), "plain")] for part, room in found.bytes_by_part.items()),
+        [("of it: write-ahead log", "quiet"), (size(found.wal_bytes), "plain")],
+        [("of it: blob files", "quiet"), (size(found.blob_file_bytes), "plain")],
         [("format", "quiet"), (f"{found.format}, SQLite {found.sqlite}, store {found.id}", "plain")],
     ]
     click.echo(table(rows))

@@ -122,7 +122,7 @@ def _way(place: Place, state: State, effect: Effect, now: int) -> str:
             return f"the tool's probe looks in {span(max(due - now, 0))}"
         case ways.Restore():
             return "the workspace is put back to before it, and it is done again"
-        case ways.NotDone(why):
+        case ways.GiveUp(why):
             return f"it counts as not done: {why}"
 
 

@@ -36,7 +36,7 @@ def at(*, run: str, position: int, store: Path | None, as_json: bool) -> int:
         if as_json:
             put(state)
         else:
-            click.echo(f"{click.style(run, bold=True)} at {position}  {inked(moment(state.at), 'quiet')}")
+            click.echo(f"{inked(run, 'plain', bold=True)} at {position}  {inked(moment(state.at), 'quiet')}")
             click.echo(portrait(place, state))
     return FINISHED
 
@@ -97,7 +97,7 @@ def fork(
             return FINISHED
         state = made.state
         click.echo(
-            f"{inked('⑂', 'head', bold=True)} {click.style(made.name, bold=True)} begins as {run} at {position}"
+            f"{inked('⑂', 'head', bold=True)} {inked(made.name, 'plain', bold=True)} begins as {run} at {position}"
         )
         rows = remembered(state, after=0)
         if rows:

@@ -9,25 +9,31 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from types import FrameType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
 from perdure.assembly.run import Run
 from perdure.cli.ending import STOPPED
+from perdure.cli.ink import clean
 from perdure.cli.origins import agent_of, origin_here, recall, remember
 from perdure.cli.out import put
 from perdure.cli.place import Place
 from perdure.cli.resting import exit_code, rest_shape, say_rest
 from perdure.cli.screen import Screen
+from perdure.values.limits import GRACE_SECONDS
 
 Begin = Callable[[Callable[[str], None] | None], Run]
 """Begin to drive, and tell the model's words to the function that is given."""
 
-_SHOW_CURSOR = "\x1b[?25h"
+SHOW_CURSOR: Final = "\x1b[?25h"
+
+ECHO_SECONDS: Final = 0.3
+"""Two signals closer than this come from one key: nobody presses it twice as fast."""
 
 
 class Manner(NamedTuple):
@@ -60,10 +66,9 @@ def drive(place: Place, run: str, begin: Begin, manner: Manner) -> int:
     state = place.store.state(run) if known else None
     after = state.position if state is not None else 0
     shown = not (manner.quiet or manner.as_json)
-    with tools_speak_aside():
+    with tools_speak_aside(), _ordered_stop():
         try:
-            screen = Screen(place, run, after=after, state=state) if shown else None
-            with _ordered_stop(), screen or nullcontext():
+            with Screen(place, run, after=after, state=state) if shown else nullcontext() as screen:
                 begin(screen.text if screen is not None else None).wait()
         except KeyboardInterrupt:
             return _let_go(place, run)
@@ -76,32 +81,49 @@ def drive(place: Place, run: str, begin: Begin, manner: Manner) -> int:
 
 
 def _let_go(place: Place, run: str) -> int:
+    """Stop driving: what is under way may finish within a time of grace, and is else found out later."""
+    effects = tuple(place.store.state(run).world.open.values()) if place.store.books.rows(run) else ()
+    acts = [f"{item.tool} {item.what}".rstrip() for item in effects if item.effect != "read"]
+    waits = f", and giving {', '.join(map(clean, acts))} {GRACE_SECONDS:g} s to finish" if acts else ""
+    click.echo(f"letting go of {run}{waits}; Ctrl-C again leaves at once", err=True)
     place.store.close()
-    click.echo(f"let go of {run}; nothing is lost. Go on with:", err=True)
+    click.echo("nothing is lost. Go on with:", err=True)
     click.echo(f"  perdure resume {shlex.quote(run)}{place.flag}", err=True)
     return STOPPED
 
 
 @contextmanager
 def _ordered_stop() -> Generator[None]:
-    """Within this, the first signal raises ``KeyboardInterrupt`` and the second ends the process."""
+    """Within this, the first signal raises ``KeyboardInterrupt`` and the second ends the process.
 
-    def leave(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if sys.stderr.isatty():
-            sys.stderr.write(_SHOW_CURSOR)
-            sys.stderr.flush()
-        os._exit(STOPPED)
+    Wrappers pass a signal on that the terminal has sent already: an echo counts as the same one.
+    """
+    first = 0.0
 
     def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal first
         del number, frame
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, leave)
-        raise KeyboardInterrupt
+        now = time.monotonic()
+        if not first:
+            first = now
+            raise KeyboardInterrupt
+        if now - first >= ECHO_SECONDS:
+            _leave()
 
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, stop)
-    yield
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _leave() -> None:
+    """End at once. What was sent is in doubt until the run is resumed, as after any crash."""
+    if sys.stderr.isatty():
+        sys.stderr.write(SHOW_CURSOR)
+        sys.stderr.flush()
+    os._exit(STOPPED)
 
 
 @contextmanager
@@ -115,7 +137,8 @@ def tools_speak_aside() -> Generator[None]:
         return
     os.dup2(2, 1)
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         sys.stdout.flush()
         os.dup2(kept, 1)
