@@ -9,7 +9,7 @@ Invariants:
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from perdure.adapters.holders import this_holder
@@ -25,7 +25,7 @@ from perdure.log import events as e
 from perdure.log.port import Appended, BlobStore, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.step import STEP
-from perdure.projection.state import State
+from perdure.projection.state import State, World
 from perdure.values.errors import (
     AgentChanged,
     BadPosition,
@@ -301,8 +301,17 @@ class House:
         if row.parent is None or row.position > row.forked_at:
             return ()
         forked = e.RunForked(row.parent, row.forked_at, row.tenant, STEP, why)
-        claims = self.store.claims(scope=f"lineage:{row.lineage}")
-        learned = e.MemoryLearned(tuple(claim for claim in claims if claim.run != run), tell=True)
+        claims = tuple(
+            claim for claim in self.store.claims(scope=f"lineage:{row.lineage}") if claim.run != run
+        )
+        worlds = [
+            read_state(self.store, other.run).state.world
+            for other in self.store.rows()
+            if other.lineage == row.lineage and other.run != run
+        ]
+        names = dict.fromkeys(name for world in worlds for name in world.counters)
+        counters = tuple(self.store.counters(tuple(names)))
+        learned = e.MemoryLearned(claims, counters, _denials(worlds), tell=True)
         return Heard(forked), Heard(learned)
 
     def _adopted(self, agent: Agent, state: State) -> tuple[Heard, ...]:
@@ -362,6 +371,16 @@ class _Family:
         if not state.closed:
             return ChildEnd("waiting", why=state.wait_text or "it waits")
         return ChildEnd(state.status, text_of(house.store, state.answer), state.why)
+
+
+def _denials(worlds: Sequence[World]) -> tuple[e.DenialSeen, ...]:
+    """Return what people forbade in these runs, each once."""
+    seen: dict[str, e.DenialSeen] = {}
+    for world in worlds:
+        for approval in world.denied.values():
+            asked = world.approvals[approval]
+            seen[approval] = e.DenialSeen(approval, asked.key, asked.arguments, asked.by)
+    return tuple(seen.values())
 
 
 def _acquired(lease: Lease, *, attends: bool) -> e.LeaseAcquired:

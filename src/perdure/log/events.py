@@ -59,6 +59,16 @@ class CounterSeen(msgspec.Struct, frozen=True, omit_defaults=True):
     used: int
 
 
+class DenialSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person forbade in another run of the lineage: exactly this, whoever asks for it."""
+
+    approval: str
+    key: str
+    arguments: str
+    """digest of all arguments"""
+    by: str = ""
+
+
 # --- runs ---------------------------------------------------------------------------------------
 
 
@@ -337,6 +347,7 @@ class MemoryLearned(Body, frozen=True):
 
     claims: tuple[ClaimSeen, ...] = ()
     counters: tuple[CounterSeen, ...] = ()
+    denials: tuple[DenialSeen, ...] = ()
     tell: bool = False
     """whether the model is told: a fork begins with it"""
 

@@ -45,7 +45,24 @@ def shared_of(decision: Decision, law: Law) -> Shared:
                 closed.append(ClaimClosed(body.key, "compensated"))
             case _:
                 pass
-    return Shared(tuple(opened), tuple(closed), tuple(counters))
+    return Shared(tuple(opened), tuple(closed), _as_judged(decision.state, counters))
+
+
+def _as_judged(state: State, moves: list[CounterMoved]) -> tuple[CounterMoved, ...]:
+    """Bind counters without a limit to the figures that the rules have seen.
+
+    A rule such as `state.spent + args.amount <= 100` was judged by what this run knows. If another run of
+    the lineage has spent meanwhile, the store refuses, says what is spent, and it is judged again.
+    """
+    known = {move.counter: state.world.counters.get(move.counter, 0) for move in moves}
+    for move in moves:
+        known[move.counter] -= move.amount
+    bound: list[CounterMoved] = []
+    for move in moves:
+        known[move.counter] += move.amount
+        limited = move.amount < 0 or move.limit < _NO_LIMIT
+        bound.append(move if limited else move._replace(limit=known[move.counter]))
+    return tuple(bound)
 
 
 def _claim(state: State, body: e.EffectStarted, position: int, law: Law) -> ClaimOpened:

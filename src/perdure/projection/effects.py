@@ -163,6 +163,8 @@ def learned(state: State, body: e.MemoryLearned, event: Event) -> State:
     world = replace(world, counters=counters)
     for claim in body.claims:
         world = _claim(world, claim)
+    for denial in body.denials:
+        world = _denial(world, denial)
     waiting = next((call.proposed for call in _calls(state) if not call.answered), 0)
     return replace(state, world=world, live=replace(state.live, refreshed=waiting))
 
@@ -294,6 +296,29 @@ def _claim(world: World, claim: e.ClaimSeen) -> World:
         elsewhere = elsewhere.without(claim.stem)
     receipts = world.receipts.put(claim.key, effect)
     return replace(world, receipts=receipts, elsewhere=elsewhere)
+
+
+def _denial(world: World, denial: e.DenialSeen) -> World:
+    """Take in what was forbidden elsewhere, as if it had been forbidden here."""
+    if denial.approval in world.approvals:
+        return world
+    refused = Approval(
+        id=denial.approval,
+        call="",
+        key=denial.key,
+        stem=denial.key,
+        arguments=denial.arguments,
+        contract="",
+        expires=0,
+        asked=0,
+        phase="denied",
+        by=denial.by,
+    )
+    return replace(
+        world,
+        approvals=world.approvals.put(denial.approval, refused),
+        denied=world.denied.put(f"{denial.key}:{denial.arguments}", denial.approval),
+    )
 
 
 def _foreign(claim: e.ClaimSeen) -> Effect:
