@@ -85,13 +85,13 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             assert (lease.epoch, list(lease.dead), list(lease.alive)) == due
 
-    @rule(pick=picks, back=st.integers(0, 2))
-    def release(self, pick: int, back: int) -> None:
+    @rule(pick=picks, back=st.integers(0, 2), ended=st.sampled_from([True, True, False]))
+    def release(self, pick: int, back: int, ended: bool) -> None:
         name, run = self.picked(pick)
         if run.epoch - back < 1:
             return
-        self.store.release(name, run.epoch - back)
-        self.world.release(name, run.epoch - back)
+        self.store.release(name, run.epoch - back, ended=ended)
+        self.world.release(name, run.epoch - back, ended=ended)
 
     @rule()
     @precondition(lambda self: self.world.living)
@@ -118,6 +118,7 @@ class StoreMachine(RuleBasedStateMachine):
         stem=st.sampled_from([None] * 4 + ["s1", "s2", "s3"]),
         end=st.sampled_from([None, "succeeded", "failed", "compensated"]),
         amount=st.sampled_from([0, 0, 0, 3, 40, -20]),
+        alone=st.booleans(),
         consumed=st.sampled_from([None] * 5 + ["first"] * 3 + ["p9"]),
     )
     def append(
@@ -130,6 +131,7 @@ class StoreMachine(RuleBasedStateMachine):
         stem: str | None,
         end: str | None,
         amount: int,
+        alone: bool,
         consumed: str | None,
     ) -> None:
         name, run = self.picked(pick)
@@ -146,6 +148,7 @@ class StoreMachine(RuleBasedStateMachine):
             counters=[CounterMoved("money", amount, 100)] if amount else (),
             consumed=self.consuming(run, consumed),
             status="waiting" if count == 3 else None,
+            alone=alone,
         )
         due = self.world.verdict(batch)
         try:

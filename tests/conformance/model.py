@@ -48,7 +48,7 @@ class World:
         if run.token is not None and run.token in self.living and not take_over:
             return None
         run.ended = {epoch: told for epoch, told in run.ended.items() if not told or told > run.wrote}
-        if run.epoch and run.token is None:
+        if run.epoch and run.token is None and run.epoch not in run.open:
             run.ended[run.epoch] = 0
         elif run.epoch and run.token is not None:
             run.open[run.epoch] = run.token
@@ -62,11 +62,13 @@ class World:
         run.ended = dict.fromkeys(run.ended, run.epoch)
         return run.epoch, sorted(run.ended), sorted(run.open)
 
-    def release(self, name: str, epoch: int) -> None:
+    def release(self, name: str, epoch: int, *, ended: bool) -> None:
         run = self.runs[name]
         if epoch == run.epoch:
+            if not ended and run.token is not None:
+                run.open[epoch] = run.token
             run.token = None
-        elif epoch in run.open:
+        if ended and epoch in run.open:
             del run.open[epoch]
             run.ended[epoch] = 0
 

@@ -91,6 +91,7 @@ class Writer:
         consumed: Sequence[str] = (),
         status: str | None = None,
         wake: int | None = None,
+        alone: bool = False,
     ) -> Batch:
         return Batch(
             self.run,
@@ -102,8 +103,9 @@ class Writer:
             closed,
             counters,
             consumed,
-            status,
-            wake,
+            status=status,
+            wake=wake,
+            alone=alone,
         )
 
     def append(self, batch: Batch | None = None) -> Appended | Remembered:

@@ -1,12 +1,14 @@
 """``append``: a batch becomes durable whole, at the expected place, under the run's own epoch, or not at all."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from perdure.log.envelope import Stored
-from perdure.log.port import Appended, Batch, NewRun
+from perdure.log.port import Appended, Batch, NewRun, Remembered
 from perdure.values.errors import BadInput, Broken, Conflict, Fenced, UnknownRun
 from perdure.values.limits import BATCH_EVENTS_MAX
-from tests.conformance.stores import SECONDS, Store, blob, claim, holder, opened_run, post
+from tests.conformance.stores import SECONDS, Store, Writer, blob, claim, holder, opened_run, post
 
 
 def test_positions_grow_from_one_without_gaps(store: Store):
@@ -122,6 +124,31 @@ def test_a_refused_batch_does_not_disturb_its_neighbours(store: Store):
     assert answers[0].result(SECONDS) == Appended(1)
     assert isinstance(answers[1].exception(SECONDS), Conflict)
     assert answers[2].result(SECONDS) == Appended(2)
+
+
+def test_those_who_are_alone_and_those_who_are_not_write_side_by_side(store: Store):
+    writers = [opened_run(store, f"run-{number}") for number in range(4)]
+
+    def write(writer: Writer) -> None:
+        for number in range(40):
+            alone = (number + len(writer.run)) % 3 > 0
+            batch = writer.batch(2, opened=[claim(f"{writer.run}-{number}")], alone=alone)
+            assert writer.append(batch) == Appended(2 * number + 2)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, writers))
+    assert all(len(store.read(writer.run)) == 80 for writer in writers)
+    assert len(store.claims()) == 160
+
+
+def test_someone_alone_is_refused_like_anyone(store: Store):
+    writer = opened_run(store)
+    with pytest.raises(Conflict):
+        store.append(writer.batch(alone=True)._replace(expected=5)).result(SECONDS)
+    writer.append(writer.batch(alone=True, opened=[claim("k1", "s1")]))
+    refused = writer.append(writer.batch(alone=True, opened=[claim("k2", "s1")]))
+    assert isinstance(refused, Remembered)
+    assert len(store.read("march")) == 1
 
 
 def test_a_batch_without_events_may_change_the_rest(store: Store):

@@ -37,5 +37,5 @@ def give_back(record: Record, epoch: int, *, ended: bool) -> None:
         if not ended and record.holder is not None:
             record.past[epoch] = Past(record.holder)
         record.holder = None
-    elif ended and epoch in record.past:
+    if ended and epoch in record.past:
         record.past[epoch].holder = None
