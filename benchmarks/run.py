@@ -80,14 +80,9 @@ def _page(speed: dict[str, Any], disk: dict[str, float], log: dict[str, Any], se
         f"| verify, decoded and projected | {log['verify_full_per_s']:,.0f} events/s | 60,000 |",
         f"| going on after SIGKILL at {log['resume_turns']} turns | {log['resume_s']:.2f} s | 0.3 s |",
         "",
-        "The figures behind this page:",
-        "",
-        "```json",
-        json.dumps({**speed, **disk, **log, "machine": about}, default=str),
-        "```",
-        "",
     ]
-    return "\n".join(lines)
+    raw = json.dumps({**speed, **disk, **log, "machine": about}, default=str)
+    return "\n".join((*lines, "The figures behind this page:", "", "```json", raw, "```", ""))
 
 
 if __name__ == "__main__":

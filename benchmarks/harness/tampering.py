@@ -155,6 +155,11 @@ def cases(events: int) -> Iterator[tuple[str, str, Case]]:
         ),
     )
     yield "cut the tail", "march", _sql(f"DELETE FROM events WHERE {_RUN} AND position > {events - 3}")
+    yield from _cases_beside_the_stream()
+
+
+def _cases_beside_the_stream() -> Iterator[tuple[str, str, Case]]:
+    """Yield the cases that leave the run's own events alone, and the forger's."""
     yield (
         "swap two runs' names",
         "march",

@@ -7,7 +7,7 @@ from perdure import Agent, Contract
 from perdure.adapters.tools.tool import AnyTool
 from perdure.assembly.agent import SubAgent
 from perdure.assembly.people import People
-from perdure.driver.books import Store, text_of
+from perdure.driver.books import Books, text_of
 from perdure.intention.declaration import Declaration
 from perdure.log import events as e
 from perdure.log.envelope import Event, unseal
@@ -72,7 +72,7 @@ class Bench:
         )
 
     @property
-    def store(self) -> Store:
+    def store(self) -> Books:
         return self.history.store
 
     @property

@@ -4,6 +4,8 @@ from tests.tidy.tree import File, code, functions
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
+# One file shows everything that the system can remember (DESIGN section 4): to split it would hide that.
+WHOLE_ON_PURPOSE = {"src/perdure/log/events.py": 600}
 
 
 def long_files(files: list[File]) -> list[str]:
@@ -12,7 +14,7 @@ def long_files(files: list[File]) -> list[str]:
     return [
         f"{file.name} has {lines} lines: split it by thought"
         for file, lines in sizes
-        if lines > FILE_LINES_MAX
+        if lines > WHOLE_ON_PURPOSE.get(file.name, FILE_LINES_MAX)
     ]
 
 

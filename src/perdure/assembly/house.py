@@ -16,11 +16,11 @@ from perdure.adapters.holders import this_holder
 from perdure.assembly.agent import Agent
 from perdure.assembly.ports import Ports, ports_of, toolbox_of
 from perdure.driver.answers import Answers
-from perdure.driver.books import Store, arguments_of, read_state, text_of
+from perdure.driver.books import Books, arguments_of, read_state, text_of
 from perdure.driver.drive import Drive, heard_post
 from perdure.driver.port import ChildEnd, Clock, Deed, Progress
 from perdure.driver.work import Work
-from perdure.driver.writer import Heard, Writer
+from perdure.driver.writer import Heard, RunWriter
 from perdure.log import events as e
 from perdure.log.port import Appended, BlobStore, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.draft import content_of
@@ -54,14 +54,14 @@ class House:
 
     def __init__(
         self,
-        store: Store,
+        store: Books,
         clock: Clock,
         *,
         make_ports: MakePorts | None = None,
         name: Callable[[], str] | None = None,
     ) -> None:
         """Serve ``store``. ``make_ports`` and ``name`` (of writers) are for simulations."""
-        self.store: Store = store
+        self.store: Books = store
         self.clock: Clock = clock
         self._make_ports: MakePorts = make_ports or ports_of
         self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
@@ -154,7 +154,7 @@ class House:
     async def _attend_once(self, run: str, why: str, then: tuple[Heard, ...]) -> State:
         lease = self.store.acquire(run, this_holder(self._name()))
         try:
-            writer = Writer(self.store, run, lease.epoch, self.clock, self._answered())
+            writer = RunWriter(self.store, run, lease.epoch, self.clock, self._answered())
             posts = tuple(heard_post(post) for post in self.store.inbox(run))
             first = self._forked(run, why)
             await writer.take((*first, Heard(_acquired(lease, attends=True)), *posts, *then))
@@ -269,7 +269,7 @@ class House:
         self, agent: Agent, run: str, facts: tuple[Heard, ...], lease: Lease, watcher: Watcher
     ) -> Drive:
         rules = agent.rules()
-        writer = Writer(self.store, run, lease.epoch, self.clock, self._answered())
+        writer = RunWriter(self.store, run, lease.epoch, self.clock, self._answered())
         writer.begin(rules.definition, rules.contract, rules.law)
         self._agents.add(agent)
         ports = self._make_ports(agent, self.store)

@@ -5,7 +5,7 @@ from typing import NamedTuple, cast
 
 from perdure.assembly.people import effect_at
 from perdure.contract import Law
-from perdure.driver.books import Store, read_law, read_state, reply_of
+from perdure.driver.books import Books, read_law, read_state, reply_of
 from perdure.log import events as e
 from perdure.log.envelope import Event, Stored, unseal
 from perdure.log.port import RunRow
@@ -35,9 +35,9 @@ class Verified(NamedTuple):
 class Inspector:
     """Reads of one store."""
 
-    def __init__(self, books: Store) -> None:
+    def __init__(self, books: Books) -> None:
         """Read from ``books``."""
-        self._books: Store = books
+        self._books: Books = books
         self._laws: dict[tuple[str, str], Law] = {}
 
     def row(self, run: str) -> RunRow:

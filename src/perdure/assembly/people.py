@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from perdure.driver.books import Store, read_state
+from perdure.driver.books import Books, read_state
 from perdure.log import events as e
 from perdure.log.port import Post
 from perdure.orchestrator.draft import content_of
@@ -23,9 +23,9 @@ _encode = msgspec.json.Encoder().encode
 class People:
     """The inbox of one store's runs, seen from outside."""
 
-    def __init__(self, store: Store, now: Callable[[], int], mint: Callable[[], str]) -> None:
+    def __init__(self, store: Books, now: Callable[[], int], mint: Callable[[], str]) -> None:
         """Post into ``store``; ``mint`` gives a fresh id for a post that has none."""
-        self._store: Store = store
+        self._store: Books = store
         self._now: Callable[[], int] = now
         self._mint: Callable[[], str] = mint
 

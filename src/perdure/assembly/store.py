@@ -19,8 +19,7 @@ from perdure.assembly.house import House, Watcher
 from perdure.assembly.inspect import Inspector, Verified
 from perdure.assembly.people import People
 from perdure.assembly.run import Run
-from perdure.driver.books import Store as Books
-from perdure.driver.books import read_state
+from perdure.driver.books import Books, read_state
 from perdure.driver.port import Clock, Progress
 from perdure.log.envelope import Event
 from perdure.log.port import BlobStore, RunRow

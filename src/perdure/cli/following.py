@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from perdure.driver.books import Store
+from perdure.driver.books import Books
 from perdure.log.envelope import Stored
 from perdure.log.port import RunRow
 from perdure.values.errors import UnknownRun
@@ -17,9 +17,9 @@ CLOSED = ("finished", "failed", "cancelled")
 class Follower:
     """Reads runs forward. Every event is given out once, a run's own in order."""
 
-    def __init__(self, books: Store, run: str, after: int = 0) -> None:
+    def __init__(self, books: Books, run: str, after: int = 0) -> None:
         """Follow ``run`` past position ``after``."""
-        self._books: Store = books
+        self._books: Books = books
         self._seen: dict[str, int] = {run: after}
         self._mark: int = books.watch(-1, 0)
 

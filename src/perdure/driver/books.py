@@ -20,7 +20,7 @@ from perdure.values.errors import Broken
 from perdure.values.limits import READ_PAGE_EVENTS, RECENT_BYTES_MAX
 
 
-class Store(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol):
+class Books(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol):
     """A whole store: all the ports of ``perdure.log.port`` in one."""
 
 
@@ -66,7 +66,7 @@ class Standing(NamedTuple):
     head: bytes
 
 
-def read_state(store: Store, run: str, at: int | None = None) -> Standing:
+def read_state(store: Books, run: str, at: int | None = None) -> Standing:
     """Return the run's state at position ``at`` (its end if None), from the nearest snapshot.
 
     Raises ``UnknownRun``, ``StoreDamaged``.
@@ -112,7 +112,7 @@ def reply_of(store: Readable, turn: Turn | None) -> Reply | None:
     return read_reply(text_of(store, turn.reply).encode())
 
 
-def arguments_of(store: Store, state: State, effect: Effect) -> dict[str, Json]:
+def arguments_of(store: Books, state: State, effect: Effect) -> dict[str, Json]:
     """Return the recorded arguments of ``effect``, word for word: a later send repeats these."""
     root = effect
     while root.undoes:
@@ -126,7 +126,7 @@ def arguments_of(store: Store, state: State, effect: Effect) -> dict[str, Json]:
     return call.arguments
 
 
-def _call(store: Store, effect: Effect) -> Call:
+def _call(store: Books, effect: Effect) -> Call:
     """Return the proposed call: from the reply that is the cause of its intention."""
     (proposed,) = store.read(effect.run, effect.proposed - 1, 1)
     cause = unseal(proposed).cause

@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from perdure.driver.books import Store
+from perdure.driver.books import Books
 from perdure.driver.port import Clock, Progress
 from perdure.driver.work import Work, cancelled
-from perdure.driver.writer import Heard, Writer
+from perdure.driver.writer import Heard, RunWriter
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.log.port import Post
@@ -45,15 +45,15 @@ _Task = asyncio.Task[tuple[Heard, ...]]
 class Drive:
     """One run being driven by one writer."""
 
-    def __init__(self, writer: Writer, work: Work, clock: Clock, progress: Progress | None) -> None:
+    def __init__(self, writer: RunWriter, work: Work, clock: Clock, progress: Progress | None) -> None:
         """Drive the run of ``writer``, doing its work with ``work``."""
-        self._writer: Writer = writer
+        self._writer: RunWriter = writer
         self._work: Work = work
         self._clock: Clock = clock
         self._progress: Progress | None = progress
         self._tasks: dict[Request, _Task] = {}
         self._arrived: asyncio.Queue[Request | None] = asyncio.Queue()
-        self._store: Store = writer.store
+        self._store: Books = writer.store
         self.loose: bool = False
 
     @property

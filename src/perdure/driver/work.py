@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from perdure.contract import redact
-from perdure.driver.books import Store, arguments_of, text_of
+from perdure.driver.books import Books, arguments_of, text_of
 from perdure.driver.port import (
     Children,
     Clock,
@@ -19,7 +19,7 @@ from perdure.driver.port import (
     Workspace,
 )
 from perdure.driver.prompting import Prompter
-from perdure.driver.writer import Heard, Writer
+from perdure.driver.writer import Heard, RunWriter
 from perdure.intention.reply import read_reply, reply_bytes
 from perdure.log import events as e
 from perdure.orchestrator.draft import content_of
@@ -48,7 +48,7 @@ class Work:
 
     def __init__(
         self,
-        writer: Writer,
+        writer: RunWriter,
         *,
         tools: Tools,
         model: Model,
@@ -58,8 +58,8 @@ class Work:
         on_text: Callable[[str], None] | None,
     ) -> None:
         """Work for the run of ``writer``."""
-        self._writer: Writer = writer
-        self._store: Store = writer.store
+        self._writer: RunWriter = writer
+        self._store: Books = writer.store
         self._tools: Tools = tools
         self._model: Model = model
         self._children: Children = children

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from perdure.contract import Law
 from perdure.driver.answers import Answers
-from perdure.driver.books import Recent, Store, read_law, read_state, reply_of
+from perdure.driver.books import Books, Recent, read_law, read_state, reply_of
 from perdure.driver.port import Clock
 from perdure.intention.reply import Reply
 from perdure.log import events as e
@@ -52,18 +52,18 @@ class _Draft(NamedTuple):
     posts: tuple[str, ...]
 
 
-class Writer:
+class RunWriter:
     """The state of a run and the right to extend its stream."""
 
     def __init__(
-        self, store: Store, run: str, epoch: int, clock: Clock, answers: Answers[Appended | Remembered]
+        self, store: Books, run: str, epoch: int, clock: Clock, answers: Answers[Appended | Remembered]
     ) -> None:
         """Take up the run where its stream ends; ``epoch`` is the lease's.
 
         ``answers`` leads into the loop in which ``take`` is awaited.
         """
         self._answers: Answers[Appended | Remembered] = answers
-        self.store: Store = store
+        self.store: Books = store
         self.run: str = run
         self.epoch: int = epoch
         self.clock: Clock = clock

@@ -7,7 +7,7 @@ Invariants:
 """
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from msgspec.structs import replace
 
@@ -201,7 +201,7 @@ def _live(state: State, live: Live) -> State:
 
 def _rule(rule: Callable[[State, B, Event], State]) -> Rule[e.Body]:
     """Give up the body's type where it goes into the table that is keyed by that same type."""
-    return rule  # pyright: ignore[reportReturnType]
+    return cast("Rule[e.Body]", rule)
 
 
 RULES: dict[type[e.Body], Rule[e.Body]] = {

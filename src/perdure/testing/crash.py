@@ -90,11 +90,19 @@ def crash_everywhere(
 
 
 def enumerate_deaths(
-    play: Play, *, pairs: bool = False, pairs_max: int | None = None, thin: bool = False
+    play: Play,
+    *,
+    pairs: bool = False,
+    pairs_max: int | None = None,
+    thin: bool = False,
+    calm: Calm | None = None,
 ) -> Report:
-    """Play without deaths, then with one at each moment, then with each two, and judge every history."""
+    """Play without deaths, then with one at each moment, then with each two, and judge every history.
+
+    What was to be done is what the history without deaths did, unless ``calm`` says so.
+    """
     with play(()) as ending:
-        tally = _Tally(play, calm_of(ending))
+        tally = _Tally(play, calm or calm_of(ending))
         tally.add(ending)
         moments = tuple(ending.course.moments)
     seconds: list[tuple[int, int]] = []

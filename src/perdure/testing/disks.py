@@ -8,13 +8,13 @@ from typing import Protocol
 
 from perdure.adapters.holders import Proof
 from perdure.adapters.memory import MemoryStore
-from perdure.driver.books import Store
+from perdure.driver.books import Books
 
 
 class Disk(Protocol):
     """Holds a store from life to life."""
 
-    def open(self) -> Store:
+    def open(self) -> Books:
         """Return the store as a new program finds it."""
         ...
 
@@ -38,7 +38,7 @@ class MemoryDisk:
         """Begin empty."""
         self._store: MemoryStore = MemoryStore(proof=proof)
 
-    def open(self) -> Store:
+    def open(self) -> Books:
         """Return the one store."""
         return self._store
 
@@ -59,7 +59,7 @@ class SqliteDisk:
         self._directory: Path = Path(tempfile.mkdtemp(prefix="perdure-disk-"))
         self._close: Callable[[], None] | None = None
 
-    def open(self) -> Store:
+    def open(self) -> Books:
         """Return the store, opened anew."""
         from perdure.adapters.sqlite.store import SqliteStore  # noqa: PLC0415 - APSW only where it is asked for
 

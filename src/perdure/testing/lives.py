@@ -13,7 +13,7 @@ from perdure.assembly.agent import Agent
 from perdure.assembly.house import House
 from perdure.assembly.people import People
 from perdure.assembly.ports import Ports, ports_of
-from perdure.driver.books import Store, read_state
+from perdure.driver.books import Books, read_state
 from perdure.log.port import BlobStore, Holder
 from perdure.projection.state import State
 from perdure.testing.disks import Disk, MakeDisk, MemoryDisk
@@ -41,7 +41,7 @@ class Ending(NamedTuple):
     course: Course
     world: Counted
     witness: Witness
-    store: Store
+    store: Books
     operator: Operator
     fault: str
     """an error that ended it, or a rest that is none; empty if it rests as it should"""
@@ -72,7 +72,7 @@ class History:
         self.course: Course = Course(clock or SimClock(), kills)
         self.world: Counted = world
         self.disk: Disk = make_disk(self._proof())
-        self.store: Store = self.disk.open()
+        self.store: Books = self.disk.open()
         self.witness: Witness = Witness(self.store)
         self.make_agent: Callable[[], Agent] = make_agent
         self._lives: list[Life] = []
@@ -110,14 +110,17 @@ class History:
 
     async def _within(self, life: Life, work: Script) -> None:
         agent = self.make_agent()
-        house = House(
+        async with asyncio.timeout(HOURS_MAX * 3600):
+            await work(self.house_in(life), agent)
+
+    def house_in(self, life: Life) -> House:
+        """Return a house of this life; several are like several programs that live and die together."""
+        return House(
             MortalStore(self.store, life, self.witness),
             MortalClock(self.course.clock, life),
             make_ports=lambda agent, store: self._ports(agent, store, life),
             name=life.token,
         )
-        async with asyncio.timeout(HOURS_MAX * 3600):
-            await work(house, agent)
 
     def _ports(self, agent: Agent, store: BlobStore, life: Life) -> Ports:
         real = ports_of(agent, store)

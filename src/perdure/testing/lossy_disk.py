@@ -130,8 +130,8 @@ class LossyDisk(apsw.VFS):
     def xOpen(self, name: "str | apsw.URIFilename | None", flags: list[int]) -> apsw.VFSFile:
         return _File("", name, flags, self._journal)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: FBT001
-        super().xDelete(filename, syncdir)
+    def xDelete(self, filename: str, syncdir: int) -> None:
+        super().xDelete(filename, bool(syncdir))
         self._journal.note(Delete(Path(filename).name))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
-from perdure.driver.books import Store
+from perdure.driver.books import Books
 from perdure.driver.port import Deed, Finding, Model, Outcome, Tools, Tree, Workspace
 from perdure.intention.reply import Reply
 from perdure.log.envelope import Stored, peek
@@ -30,9 +30,9 @@ def kinds_of(batch: Batch) -> str:
 class MortalStore:
     """A store whose caller may die before and after each call."""
 
-    def __init__(self, store: Store, life: Life, witness: Witness) -> None:
+    def __init__(self, store: Books, life: Life, witness: Witness) -> None:
         """Pass calls on to ``store``, and tell ``witness`` what it acknowledged."""
-        self._store: Store = store
+        self._store: Books = store
         self._life: Life = life
         self._witness: Witness = witness
 

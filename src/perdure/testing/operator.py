@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from perdure.assembly.people import People
-from perdure.driver.books import Store, read_state
+from perdure.driver.books import Books, read_state
 from perdure.projection.state import Effect, State
 from perdure.testing.world import Counted, CountingWorld
 
@@ -27,14 +27,14 @@ class Stop(NamedTuple):
 class Operator:
     """Answers questions, grants approvals and settles doubts truthfully."""
 
-    def __init__(self, people: People, store: Store, world: Counted) -> None:
+    def __init__(self, people: People, store: Books, world: Counted) -> None:
         """Speak through ``people`` and look at ``store`` and ``world``."""
         self._people: People = people
-        self._store: Store = store
+        self._store: Books = store
         self._world: Counted = world
         self.stops: list[Stop] = []
 
-    def look_again(self, people: People, store: Store) -> None:
+    def look_again(self, people: People, store: Books) -> None:
         """Use the store as it was opened anew."""
         self._people, self._store = people, store
 

@@ -85,7 +85,7 @@ class History:
         )
 
 
-class Scene(NamedTuple):
+class Program(NamedTuple):
     """A program, the disk under it, and what it wrote."""
 
     places: Places
@@ -114,7 +114,7 @@ def power_cuts(
         disk.begin(Path(directory))
         with LossyDisk(f"perdure-lossy-{id(journal)}", journal) as shim:
             setup = Setup(vfs=shim.name, synchronous=synchronous, wal_bytes=WAL_BYTES)
-            _live(Scene(Places(Path(directory)), setup, journal, history, chance, trusting))
+            _live(Program(Places(Path(directory)), setup, journal, history, chance, trusting))
     return _cut_everywhere(n, disk, journal, history, chance)
 
 
@@ -122,9 +122,9 @@ def _sometimes(chance: random.Random) -> Callable[[str], bool]:
     return lambda _file: chance.random() < SYNC_FAILS
 
 
-def _live(scene: Scene) -> None:
-    history, chance = scene.history, scene.chance
-    store = _opened(scene)
+def _live(program: Program) -> None:
+    history, chance = program.history, program.chance
+    store = _opened(program)
     waiting: list[tuple[str, int, Future[Appended | Remembered]]] = []
     for number in range(ROUNDS):
         run = chance.choice(RUNS)
@@ -136,12 +136,12 @@ def _live(scene: Scene) -> None:
         if closing:
             store.close()
         if closing or chance.random() < 0.6:
-            whole = _settled(waiting, scene.journal)
+            whole = _settled(waiting, program.journal)
             if closing or not whole:
                 store.close()
-                store = _opened(scene)
+                store = _opened(program)
     store.close()
-    _settled(waiting, scene.journal)
+    _settled(waiting, program.journal)
 
 
 def _attempt(store: SqliteStore, number: int) -> None:
@@ -153,38 +153,38 @@ def _attempt(store: SqliteStore, number: int) -> None:
         return
 
 
-def _opened(scene: Scene) -> SqliteStore:
+def _opened(program: Program) -> SqliteStore:
     """Open the store until that works, and learn what is there of what nobody acknowledged."""
     while True:
-        _make_sure(scene)
-        store = SqliteStore(scene.places.directory, setup=scene.setup)
+        _make_sure(program)
+        store = SqliteStore(program.places.directory, setup=program.setup)
         try:
             for run in RUNS:
                 store.create(NewRun(run, run, "acme", 1))
                 lease = store.acquire(run, this_holder("power"), take_over=True)
-                scene.history.epochs[run] = lease.epoch
-                scene.history.events[run] = list(store.read(run, 0, 100_000))
+                program.history.epochs[run] = lease.epoch
+                program.history.events[run] = list(store.read(run, 0, 100_000))
         except StoreFailed:
             store.close()
             continue
         return store
 
 
-def _make_sure(scene: Scene) -> None:
+def _make_sure(program: Program) -> None:
     """After a failed sync: what the store does when it is opened, noted, since it goes past the shim."""
-    places = scene.places
+    places = program.places
     while places.unsynced.exists():
-        if scene.trusting:
+        if program.trusting:
             places.unsynced.unlink()
             return
         try:
-            opened = open_for_writing(places, scene.setup)
+            opened = open_for_writing(places, program.setup)
         except StoreFailed:
             continue
         close_untouched(opened.db)
         opened.turnstile.close()
-        scene.journal.note(Write(places.wal.name, 0, places.wal.read_bytes()))
-        scene.journal.note(Sync(places.wal.name))
+        program.journal.note(Write(places.wal.name, 0, places.wal.read_bytes()))
+        program.journal.note(Sync(places.wal.name))
 
 
 def _settled(waiting: list[tuple[str, int, "Future[Appended | Remembered]"]], journal: Journal) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from perdure.contract import Law
-from perdure.driver.books import Store, read_law, read_state
+from perdure.driver.books import Books, read_law, read_state
 from perdure.driver.port import Deed, Finding, InDoubt, Outcome
 from perdure.driver.prompting import Prompter
 from perdure.log.envelope import Stored
@@ -16,7 +16,7 @@ _laws: Final[dict[tuple[str, str], Law]] = {}
 """A law is named by its digests, so it is compiled once for thousands of histories."""
 
 
-def law_named(store: Store, definition: str, contract: str) -> Law:
+def law_named(store: Books, definition: str, contract: str) -> Law:
     """Return the law of these digests."""
     law = _laws.get((definition, contract))
     if law is None:
@@ -27,9 +27,9 @@ def law_named(store: Store, definition: str, contract: str) -> Law:
 class Witness:
     """Sees a history from the side. Nothing here changes what happens."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Books) -> None:
         """Compare with what ``store`` holds, unseen by the lives that use it."""
-        self.store: Store = store
+        self.store: Books = store
         self.acked: dict[tuple[str, int], bytes] = {}
         """(run, position) -> digest of each event that the store acknowledged"""
         self.requests: Counter[str] = Counter()
