@@ -21,7 +21,7 @@ from perdure.contract import (
     judge,
     redact,
 )
-from perdure.contract.conditions import Program, Undecided, value_of
+from perdure.contract.conditions import Condition, Undecided, value_of
 from perdure.contract.vocabulary import Scene
 from perdure.intention.declaration import Declaration, Definition
 from perdure.intention.identity import digest_of
@@ -278,7 +278,7 @@ def test_a_broken_judge_that_takes_undecided_for_true_lets_the_call_through(monk
     law = law_of(Contract(rules=(Rule("r", ("pay",), require="10 / (args.amount_cents - 5) > 0"),)))
     refused(judged(law, "pay", bill(5)))
 
-    def careless(program: Program, scene: Scene) -> bool | int | Undecided:
+    def careless(program: Condition, scene: Scene) -> bool | int | Undecided:
         value = value_of(program, scene)
         return True if isinstance(value, Undecided) else value
 

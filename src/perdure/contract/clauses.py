@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal, NamedTuple
 
 from perdure.contract.budgets import span_of
-from perdure.contract.conditions import Program, program_of
+from perdure.contract.conditions import Condition, program_of
 from perdure.contract.problems import Findings
 from perdure.contract.rules import ApprovalRule, Contract, Rule
 from perdure.contract.vocabulary import Vocabulary
@@ -17,15 +17,15 @@ class Clause(NamedTuple):
     """A rule for one tool. ``when`` None always holds, ``require`` None never does."""
 
     rule: Rule
-    when: Program | None
-    require: Program | None
+    when: Condition | None
+    require: Condition | None
 
 
 class Consent(NamedTuple):
     """An approval rule for one tool."""
 
     rule: ApprovalRule
-    when: Program | None
+    when: Condition | None
     expires_ns: int
 
 
@@ -61,7 +61,7 @@ def consents_of(
     )
 
 
-def amount_of(contract: Contract, words: Vocabulary, findings: Findings) -> Program | int | None:
+def amount_of(contract: Contract, words: Vocabulary, findings: Findings) -> Condition | int | None:
     """Return what a call of the tool spends; None if the contract doesn't say."""
     rules = contract.tools.get(words.tool)
     match rules.amount if rules else None:
@@ -79,11 +79,11 @@ def _program(
     *,
     wanted: Literal["bool", "int"] = "bool",
     guards: str = "",
-) -> Program | None:
+) -> Condition | None:
     if source in {"true", "false"} and wanted == "bool":
         return None
     compiled = program_of(source, words, wanted=wanted, guards=guards)
-    if isinstance(compiled, Program):
+    if isinstance(compiled, Condition):
         return compiled
     quoted = source if len(source) <= SOURCE_SHOWN_MAX else f"{source[: SOURCE_SHOWN_MAX - 1]}…"
     for complaint in compiled:

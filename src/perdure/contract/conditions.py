@@ -28,7 +28,7 @@ class Undecided(NamedTuple):
     why: str
 
 
-class Program(NamedTuple):
+class Condition(NamedTuple):
     """A checked expression, and the names that it looks at."""
 
     source: str
@@ -38,7 +38,7 @@ class Program(NamedTuple):
 
 def program_of(
     source: str, words: Vocabulary, *, wanted: Literal["bool", "int"], guards: str = ""
-) -> Program | list[Complaint]:
+) -> Condition | list[Complaint]:
     """Return the compiled ``source``, or all that is wrong with it.
 
     ``guards`` is another condition that is known to hold whenever this one is asked.
@@ -52,10 +52,10 @@ def program_of(
         return list(refused_by_cel(str(error), words))
     complaints = found_in(source, guards, expression.return_type().name(), wanted, words)
     names = tuple(dict.fromkeys(name.value for name in names_in(source)))
-    return complaints or Program(source, expression, names)
+    return complaints or Condition(source, expression, names)
 
 
-def value_of(program: Program, scene: Scene) -> bool | int | Undecided:
+def value_of(program: Condition, scene: Scene) -> bool | int | Undecided:
     """Return the expression's value in ``scene``."""
     try:
         found = program.expression.eval(scene.activation)

@@ -9,7 +9,7 @@ from typing import Final
 from perdure.contract.budgets import UNBOUNDED, exhausted, spent_counter, taken
 from perdure.contract.clauses import Clause
 from perdure.contract.complaints import nearest
-from perdure.contract.conditions import Program, Undecided, value_of
+from perdure.contract.conditions import Condition, Undecided, value_of
 from perdure.contract.gates import stopped
 from perdure.contract.judgement import Allowed, ApprovalNeed, Figures, Refusal, Where
 from perdure.contract.law import Law, ToolLaw
@@ -121,7 +121,7 @@ def _broken(clause: Clause, tool: str, scene: Scene) -> Refusal | None:
     return Refusal(name, rule.reason or f"the rule {rule.name!r} for {tool} {said}{seen}", rule.hint)
 
 
-def _holds(program: Program | None, scene: Scene, *, otherwise: bool) -> bool | Undecided:
+def _holds(program: Condition | None, scene: Scene, *, otherwise: bool) -> bool | Undecided:
     if program is None:
         return otherwise
     value = value_of(program, scene)
@@ -133,7 +133,7 @@ def _undecided(rule: str, source: str, undecided: Undecided) -> Refusal:
     return Refusal(rule, reason, "give the arguments it looks at, in plain values")
 
 
-def _shown(program: Program, scene: Scene) -> str:
+def _shown(program: Condition, scene: Scene) -> str:
     seen = [(name, scene.values[name]) for name in program.names if name in scene.values][:VALUES_SHOWN_MAX]
     if not seen:
         return ""
@@ -170,7 +170,7 @@ def _priced(tool: ToolLaw, scene: Scene, figures: Figures, where: Where) -> Allo
 
 
 def _amount(tool: ToolLaw, scene: Scene) -> int | Refusal | None:
-    if not isinstance(tool.amount, Program):
+    if not isinstance(tool.amount, Condition):
         return tool.amount
     value = value_of(tool.amount, scene)
     if isinstance(value, Undecided):

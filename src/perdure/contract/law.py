@@ -14,7 +14,7 @@ import jsonschema_rs
 from perdure.contract.audit import audit, purses_of
 from perdure.contract.budgets import Purse
 from perdure.contract.clauses import Clause, Consent, amount_of, clauses_of, consents_of, covers
-from perdure.contract.conditions import Program
+from perdure.contract.conditions import Condition
 from perdure.contract.fields import Field, fields_of
 from perdure.contract.gates import Bound, Deed, Gate, bounds_of, gates_of
 from perdure.contract.judgement import Refusal
@@ -50,7 +50,7 @@ class ToolLaw(NamedTuple):
     """the scene of a call if there are no conditions"""
     clauses: tuple[Clause, ...]
     consents: tuple[Consent, ...]
-    amount: Program | int | None
+    amount: Condition | int | None
     purses: tuple[Purse, ...]
     repeat: int | None
     divergence: Divergence
@@ -160,7 +160,7 @@ def _tool_law(
         *(consent.when for consent in consents),
         amount,
     )
-    programs = [part for part in parts if isinstance(part, Program)]
+    programs = [part for part in parts if isinstance(part, Condition)]
     return ToolLaw(
         declaration,
         shut=_shut(contract, name),

@@ -12,7 +12,7 @@ from perdure.intention.reply import Reply
 from perdure.log import events as e
 from perdure.orchestrator.draft import Draft
 from perdure.orchestrator.figures import figures_of, where_of
-from perdure.orchestrator.judge import Judged, judge_call
+from perdure.orchestrator.judge import Upshot, judge_call
 from perdure.orchestrator.revert import begin_reverts
 from perdure.projection.state import CallRecord, Effect, Message, Turn
 from perdure.values.errors import require
@@ -132,11 +132,11 @@ def _calls(d: Draft, reply: Reply | None) -> Wait | None:
         if busy and not _beside(d, record, busy):
             return _asked(busy)
         match judge_call(d, record, reply):
-            case Judged.ANSWERED | Judged.STARTED:
+            case Upshot.ANSWERED | Upshot.STARTED:
                 continue
-            case Judged.UNKNOWN:
+            case Upshot.UNKNOWN:
                 return None
-            case Judged.WAITS:
+            case Upshot.WAITS:
                 return _waits_for(d, record)
     return None
 

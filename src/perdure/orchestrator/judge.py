@@ -36,7 +36,7 @@ WHAT_CHARACTERS_MAX = 80
 """A line in a terminal beside key and outcome."""
 
 
-class Judged(Enum):
+class Upshot(Enum):
     """How a judgement leaves the call."""
 
     ANSWERED = auto()
@@ -47,7 +47,7 @@ class Judged(Enum):
     """until the store was asked again about other runs"""
 
 
-def judge_call(d: Draft, record: CallRecord, reply: Reply) -> Judged:
+def judge_call(d: Draft, record: CallRecord, reply: Reply) -> Upshot:
     """Refuse, replay, ask or start the call; return how that leaves it."""
     call = reply.calls[record.index]
     declaration = d.law.definition.tool(call.tool)
@@ -77,18 +77,18 @@ def _wrong_form(d: Draft, call: Call, declaration: Declaration | None) -> Refusa
     return check_arguments(d.law, call.tool, call.arguments)
 
 
-def _refuse(d: Draft, record: CallRecord, refusal: Refusal) -> Judged:
+def _refuse(d: Draft, record: CallRecord, refusal: Refusal) -> Upshot:
     d.emit(e.IntentionRefused(record.id, refusal.rule, refusal.reason, refusal.hint))
-    return Judged.ANSWERED
+    return Upshot.ANSWERED
 
 
-def _builtin(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Judged:
+def _builtin(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Upshot:
     verdict = judge(d.law, declaration, arguments, figures_of(d.state, d.at), where_of(d.state))
     if isinstance(verdict, Refusal):
         return _refuse(d, record, verdict)
     if declaration.builtin == "ask":
         d.emit(e.IntentionAccepted(record.id, "ask"))
-        return Judged.WAITS
+        return Upshot.WAITS
     seconds = arguments.get("seconds")
     if not isinstance(seconds, int | float) or not 0 <= seconds <= WAIT_SECONDS_MAX:
         reason = f"one can wait for 0 to {WAIT_SECONDS_MAX} seconds."
@@ -97,28 +97,28 @@ def _builtin(d: Draft, record: CallRecord, declaration: Declaration, arguments: 
     timer = f"wait-{record.proposed}"
     d.emit(e.IntentionAccepted(record.id, timer))
     d.emit(e.TimerSet(timer, d.at + pause, "the agent waits"))
-    return Judged.STARTED
+    return Upshot.STARTED
 
 
-def _read(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Judged:
+def _read(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Upshot:
     """A read has no identity: doing it again is always right, so its key is its place."""
     stem = name_of("read", d.run, record.proposed)
     identity = Identity(stem, record.digest, "")
     return _allow(d, record, declaration, arguments, identity, Fresh(key_of(stem, 1), stem, 1))
 
 
-def _deed(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Judged:
+def _deed(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Upshot:
     identity = identity_on_path(d.state, declaration, arguments)
     remembered = recall(d.state, declaration, identity)
     match remembered:
         case Equal(receipt):
             d.emit(e.EffectReplayed(record.id, receipt.key))
-            return Judged.ANSWERED
+            return Upshot.ANSWERED
         case Blocked():
-            return Judged.WAITS
+            return Upshot.WAITS
         case Elsewhere(effect):
             if d.state.live.refreshed != record.proposed:
-                return Judged.UNKNOWN
+                return Upshot.UNKNOWN
             return _refuse(d, record, _busy_elsewhere(effect.run))
         case Differs():
             return _differing(d, record, declaration, arguments, identity, remembered)
@@ -141,7 +141,7 @@ def _differing(
     arguments: dict[str, Json],
     identity: Identity,
     found: Differs,
-) -> Judged:
+) -> Upshot:
     policy = divergence(d.law, declaration)
     told = f"{declaration.name} was done before: {found.receipt.what}"
     if policy == "refuse":
@@ -162,7 +162,7 @@ def _allow(
     fresh: Fresh,
     *,
     ask: str = "",
-) -> Judged:
+) -> Upshot:
     denied = d.state.world.denied.get(f"{fresh.key}:{record.digest}")
     if denied is not None:
         asked = d.state.world.approvals[denied]
@@ -175,13 +175,13 @@ def _allow(
     approval = ""
     if verdict.approval is not None or ask:
         answered = _approval(d, record, declaration, arguments, fresh, verdict, ask)
-        if isinstance(answered, Judged):
+        if isinstance(answered, Upshot):
             return answered
         approval = answered.id
     if declaration.effect == "workspace" and _needs_checkpoint(d):
-        return Judged.WAITS
+        return Upshot.WAITS
     _start(d, record, declaration, arguments, identity, fresh, verdict, approval)
-    return Judged.STARTED
+    return Upshot.STARTED
 
 
 def _needs_checkpoint(d: Draft) -> bool:
@@ -196,7 +196,7 @@ def _approval(
     fresh: Fresh,
     verdict: Allowed,
     ask: str,
-) -> Approval | Judged:
+) -> Approval | Upshot:
     """Return the grant that covers exactly this call, or how the question stands."""
     asked = d.state.world.approvals.get(record.approval)
     bound = (fresh.key, record.digest, d.state.contract)
@@ -205,7 +205,7 @@ def _approval(
             case "granted":
                 return asked
             case "asked":
-                return Judged.WAITS
+                return Upshot.WAITS
             case "denied":
                 note = f": {asked.note}" if asked.note else ""
                 refusal = Refusal("denied", f"{asked.by} denied it{note}.", "Do something else.")
@@ -233,7 +233,7 @@ def _approval(
         )
     )
     d.emit(e.TimerSet(name, expires, "the approval expires"))
-    return Judged.WAITS
+    return Upshot.WAITS
 
 
 def _start(
