@@ -10,8 +10,9 @@ import msgspec
 from perdure.assembly.inspect import named_blobs
 from perdure.cli.ink import clean, inked, moment, one_line
 from perdure.cli.logs import event_shape
+from perdure.cli.naming import names_of
 from perdure.cli.place import Place
-from perdure.cli.words import Names, line_of
+from perdure.cli.words import line_of
 from perdure.log import events as e
 from perdure.log.envelope import Event, Stored, unseal
 from perdure.values.digest import Json
@@ -38,7 +39,7 @@ def say_event(place: Place, run: str, position: int) -> None:
     """Print the event at ``position``."""
     stored = stored_at(place, run, position)
     event = unseal(stored)
-    names = Names(place.store.state(run, position))
+    names = names_of(place, place.store.state(run, position))
     for earlier in place.store.events(run, max(position - NEAR_EVENTS, 0)):
         if earlier.position > position:
             break

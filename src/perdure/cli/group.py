@@ -1,6 +1,5 @@
 """A group of commands that imports only the one that runs."""
 
-import difflib
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -54,6 +53,8 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self._verbs and not args[0].startswith("-"):
+            import difflib  # noqa: PLC0415 - only a mistyped word needs it
+
             near = difflib.get_close_matches(args[0], self._verbs, n=1)
             cure = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"There is no command {args[0]!r}.{cure}", ctx)

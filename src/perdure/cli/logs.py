@@ -12,9 +12,10 @@ import msgspec
 from perdure.cli.ending import FINISHED
 from perdure.cli.following import Follower, is_closed
 from perdure.cli.ink import Line, clean, clock, day, inked, is_terminal, one_line
+from perdure.cli.naming import names_of
 from perdure.cli.options import example, json_option, run_argument, store_option
 from perdure.cli.place import Place, opened
-from perdure.cli.words import Names, line_of
+from perdure.cli.words import line_of
 from perdure.log.envelope import Event, Stored, unseal
 from perdure.log.events import KINDS
 from perdure.values.digest import Json
@@ -98,7 +99,7 @@ def event_shape(event: Event, digest: bytes) -> dict[str, Json]:
 
 
 def _print(place: Place, run: str, after: int, seen: Iterator[Stored], kinds: tuple[str, ...]) -> None:
-    names = Names(place.store.state(run, after) if after else None)
+    names = names_of(place, place.store.state(run, after) if after else None)
     width = shutil.get_terminal_size().columns if is_terminal() else 0
     digits = len(str(place.store.inspector.row(run).position))
     today = ""

@@ -11,6 +11,7 @@ from perdure.cli.ending import FAILED, FINISHED, WAITING
 from perdure.cli.ink import clean, count, inked, is_terminal, money
 from perdure.cli.out import plain
 from perdure.cli.place import Place
+from perdure.cli.tables import wrapped
 from perdure.cli.words import KEY_CHARACTERS
 from perdure.driver.books import text_of
 from perdure.projection.state import Approval, Effect, State
@@ -113,10 +114,10 @@ def say_rest(place: Place, state: State, *, quiet: bool = False) -> None:
         return
     if state.closed:
         click.echo(f"{inked('✗', 'bad', bold=True)} {_summary(state)}", err=True)
-        click.echo(f"  {clean(state.why)}", err=True)
+        click.echo("\n".join(f"  {line}" for line in wrapped(clean(state.why), 2)), err=True)
         return
     click.echo(f"{inked('‖', 'ask', bold=True)} {_summary(state)}", err=True)
-    for line in clean(state.wait_text).splitlines():
+    for line in wrapped(clean(state.wait_text), 2):
         click.echo(f"  {line}", err=True)
     click.echo(step_lines(steps(place, state)), err=True)
 

@@ -15,10 +15,9 @@ from rich.text import Text
 
 from perdure.cli.following import Follower
 from perdure.cli.ink import COLOURS, Line, Tone, clock, count, money, one_line, span
+from perdure.cli.naming import names_of
 from perdure.cli.place import Place
 from perdure.cli.words import Names, line_of
-from perdure.driver.books import text_of
-from perdure.intention.reply import read_reply
 from perdure.log import events as e
 from perdure.log.envelope import Event, unseal
 from perdure.projection.state import State
@@ -38,7 +37,7 @@ class Screen:
         self._run: str = run
         self._console: Console = Console(stderr=True, highlight=False, soft_wrap=False)
         self._follower: Follower = Follower(place.store.books, run, after)
-        self._names: dict[str, Names] = {run: Names(state)}
+        self._names: dict[str, Names] = {run: names_of(place, state)}
         self._begun: dict[str, tuple[str, int]] = {}
         """open effects by key: what they do, and when they were sent"""
         self._tokens: int = state.world.tokens if state is not None else 0
@@ -92,7 +91,7 @@ class Screen:
     # -- what happened -------------------------------------------------------------------------------
 
     def _event(self, event: Event) -> None:
-        names = self._names.setdefault(event.run, Names())
+        names = self._names.setdefault(event.run, names_of(self._place))
         names.learn(event)
         match event.body:
             case e.ModelRequested(turn=turn):
@@ -102,7 +101,7 @@ class Screen:
                 self._tokens += usage.input_tokens + usage.output_tokens
                 self._tokens += usage.cache_read_tokens + usage.cache_write_tokens
                 self._cost += usage.cost_microusd
-                self._said = read_reply(text_of(self._place.store.books, reply).encode()).text
+                self._said = names.said(reply)
             case e.EffectStarted(key=key):
                 self._begun[key] = (names.act(key), event.at)
             case e.EffectSettled(key=key) | e.EffectDoubted(key=key):

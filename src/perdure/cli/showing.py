@@ -15,7 +15,7 @@ from perdure.cli.place import Place, opened
 from perdure.cli.portrait import budgets, remembered
 from perdure.cli.resting import approval_steps, effect_steps, rest_shape, standing, step_lines, steps
 from perdure.cli.suspects import known_of, suspect_shape
-from perdure.cli.tables import table
+from perdure.cli.tables import facts, table, wrapped
 from perdure.driver.books import text_of
 from perdure.projection.state import Effect, State
 from perdure.values.digest import Json
@@ -83,7 +83,8 @@ def _receipt(place: Place, effect: Effect) -> dict[str, Json]:
 def _say(place: Place, state: State) -> None:
     _say_head(place, state)
     if state.status == "waiting" and state.wait not in ("approval", "doubt"):
-        click.echo(f"\n{inked('‖', 'ask', bold=True)} {clean(state.wait_text)}")
+        lines = wrapped(clean(state.wait_text), 2)
+        click.echo(f"\n{inked('‖', 'ask', bold=True)} " + "\n  ".join(lines))
     for effect in state.world.open.values():
         _say_open(place, state, effect)
     for approval in state.world.approvals.values():
@@ -138,10 +139,10 @@ def _say_open(place: Place, state: State, effect: Effect) -> None:
     click.echo(
         f"\n{inked('?', 'doubt', bold=True)} {clean(act)}  {inked(f'{effect.effect} · {effect.key}', 'quiet')}"
     )
-    click.echo(table(known_of(place, state, effect, _now()), indent="  "))
+    click.echo(facts(known_of(place, state, effect, _now()), indent="  "))
     found = effect_steps(place, state, effect)
     if found:
-        click.echo(step_lines(found))
+        click.echo(f"\n{step_lines(found)}")
 
 
 def _say_tables(place: Place, state: State) -> None:

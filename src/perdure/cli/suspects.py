@@ -8,7 +8,6 @@ from perdure.cli.ink import count, moment, span
 from perdure.cli.out import plain
 from perdure.cli.place import Place
 from perdure.cli.resting import effect_steps
-from perdure.cli.tables import Cell
 from perdure.driver.books import arguments_of
 from perdure.effect import doubt as ways
 from perdure.projection.state import Effect, State
@@ -17,9 +16,9 @@ from perdure.values.digest import Json
 _TIMES = {1: "once", 2: "twice"}
 
 
-def known_of(place: Place, state: State, effect: Effect, now: int) -> list[list[Cell]]:
-    """Return what is known in rows of name and words."""
-    facts = {
+def known_of(place: Place, state: State, effect: Effect, now: int) -> list[tuple[str, str]]:
+    """Return what is known, by name."""
+    known = {
         "stands": _stands(effect),
         "why": effect.doubt,
         "sent": _sent(state, effect, now),
@@ -28,7 +27,7 @@ def known_of(place: Place, state: State, effect: Effect, now: int) -> list[list[
         "child": effect.child,
         "next": _next(place, state, effect, now),
     }
-    return [[(name, "quiet"), (words, "plain")] for name, words in facts.items() if words]
+    return [(name, words) for name, words in known.items() if words]
 
 
 def suspect_shape(place: Place, state: State, effect: Effect, now: int) -> dict[str, Json]:

@@ -9,6 +9,7 @@ from perdure.cli.ink import clean, inked
 from perdure.cli.out import put
 from perdure.cli.place import Place
 from perdure.cli.resting import rest_shape, step_lines, steps
+from perdure.cli.tables import wrapped
 from perdure.cli.wheel import Manner, go_on
 from perdure.projection.state import State
 
@@ -23,7 +24,7 @@ def told(place: Place, state: State, words: str, *, resume: bool, agent: str | N
         put(rest_shape(place, state))
     elif not state.closed:
         if state.status == "waiting" and state.wait_text:
-            click.echo(f"  it waits: {clean(state.wait_text)}")
+            click.echo("\n".join(f"  {line}" for line in wrapped(f"it waits: {clean(state.wait_text)}", 2)))
             click.echo(step_lines(steps(place, state)))
         else:
             click.echo(

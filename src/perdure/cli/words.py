@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from perdure.cli.ink import Line, Tone, clock, count, money, one_line
+from perdure.intention.reply import read_reply
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection.state import State
@@ -31,8 +32,9 @@ UNKNOWN: Final[tuple[str, Tone]] = ("·", "plain")
 class Names:
     """What keys and calls stand for, learned from events in order."""
 
-    def __init__(self, state: State | None = None) -> None:
-        """Begin with what ``state`` knows."""
+    def __init__(self, state: State | None = None, read: Callable[[e.Content], str] | None = None) -> None:
+        """Begin with what ``state`` knows; ``read`` fetches content that stands in a blob."""
+        self._read: Callable[[e.Content], str] | None = read
         self.acts: dict[str, str] = {}
         self.calls: dict[str, str] = {}
         self.approvals: dict[str, str] = {}
@@ -57,6 +59,17 @@ class Names:
                 self.approvals[approval] = why
             case _:
                 return
+
+    def text(self, content: e.Content | None) -> str:
+        """Return the content's text; what stands in a blob only if it can be read from here."""
+        if content is None or content.text is not None or self._read is None:
+            return text_of(content)
+        return self._read(content)
+
+    def said(self, reply: e.Content) -> str:
+        """Return what the model said in its reply, besides calls."""
+        text = self.text(reply)
+        return read_reply(text.encode()).text if text.startswith("{") else ""
 
     def act(self, key: str) -> str:
         """Return what the effect of ``key`` does, or the key itself."""
@@ -96,7 +109,6 @@ def line_of(event: Event, names: Names) -> Line:
 
 
 def _run(body: e.Body, names: Names) -> Line | None:
-    del names
     match body:
         case e.RunOpened(agent=agent, tenant=tenant, parent=parent):
             return Line(
@@ -112,20 +124,19 @@ def _run(body: e.Body, names: Names) -> Line | None:
             return Line("▶", "head", f"no longer waits for: {why}")
         case e.RunClosed(status=status, why=why, answer=answer):
             sign, tone = OUTCOMES.get(status, UNKNOWN)
-            return Line(sign, tone, f"{status} {why or text_of(answer)}".rstrip())
+            return Line(sign, tone, f"{status} {why or names.text(answer)}".rstrip())
         case _:
             return None
 
 
 def _talk(body: e.Body, names: Names) -> Line | None:
-    del names
     match body:
         case e.MessageReceived(sender=sender, text=text):
-            return Line("»", "head", f"{sender}: {text_of(text)}")
+            return Line("»", "head", f"{sender}: {names.text(text)}")
         case e.ModelRequested(turn=turn, attempt=attempt):
             return Line("…", "model", f"turn {turn}" + (f", attempt {attempt}" if attempt > 1 else ""))
-        case e.ModelReplied(turn=turn, usage=usage):
-            return Line("«", "model", f"turn {turn}", _usage(usage))
+        case e.ModelReplied(turn=turn, usage=usage, reply=reply):
+            return Line("«", "model", f"turn {turn}  {names.said(reply)}".rstrip(), _usage(usage))
         case e.ModelFailed(turn=turn, error=error, retryable=retryable):
             return Line("✗", "bad", f"turn {turn}: {error}", "" if retryable else "not tried again")
         case _:
@@ -175,7 +186,7 @@ def _effect(body: e.Body, names: Names) -> Line | None:
             return Line("◌", "doubt", f"{names.act(key)} is under way", f"given up at {clock(give_up)}")
         case e.EffectSettled(key=key, outcome=outcome, result=result, error=error, by=by):
             sign, tone = OUTCOMES.get(outcome, UNKNOWN)
-            aside = error or text_of(result)
+            aside = error or names.text(result)
             return Line(sign, tone, names.act(key) + ("" if by == "tool" else f", says {by}"), aside)
         case e.EffectDoubted(key=key, why=why):
             return Line("?", "doubt", f"{names.act(key)} is in doubt: {why}", key[:KEY_CHARACTERS])
