@@ -104,10 +104,10 @@ def power_cuts(
     With ``failing`` some syncs fail as well, and the program opens the store again after each.
     ``trusting`` is a broken build: it takes what a failed sync left behind for written.
     """
-    chance = random.Random(seed)  # noqa: S311 - a seed, not a secret
+    chance = _chance(seed)
     journal, history, disk = Journal(), History(), Disk(seed)
     if failing:
-        journal.sync_fails = _sometimes(random.Random(seed + 1))  # noqa: S311
+        journal.sync_fails = _sometimes(_chance(seed + 1))
     with tempfile.TemporaryDirectory(prefix="perdure-power-") as directory:
         # A store is made under another name, synced and put in its place: whole, or not there.
         SqliteStore(directory).close()
@@ -116,6 +116,10 @@ def power_cuts(
             setup = Setup(vfs=shim.name, synchronous=synchronous, wal_bytes=WAL_BYTES)
             _live(Program(Places(Path(directory)), setup, journal, history, chance, trusting))
     return _cut_everywhere(n, disk, journal, history, chance)
+
+
+def _chance(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - a seed, not a secret
 
 
 def _sometimes(chance: random.Random) -> Callable[[str], bool]:

@@ -103,16 +103,29 @@ def _end(found: list[Stored], after: int) -> int:
 def _take(
     part: Stretch, after: int, rows: list[tuple[int, bytes, bytes]], prev: bytes, found: list[Stored]
 ) -> bytes:
-    sha256, name, due = hashlib.sha256, part.name, after
+    """Add the events of ``rows`` to ``found`` and return the last one's digest."""
+    sha256, name, digest_before = hashlib.sha256, part.name, prev
+    # Positions are unique and in order, so the ends tell whether there are gaps.
+    if rows and (rows[0][0] != after + 1 or rows[-1][0] != after + len(rows)):
+        raise _first_wrong(name, after, rows, digest_before)
+    for _, frame, digest in rows:
+        if sha256(prev + frame).digest() != digest:
+            raise _first_wrong(name, after, rows, digest_before)
+        prev = digest
+    found += [Stored(name, position, frame, digest) for position, frame, digest in rows]
+    return prev
+
+
+def _first_wrong(name: str, after: int, rows: list[tuple[int, bytes, bytes]], prev: bytes) -> StoreDamaged:
+    due = after
     for position, frame, digest in rows:
         due += 1
         if position != due:
-            raise StoreDamaged(f"{name}: event {due} is gone; the next is {position}")
-        if sha256(prev + frame).digest() != digest:
-            raise StoreDamaged(f"{name} at {position}: the event isn't what was written, or the one before")
-        found.append(Stored(name, position, frame, digest))
+            return StoreDamaged(f"{name} at {due}: the event is gone; the next is {position}")
+        if hashlib.sha256(prev + frame).digest() != digest:
+            break
         prev = digest
-    return prev
+    return StoreDamaged(f"{name} at {due}: the event isn't what was written, or the one before")
 
 
 def read_rows(db: Database, run: str | None) -> Sequence[RunRow]:
