@@ -16,7 +16,7 @@ from perdure.projection.state import Effect
 from perdure.replay.redo import redo
 from perdure.testing.lives import Ending
 from perdure.testing.operator import Stop
-from perdure.testing.witness import law_named
+from perdure.testing.witness import WHOLE, law_named
 from perdure.values.limits import PROBES_MAX
 
 
@@ -102,21 +102,15 @@ def _ended_otherwise(statuses: Mapping[str, str], calm: Mapping[str, str]) -> li
 
 
 def _lost(ending: Ending) -> tuple[str, ...]:
-    there: dict[str, dict[int, bytes]] = {}
-    for row in ending.store.rows():
-        there[row.run] = {stored.position: stored.digest for stored in ending.store.read(row.run, 0, 10**6)}
-    return tuple(
-        f"{run} at {position}"
-        for (run, position), digest in ending.witness.acked.items()
-        if there.get(run, {}).get(position) != digest
-    )
+    gone = ending.witness.lost | ending.witness.missing()
+    return tuple(f"{run} at {position}" for run, position in sorted(gone))
 
 
 def _approvals(ending: Ending) -> int:
     return sum(
         isinstance(unseal(stored).body, e.ApprovalRequested)
         for row in ending.store.rows()
-        for stored in ending.store.read(row.run, row.forked_at, 10**6)
+        for stored in ending.store.read(row.run, row.forked_at, WHOLE)
     )
 
 

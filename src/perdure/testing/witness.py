@@ -12,6 +12,9 @@ from perdure.log.envelope import Stored
 from perdure.projection.state import State
 from perdure.wire.prompt import Answered, Entry, Prompt, Said
 
+WHOLE: Final = 2**31
+"""More events than a run of a test has."""
+
 _laws: Final[dict[tuple[str, str], Law]] = {}
 """A law is named by its digests, so it is compiled once for thousands of histories."""
 
@@ -32,6 +35,8 @@ class Witness:
         self.store: Books = store
         self.acked: dict[tuple[str, int], bytes] = {}
         """(run, position) -> digest of each event that the store acknowledged"""
+        self.lost: set[tuple[str, int]] = set()
+        """acknowledged events that were gone after a death"""
         self.requests: Counter[str] = Counter()
         """by key"""
         self.doubts: Counter[str] = Counter()
@@ -60,8 +65,18 @@ class Witness:
         """Take down what a probe saw."""
         self.blind[deed.key] += finding.verdict == "unknown"
 
+    def missing(self) -> set[tuple[str, int]]:
+        """Return where acknowledged events stand no more."""
+        there = {
+            (stored.run, stored.position): stored.digest
+            for row in self.store.rows()
+            for stored in self.store.read(row.run, row.forked_at, WHOLE)
+        }
+        return {place for place, digest in self.acked.items() if there.get(place) != digest}
+
     def died(self) -> None:
-        """Take down which effects the death has put in doubt."""
+        """Take down what the death has cost, before it is written again, and what it has put in doubt."""
+        self.lost |= self.missing()
         for row in self.store.rows():
             if row.position:
                 state = read_state(self.store, row.run).state
