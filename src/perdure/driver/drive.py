@@ -21,6 +21,7 @@ from perdure.log.envelope import Event
 from perdure.log.port import Post
 from perdure.orchestrator.wanted import Alarm, Perform, Poll, Request, RunChild, wanted
 from perdure.projection.state import State
+from perdure.values.errors import StoreDamaged
 from perdure.values.limits import GRACE_SECONDS
 
 INBOX_SECONDS = 0.25
@@ -35,7 +36,6 @@ POSTABLE = (
     "run.rewound",
     "run.closed",
     "change.reverted",
-    "contract.adopted",
 )
 """Kinds that people and webhooks may post; all else is the driver's or a decision."""
 
@@ -182,7 +182,13 @@ class Drive:
 
 
 def heard_post(post: Post) -> Heard:
-    """Return the fact that ``post`` carries. Posts are checked when they are made."""
+    """Return the fact that ``post`` carries.
+
+    Posts are checked when they are made, so one that can't be read was not made by perdure: it
+    raises ``StoreDamaged``.
+    """
+    if post.kind not in POSTABLE:
+        raise StoreDamaged(f"the post {post.id!r} in the inbox is a {post.kind!r}, which nobody may post")
     body = msgspec.json.decode(post.body, type=e.KINDS[post.kind])
     return Heard(body, post=post.id)
 

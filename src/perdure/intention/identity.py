@@ -44,11 +44,6 @@ def meaning(declaration: Declaration, arguments: dict[str, Json]) -> dict[str, J
     return {name: value for name, value in arguments.items() if name not in declaration.volatile}
 
 
-def base_of(declaration: Declaration, scope: str, arguments: dict[str, Json]) -> str:
-    """Return what occurrences are counted by: equal for calls that mean the same."""
-    return name_of("base", scope, declaration.name, canonical(meaning(declaration, arguments)))
-
-
 def identify(
     declaration: Declaration, scope: str, arguments: dict[str, Json], *, occurrence: int
 ) -> Identity:
@@ -90,14 +85,3 @@ def masked(value: Json) -> Json:
             return {name: masked(item) for name, item in value.items()}
         case _:
             return value
-
-
-def looks_volatile(value: str) -> bool:
-    """Tell whether a whole value has the shape of an id or a time."""
-    if _UUID.fullmatch(value) or _TIME.fullmatch(value):
-        return True
-    return bool(_WORD.fullmatch(value) and _DIGIT.search(value))
-
-
-def _nonce_masked(word: re.Match[str]) -> str:
-    return "#" if _DIGIT.search(word[0]) else word[0]

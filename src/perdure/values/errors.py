@@ -118,13 +118,6 @@ class Busy(TryAgain):
     next_step: ClassVar[str] = "try again; look for a process that holds the store"
 
 
-class ModelUnavailable(TryAgain):
-    """The model could not be asked."""
-
-    code: ClassVar[str] = "P203"
-    next_step: ClassVar[str] = "try again later with `perdure resume`"
-
-
 class Suspended(AskSomeone):
     """The run's store was restored or copied; a person has to release it."""
 
