@@ -85,3 +85,7 @@ def masked(value: Json) -> Json:
             return {name: masked(item) for name, item in value.items()}
         case _:
             return value
+
+
+def _nonce_masked(word: re.Match[str]) -> str:
+    return "#" if _DIGIT.search(word[0]) else word[0]
