@@ -95,13 +95,14 @@ def blind_of(world: World) -> AnyTool:
 
 
 def barring_of(world: World) -> AnyTool:
-    """Return a ``probeable`` tool, not async, whose probe bars the key where it finds nothing."""
+    """Return a ``probeable`` tool, not async, whose probe bars the requests that have done nothing."""
 
     def find(ctx: Context) -> Found | Never:
-        return world.find(ctx.key, barring=ctx.send > 3)
+        return world.bar(ctx.key, ctx.send)
 
     @tool(effect="probeable", identity=("act",), probe=find)
     def pay(ctx: Context, act: str) -> Json:
+        world.admit(ctx.key, ctx.send)
         return world.apply(act, key=ctx.key)
 
     return pay

@@ -182,12 +182,19 @@ def _page_moved(
 
 
 def _lease(state: State, body: e.LeaseAcquired, event: Event) -> State:
+    """A writer is there. One that drives looks anew at what was given up: a workspace, a probe."""
     dead = state.world.dead
     for epoch in body.dead:
         if epoch not in dead:
             dead = dead.put(epoch, event.at)
-    live = state.live if body.attends else replace(state.live, workspace_error="", refreshed=0)
-    return replace(state, attended=body.attends, world=replace(state.world, dead=dead), live=live)
+    world = replace(state.world, dead=dead)
+    if body.attends:
+        return replace(state, attended=True, world=world)
+    live = replace(state.live, workspace_error="", refreshed=0)
+    for effect in tuple(world.open.values()):
+        if effect.probes:
+            world = replace(world, open=world.open.put(effect.key, replace(effect, probes=0)))
+    return replace(state, attended=False, world=world, live=live)
 
 
 def _kept(state: State, body: e.Body, event: Event) -> State:

@@ -49,7 +49,8 @@ class CountingWorld:
         self.asked: Counter[str] = Counter()
         """requests by act, done or not"""
         self._answers: dict[str, Json] = {}
-        self._barred: set[str] = set()
+        self.barred: set[str] = set()
+        """requests (key/send) that can't be done any more"""
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._directory: Path | None = None
         self._database: SQLiteDatabase | None = None
@@ -67,8 +68,6 @@ class CountingWorld:
     def apply(self, act: str, *, key: str = "", answer: Json = "done") -> Json:
         """Do ``act``, whoever asks and however often; return ``answer``."""
         self._ask(act)
-        if key in self._barred:
-            raise NotDone(f"the key of {act!r} is barred")
         fault = self._fault(act)
         self._do(act, key, answer)
         return self._answer(fault, act, answer)
@@ -76,8 +75,6 @@ class CountingWorld:
     def honour(self, act: str, *, key: str, answer: Json = "done") -> Json:
         """Do ``act`` once for each ``key``; a repeat gets the first answer."""
         self._ask(act)
-        if key in self._barred:
-            raise NotDone(f"the key of {act!r} is barred")
         fault = self._fault(act)
         if key in self._answers:
             return self._answer(fault, act, self._answers[key])
@@ -99,14 +96,22 @@ class CountingWorld:
             await asyncio.Event().wait()
         return found
 
-    def find(self, key: str, *, barring: bool = False) -> Found | Never:
-        """Answer a probe: what was done under ``key``. With ``barring`` nothing can be done under it later."""
+    def find(self, key: str) -> Found | Never:
+        """Answer a probe: what was done under ``key``."""
+        return Found(self._answers[key]) if key in self._answers else Never()
+
+    def bar(self, key: str, sends: int) -> Found | Never:
+        """Answer a probe; where nothing was done under ``key``, its first ``sends`` requests are barred."""
         if key in self._answers:
             return Found(self._answers[key])
-        if barring:
-            self._barred.add(key)
-            self._changed()
-        return Never(barred=barring)
+        self.barred.update(f"{key}/{send}" for send in range(1, sends + 1))
+        self._changed()
+        return Never(barred=True)
+
+    def admit(self, key: str, send: int) -> None:
+        """Raise ``NotDone`` if this request of ``key`` was barred."""
+        if f"{key}/{send}" in self.barred:
+            raise NotDone("a successor has looked, and barred this request")
 
     def moment(self, words: str = "") -> None:
         """Say, inside of a tool, that the program may die here."""
