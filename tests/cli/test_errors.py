@@ -40,7 +40,7 @@ def test_a_trace_is_there_for_who_asks(terminal: Terminal):
         (f"{AGENTS}/missing.py:agent", "there is no file"),
         (f"{CLERKS}:nobody", "no such name"),
         (f"{CLERKS}:world", "is a function, not an Agent"),
-        (f"{CLERKS}", "has 8 agents"),
+        (f"{CLERKS}", "has 9 agents"),
         ("no_such_module:agent", "ModuleNotFoundError"),
     ],
 )

@@ -96,6 +96,17 @@ def test_the_doctor_looks_at_machine_and_store(reader: Inside):
         assert check["next"] or check["status"] == "ok", check
 
 
+def test_the_doctor_finds_what_is_no_longer_as_the_receipts_say(inside: Inside):
+    assert inside.type("run", f"{CLERKS}:publisher", "Publish", "--run", "p").code == 0
+    assert inside.type("doctor", "p", "--drift", "--json").json == {"ok": True, "run": "p", "drift": []}
+    (inside.directory / "index.html").unlink()
+    said = inside.type("doctor", "p", "--drift")
+    assert said.code == 4
+    assert "index.html is gone" in said.out
+    assert "index.html is gone" in inside.type("log", "p", "--kind", "drift.found").out
+    assert inside.type("doctor", "p").code == 2
+
+
 def test_the_doctor_names_a_run_whose_driver_died(terminal: Terminal):
     terminal.put_gate()
     process = terminal.start("run", f"{CLERKS}:slow", "Pay", "--run", "s")

@@ -10,7 +10,7 @@ from perdure import Agent, Context, Contract, NotDone, Partial, ask_person, tool
 from perdure.contract import ApprovalRule, Budget, Rule, ToolRules
 from perdure.testing.scripted import ScriptedModel, call, say, together
 
-__all__ = ["agent", "asking", "chained", "doubtful", "endless", "parent", "patient", "slow"]
+__all__ = ["agent", "asking", "chained", "doubtful", "endless", "parent", "patient", "publisher", "slow"]
 
 
 def world(line: str) -> None:
@@ -157,6 +157,26 @@ def archive(invoice: str, copy: int) -> str:
     world(f"archive {invoice} {copy}")
     return "filed"
 
+
+def still_there(ctx: Context, receipt: str, page: str) -> str | None:
+    """Look whether the page is still there."""
+    del ctx, receipt
+    return None if Path(page).exists() else f"{page} is gone"
+
+
+@tool(effect="idempotent", check=still_there)
+def publish(page: str) -> str:
+    """Publish a page."""
+    Path(page).write_text("hello", encoding="utf-8")
+    return page
+
+
+publisher = Agent(
+    name="publisher",
+    instructions="Publish.",
+    tools=[publish],
+    model=ScriptedModel([call("publish", page="index.html"), say("Published.")]),
+)
 
 chained = Agent(
     name="chained",
