@@ -16,7 +16,7 @@ from perdure.adapters.sqlite.store import SqliteStore
 from perdure.log.port import Appended, NewRun, Remembered
 from perdure.testing.lossy_disk import Journal, LossyDisk, Sync
 from perdure.values.errors import StoreFailed
-from tests.conformance.stores import SECONDS, Writer, blob, opened_run, post
+from tests.conformance.stores import SECONDS, Writer, blob, claim, opened_run, post
 
 
 @pytest.fixture
@@ -101,6 +101,39 @@ def test_a_sync_that_failed_is_never_tried_again(place: Path, journal: Journal, 
     store.close()
     assert journal.entries[failed - 1] == Sync("log.db-wal", failed=True)
     assert journal.entries[failed:] == []
+
+
+def write_on(writer: Writer) -> None:
+    for number in range(9):
+        writer.append(writer.batch(2, opened=[claim(f"k{number}")], alone=True))
+
+
+@pytest.mark.parametrize("write", range(1, 12, 2))
+def test_who_is_interrupted_while_writing_leaves_nothing_half_written(
+    place: Path, journal: Journal, setup: Setup, write: int
+):
+    left = [write]
+
+    def interrupt(_file: str) -> bool:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return False
+
+    store = SqliteStore(place, setup=setup)
+    writer = opened_run(store)
+    writer.append(writer.batch(2, alone=True))
+    journal.write_fails = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        write_on(writer)
+    works_again(journal)
+    with pytest.raises(StoreFailed):
+        writer.append()
+    store.close()
+    with SqliteStore(place, setup=setup) as again:
+        events = again.read("march")
+        assert len(events) == writer.position
+        assert len(again.claims()) == (len(events) - 2) // 2
 
 
 def test_a_disk_that_fills_up_under_a_real_process_loses_nothing(place: Path):

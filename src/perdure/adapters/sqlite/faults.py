@@ -17,7 +17,7 @@ from perdure.values.errors import (
 )
 
 
-def said(error: Exception, doing: str) -> PerdureError:
+def said(error: BaseException, doing: str) -> PerdureError:
     """Return ``error`` of SQLite or the system in perdure's words."""
     what = f"{doing}: {error}"
     match error:

@@ -185,8 +185,10 @@ class Writer:
         try:
             packed = [self._packed(work) for work in works]
             self._turnstile.begin(self._db)
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+        except BaseException as error:
             self._give_up(works, said(error, "writing to the store"))
+            if not isinstance(error, Exception):
+                raise
             return
         answers: list[Callable[[], None]] = []
         before = self._db.total_changes()
@@ -195,8 +197,11 @@ class Writer:
             self._write_later(answers)
             self._write_all(works, packed, answers)
             self._db.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - as above; and now it is final
+        except BaseException as error:
             self._fail(works, said(error, "writing to the store"))
+            if not isinstance(error, Exception):
+                # Someone interrupts the thread that writes for itself; the transaction was taken back.
+                raise
             return
         if self._db.total_changes() != before:
             self._committed()
