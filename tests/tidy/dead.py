@@ -55,5 +55,5 @@ def dead(root: Path) -> list[str]:
 
 if __name__ == "__main__":
     found = dead(Path.cwd())
-    print("\n".join(found))  # noqa: T201 - this file is a command as well
+    print("\n".join(found))
     sys.exit(bool(found))
