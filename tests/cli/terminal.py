@@ -37,6 +37,8 @@ class Terminal:
         """Work in ``directory``."""
         self.directory: Path = directory
         self._ready: int = -1
+        self._go: int = -1
+        self._started: list[subprocess.Popen[str]] = []
         self.env: dict[str, str] = {
             name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "NO_COLOR"))
         }
@@ -49,7 +51,7 @@ class Terminal:
 
     def start(self, *words: str, **env: str) -> "subprocess.Popen[str]":
         """Type a command and don't wait."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [str(BIN), *words],
             cwd=self.directory,
             env={**self.env, **env},
@@ -58,13 +60,16 @@ class Terminal:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._started.append(process)
+        return process
 
     def put_gate(self) -> None:
         """From here on a slow tool waits until ``open_gate``."""
         os.mkfifo(self.directory / "ready")
         os.mkfifo(self.directory / "go")
-        # Open for writing too, so that a killed tool doesn't close the pipe.
+        # Both ends stay open here, so that a tool that is killed, or comes late, closes nothing.
         self._ready = os.open(self.directory / "ready", os.O_RDWR | os.O_NONBLOCK)
+        self._go = os.open(self.directory / "go", os.O_RDWR)
 
     def await_tool(self, *drivers: "subprocess.Popen[str]") -> None:
         """Return when a slow tool of one of ``drivers`` is under way."""
@@ -78,14 +83,18 @@ class Terminal:
             heard, _, _ = select.select([self._ready], [], [], LIMIT_SECONDS)
         assert os.read(self._ready, 16) == b"here"
 
-    def open_gate(self) -> None:
-        """Let the slow tool go on."""
-        (self.directory / "go").write_text("on")
+    def open_gate(self, tools: int = 1) -> None:
+        """Let so many slow tools go on."""
+        os.write(self._go, b"on" * tools)
 
     def close(self) -> None:
-        """Take the gate down."""
-        if self._ready >= 0:
-            os.close(self._ready)
+        """Take the gate down, and end what still runs."""
+        for process in self._started:
+            if process.poll() is None:
+                kill(process)
+        for descriptor in (self._ready, self._go):
+            if descriptor >= 0:
+                os.close(descriptor)
 
     @property
     def world(self) -> list[str]:

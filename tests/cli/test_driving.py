@@ -94,6 +94,19 @@ def test_of_two_resumers_one_drives_and_the_other_ends_with_5(terminal: Terminal
     assert (winner.returncode, msgspec.json.decode(out)["answer"]) == (0, "It is noted.")
 
 
+def test_a_writer_that_was_taken_over_ends_with_5(terminal: Terminal):
+    terminal.put_gate()
+    first = terminal.start("run", f"{CLERKS}:patient", "Note it", "--run", "p", "--json")
+    terminal.await_tool(first)
+    second = terminal.start("resume", "p", "--take-over")
+    terminal.await_tool(second)
+    terminal.open_gate(tools=2)
+    out, _ = first.communicate(timeout=30)
+    assert (first.returncode, msgspec.json.decode(out)["error"]["code"]) == (5, "P401")
+    out, _ = second.communicate(timeout=30)
+    assert (second.returncode, out) == (0, "It is noted.\n")
+
+
 def _first_ended(processes: "list[subprocess.Popen[str]]") -> "subprocess.Popen[str]":
     """Return the first process that has ended; the others may go on."""
     watched = {os.pidfd_open(process.pid): process for process in processes}

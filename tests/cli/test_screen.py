@@ -57,6 +57,18 @@ def test_without_colour_there_is_none(terminal: Terminal):
     assert "\x1b[" in on_a_screen(terminal, "log", "march")
 
 
+def test_a_reader_that_leaves_early_or_was_never_there_is_no_error(library: Terminal):
+    for line in ('"$0" log march --json | head -n 1', '"$0" ls >&-'):
+        said = subprocess.run(
+            ["sh", "-c", line, str(BIN)],
+            cwd=library.directory,
+            env=library.env,
+            capture_output=True,
+            check=False,
+        )
+        assert (said.returncode, said.stderr) == (0, b"")
+
+
 def test_lines_on_a_screen_are_cut_to_its_width(terminal: Terminal):
     on_a_screen(terminal, "run", f"{CLERKS}:doubtful", "Pay", "--run", "lost", "--quiet")
     for line in CONTROL.sub("", on_a_screen(terminal, "log", "lost")).splitlines():

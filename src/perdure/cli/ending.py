@@ -4,7 +4,9 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Final, NamedTuple, TextIO, cast
 
 import click
 
@@ -31,8 +33,7 @@ class Complaint(NamedTuple):
 
 def ended(work: Callable[[], object], *, as_json: bool) -> int:
     """Return the exit code of ``work``; an error is told on stderr, or as JSON on stdout."""
-    for stream in (sys.stdout, sys.stderr):
-        _never_fails(stream)
+    _make_writable()
     try:
         code = work()
     except click.ClickException as error:
@@ -82,8 +83,12 @@ def _tell(complaint: Complaint, *, as_json: bool) -> int:
     return complaint.exit_code
 
 
-def _never_fails(stream: object) -> None:
-    """A character that the terminal can't show becomes '?', and is no crash."""
-    reconfigure: object = getattr(stream, "reconfigure", None)
-    if callable(reconfigure):
-        reconfigure(errors="replace")
+def _make_writable() -> None:
+    """Output that is closed goes nowhere, and a character that can't be shown becomes '?': no crash."""
+    for name in ("stdout", "stderr"):
+        stream = cast("TextIO | None", getattr(sys, name))
+        if stream is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+            setattr(sys, name, nowhere)
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")

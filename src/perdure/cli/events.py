@@ -21,6 +21,9 @@ from perdure.values.errors import BadPosition
 NEAR_EVENTS: Final = 1000
 """How far around an event we look for what it speaks of and what it led to: one page of reading."""
 
+CAUSES_MAX: Final = 12
+"""Causes that are shown: three turns back. Beyond that everything comes from the first message."""
+
 
 def shape_of_event(place: Place, run: str, position: int) -> dict[str, Json]:
     """Return the event at ``position`` as programs are shown it."""
@@ -72,9 +75,9 @@ def stored_at(place: Place, run: str, position: int) -> Stored:
 
 
 def causes(place: Place, run: str, event: Event) -> list[Event]:
-    """Return what led to ``event``, the nearest first."""
+    """Return what led to ``event``, the nearest first, as far as ``CAUSES_MAX``."""
     found: list[Event] = []
-    while event.cause:
+    while event.cause and len(found) < CAUSES_MAX:
         event = unseal(stored_at(place, run, event.cause))
         found.append(event)
     return found

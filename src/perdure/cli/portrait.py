@@ -1,5 +1,8 @@
 """A state drawn for a person: what was said, done, asked and spent."""
 
+from collections.abc import Sized
+from typing import Final
+
 from perdure.cli.ink import Tone, count, inked, moment, money, one_line
 from perdure.cli.place import Place
 from perdure.cli.tables import Cell, table
@@ -19,19 +22,38 @@ ANSWERS: dict[str, tuple[str, Tone]] = {
     "": ("…", "doubt"),
 }
 
+NEWEST: Final = 40
+"""Lines of a section: a screen. ``--json`` has all."""
+
 
 def portrait(place: Place, state: State) -> str:
     """Return the state in sections; those that would be empty are left out."""
     parts = {
         f"{state.status}": table([[(words, "plain")] for words in _facts(state)], indent="  "),
-        "conversation": "\n".join(f"  {line}" for line in _conversation(place, state)),
+        "conversation": "\n".join(f"  {line}" for line in newest(_conversation(place, state))),
         "open": table([effect_row(effect) for effect in state.world.open.values()], indent="  "),
-        "receipts": table(remembered(state, after=0, settled=True), indent="  "),
+        "receipts": receipts_of(state),
         "approvals": table(_approvals(state), indent="  "),
         "spent": table(_counters(state), indent="  "),
         "timers": table(_timers(state), indent="  "),
     }
     return "\n".join(f"{inked(name, 'head', bold=True)}\n{body}" for name, body in parts.items() if body)
+
+
+def receipts_of(state: State) -> str:
+    """Return the newest receipts."""
+    rows = remembered(state, after=0, settled=True)
+    kept = table(rows[-NEWEST:], indent="  ")
+    return f"{inked(_earlier(rows), 'quiet')}\n{kept}" if len(rows) > NEWEST else kept
+
+
+def newest(lines: list[str]) -> list[str]:
+    """Return the newest of ``lines``, and how many came before."""
+    return [inked(_earlier(lines), "quiet"), *lines[-NEWEST:]] if len(lines) > NEWEST else lines
+
+
+def _earlier(rows: Sized) -> str:
+    return f"  … {len(rows) - NEWEST:,} earlier ones, see --json"
 
 
 def _facts(state: State) -> list[str]:

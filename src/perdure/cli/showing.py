@@ -12,7 +12,7 @@ from perdure.cli.ink import clean, count, inked, money, span
 from perdure.cli.options import example, json_option, run_argument, store_option
 from perdure.cli.out import plain, put
 from perdure.cli.place import Place, opened
-from perdure.cli.portrait import budgets, remembered
+from perdure.cli.portrait import budgets, receipts_of
 from perdure.cli.resting import approval_steps, effect_steps, rest_shape, standing, step_lines, steps
 from perdure.cli.suspects import known_of, suspect_shape
 from perdure.cli.tables import facts, table, wrapped
@@ -146,7 +146,7 @@ def _say_open(place: Place, state: State, effect: Effect) -> None:
 
 
 def _say_tables(place: Place, state: State) -> None:
-    receipts = table(remembered(state, after=0, settled=True), indent="  ")
+    receipts = receipts_of(state)
     law = place.store.inspector.law(state)
     limits = table(budgets(law, state, _now()), indent="  ")
     spent = [(name, used) for name, used in state.world.counters.items() if name.endswith(":spent")]
