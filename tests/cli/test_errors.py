@@ -62,6 +62,15 @@ def test_a_run_that_is_there_already_is_not_begun_again(reader: Inside):
     assert "perdure resume" in said.err
 
 
+def test_a_run_whose_start_was_refused_is_no_run_and_its_name_is_free(inside: Inside):
+    said = inside.type("run", f"{CLERKS}:patient", "Note it", "--run", "p", "--model", "nonsense")
+    assert (said.code, "'nonsense' names no model" in said.err) == (2, True)
+    assert inside.type("ls", "--json").json == {"runs": []}
+    assert inside.type("verify", "--all").code == 0
+    assert inside.type("run", f"{CLERKS}:patient", "Note it", "--run", "p").code == 0
+    assert inside.type("resume", "p").code == 0
+
+
 def test_a_word_that_is_no_command_is_answered_with_the_nearest(reader: Inside):
     said = reader.type("resum", "march")
     assert said.code == 2

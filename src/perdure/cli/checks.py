@@ -16,9 +16,8 @@ import psutil
 
 from perdure.assembly.keeping import stats_of
 from perdure.assembly.presence import driver_of
-from perdure.assembly.store import Store, open_store
 from perdure.cli.ink import count, size, span
-from perdure.cli.place import LOG
+from perdure.cli.place import LOG, Place, opened
 from perdure.values.errors import PerdureError
 
 SYNCS: Final = 12
@@ -97,9 +96,9 @@ def store_checks(directory: Path) -> Iterator[Check]:
         if stats.suspended:
             cure = "perdure store release --by NAME, if no other copy is used any more"
             yield Check("release", "warn", f"its runs are suspended: {stats.suspended}", cure)
-        with open_store(directory, create=False) as store:
-            yield _chains(store)
-            yield from _runs(store)
+        with opened(directory) as place:
+            yield _chains(place)
+            yield from _runs(place)
     except PerdureError as error:
         yield Check("store", "fail", f"{error.code}: {error}", error.hint)
 
@@ -204,23 +203,23 @@ def _model(name: str, module: str, key: str) -> Check:
     return Check(name, "ok", f"installed, and {key} is set" if key else "installed")
 
 
-def _chains(store: Store) -> Check:
-    rows = store.runs()
+def _chains(place: Place) -> Check:
+    rows = place.runs()
     for row in rows:
-        found = store.inspector.verify(row.run, chain_only=True)
+        found = place.store.inspector.verify(row.run, chain_only=True)
         if not found.ok:
             words = f"run {row.run} at {found.position}: {found.wrong}"
             return Check("chains", "fail", words, f"perdure verify {row.run}, then restore a backup")
     return Check("chains", "ok", f"{count(len(rows), 'run')} as written")
 
 
-def _runs(store: Store) -> Iterator[Check]:
+def _runs(place: Place) -> Iterator[Check]:
     newest = 0
-    for row in store.runs():
+    for row in place.runs():
         if row.status in ("running", "waiting") and driver_of(row).presence == "dead":
             yield Check("run", "warn", f"{row.run}: its driver died", f"perdure resume {row.run}")
         if row.position and row.status in ("running", "waiting"):
-            newest = max(newest, store.state(row.run).at)
+            newest = max(newest, place.store.state(row.run).at)
     ahead = newest - time.time_ns()
     if ahead > 1_000_000_000:
         words = f"the newest event is {span(ahead)} ahead of this clock"

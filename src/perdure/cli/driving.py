@@ -55,7 +55,7 @@ def run(
         made = agent_of(origin)
     label = name or f"{made.name}-{uuid.uuid4().hex[:8]}"
     with opened(store, create=True) as place:
-        if not place.store.books.rows(label):
+        if not any(row.run == label for row in place.runs()):
             # Before the start: a run that is killed in its first moment must be found again.
             remember(place, label, origin)
         return drive(

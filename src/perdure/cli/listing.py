@@ -35,7 +35,7 @@ def ls(*, status: str | None, store: Path | None, as_json: bool) -> int:
     A run is *stopped* if it could go on and nobody drives it: resume it.
     """
     with opened(store) as place:
-        rows = [row for row in place.store.runs() if status is None or status in (_word(row), row.status)]
+        rows = [row for row in place.runs() if status is None or status in (_word(row), row.status)]
         if as_json:
             put({"runs": [_shape(row) for row in rows]})
         elif rows:

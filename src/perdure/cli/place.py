@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from perdure.assembly.store import Store, open_store
+from perdure.log.port import RunRow
 from perdure.values.errors import BadInput
 
 LOG: Final = "log.db"
@@ -21,6 +22,10 @@ class Place(NamedTuple):
     directory: Path
     flag: str
     """`` --store DIR``; empty where the store is found without being named"""
+
+    def runs(self) -> list[RunRow]:
+        """Return the runs that have begun, oldest first; a name whose start was refused is none."""
+        return [row for row in self.store.runs() if row.position]
 
 
 def directory_of(given: Path | None) -> Path:

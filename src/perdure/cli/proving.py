@@ -52,7 +52,7 @@ def verify(
     with opened(store) as place:
         if run is not None and head is None:
             place.store.inspector.row(run)  # a run that is gone is wrong use, unless its head is remembered
-        names = [run] if run is not None else [row.run for row in place.store.runs()]
+        names = [run] if run is not None else [row.run for row in place.runs()]
         found = [place.store.inspector.verify(name, head=head, chain_only=chain) for name in names]
     if as_json:
         shapes: list[Json] = [dict(_shape(each)) for each in found]

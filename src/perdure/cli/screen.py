@@ -146,7 +146,7 @@ class Screen:
             self._console.out(words.plain, highlight=False)
 
     def _indent(self, run: str) -> str:
-        return "" if run == self._run else f"{run.removeprefix(self._run)[:10]} "
+        return "" if run == self._run else f"↳{run.rpartition('.')[2][:4]} "
 
     # -- what goes on --------------------------------------------------------------------------------
 
