@@ -152,3 +152,22 @@ def test_it_keeps_nothing_in_a_folder_that_holds_something(
     with pytest.raises(SystemExit):
         main([f"--keep={tmp_path}"])
     assert "is not empty" in capsys.readouterr().err
+
+
+@pytest.mark.local_model
+@pytest.mark.timeout(900)
+def test_a_real_model_that_is_killed_and_rewound_pays_no_invoice_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    options = ["--model=local", "--seed=1", "--invoices=3", "--kills=3", f"--keep={folder}", "--json"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "perdure.demo", *options], capture_output=True, text=True, check=False
+    )
+    if "isn't installed" in ran.stderr:
+        pytest.skip(ran.stderr.strip().splitlines()[-1])
+    assert ran.returncode == 0, ran.stderr
+    figures = json.loads(ran.stdout)
+    assert (figures["duplicates"], figures["lost"], figures["verified"]) == (0, 0, True)
+    assert figures["kills"] > 0
+    with perdure.open(folder / "store") as store:
+        replies = [event.body for event in store.events("payables") if isinstance(event.body, e.ModelReplied)]
+    assert sum(reply.usage.output_tokens for reply in replies) > 0

@@ -17,7 +17,7 @@ Where the bank and the folder are is in the environment: see `BANK` and `INVOICE
 import os
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
@@ -29,7 +29,7 @@ from perdure.demo.invoices import Invoice, PaymentRoute
 from perdure.values.digest import Json
 
 if TYPE_CHECKING:
-    from perdure.adapters.models.port import ModelAdapter
+    from perdure.testing.scripted import ScriptedModel
 
 BANK = "PERDURE_DEMO_BANK"
 """Names the bank's address, as in http://127.0.0.1:8080."""
@@ -45,6 +45,11 @@ SENDS_MAX = 10
 
 REFERENCE_CHARACTERS_MAX = 200
 """What the bank takes."""
+
+Number = Annotated[str, msgspec.Meta(pattern="^INV-[0-9]{4}-[0-9]{4}$")]
+"""An invoice's number. What a schema can rule out never reaches a tool."""
+
+Cents = Annotated[int, msgspec.Meta(gt=0)]
 
 Answer = TypeVar("Answer", Payment, Refund)
 
@@ -62,7 +67,7 @@ def list_invoices() -> list[str]:
 
 
 @tool(effect="read")
-def read_invoice(invoice: str) -> Invoice:
+def read_invoice(invoice: Number) -> Invoice:
     """Read one invoice: supplier, amount in cents, and the route by which it is to be paid."""
     return invoices.read_invoice(_folder(), invoice)
 
@@ -92,7 +97,7 @@ async def refund(_: Context, receipt: dict[str, Json]) -> Refund:
     sends_max=SENDS_MAX,
 )
 async def pay_transfer(
-    ctx: Context, invoice: str, amount_cents: int, reference: str, note: str = ""
+    ctx: Context, invoice: Number, amount_cents: Cents, reference: str, note: str = ""
 ) -> Payment:
     """Pay an invoice whose route is 'transfer'."""
     bill = _bill(invoice, amount_cents, "transfer")
@@ -116,7 +121,9 @@ async def pay_transfer(
     timeout=20,
     sends_max=SENDS_MAX,
 )
-async def pay_wire(ctx: Context, invoice: str, amount_cents: int, reference: str, note: str = "") -> Payment:
+async def pay_wire(
+    ctx: Context, invoice: Number, amount_cents: Cents, reference: str, note: str = ""
+) -> Payment:
     """Pay an invoice whose route is 'wire'."""
     bill = _bill(invoice, amount_cents, "wire")
     order = _wire(bill, _words(reference, note), memo=ctx.key)
@@ -132,7 +139,7 @@ async def pay_wire(ctx: Context, invoice: str, amount_cents: int, reference: str
     timeout=20,
 )
 async def pay_express(
-    ctx: Context, invoice: str, amount_cents: int, reference: str, note: str = ""
+    ctx: Context, invoice: Number, amount_cents: Cents, reference: str, note: str = ""
 ) -> Payment:
     """Pay an invoice whose route is 'express'."""
     bill = _bill(invoice, amount_cents, "express")
@@ -140,13 +147,24 @@ async def pay_express(
     return await _answered(_bank().pay_wire(order))
 
 
+TURNS_MAX = 200
+SMALL_MODEL, SMALL_TURNS_MAX, SMALL_TOKENS_MAX, SMALL_TEMPERATURE = "local", 24, 160, 0.3
+"""A model of 135 million parameters rambles, and seldom knows when it is done: it is given an end."""
+
 TOOLS = (list_invoices, read_invoice, pay_transfer, pay_wire, pay_express)
 
 
-def payables(model: "str | ModelAdapter", *, base_url: str | None = None) -> Agent:
-    """Return the agent; ``model`` is a name like ``"anthropic:claude-..."``, or a model."""
+def payables(model: "str | ScriptedModel", *, base_url: str | None = None) -> Agent:
+    """Return the agent; ``model`` is a name like ``"anthropic:claude-..."``, or a scripted one."""
+    small = model == SMALL_MODEL
     return Agent(
-        name="payables", instructions=INSTRUCTIONS, tools=TOOLS, model=model, base_url=base_url, turns_max=200
+        name="payables",
+        instructions=INSTRUCTIONS,
+        tools=TOOLS,
+        model=model,
+        base_url=base_url,
+        turns_max=SMALL_TURNS_MAX if small else TURNS_MAX,
+        settings={"max_tokens": SMALL_TOKENS_MAX, "temperature": SMALL_TEMPERATURE} if small else None,
     )
 
 
@@ -163,7 +181,8 @@ def _bill(number: str, amount_cents: int, route: PaymentRoute) -> Invoice:
     try:
         bill = invoices.read_invoice(_folder(), number)
     except KeyError:
-        raise NotDone(f"there is no invoice {number!r}") from None
+        there_are = ", ".join(invoices.invoice_numbers(_folder()))
+        raise NotDone(f"there is no invoice {number!r}; there are {there_are}") from None
     if bill.route != route:
         raise NotDone(f"{number} is paid by {bill.route}: use pay_{bill.route}")
     if bill.amount_cents != amount_cents:

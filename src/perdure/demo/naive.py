@@ -20,7 +20,7 @@ from typing import Final, cast
 import msgspec
 
 from perdure import Agent, Context
-from perdure.demo.worker import FINISHED, TASK, prepared, read_errand
+from perdure.demo.worker import FINISHED, prepared, read_errand, task
 from perdure.intention.reply import Call
 from perdure.wire.prompt import Answered, Entry, Prompt, Said, UserText
 
@@ -33,7 +33,8 @@ Steps = list[tuple[Entry, ...]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the loop until the model has nothing more to do."""
     errand = read_errand(arguments)
-    print(asyncio.run(_loop(prepared(errand), checkpoint_of(errand.store, errand.run))))
+    file = checkpoint_of(errand.store, errand.run)
+    print(asyncio.run(_loop(prepared(errand), file, task(errand))))
     return FINISHED
 
 
@@ -58,9 +59,9 @@ def save_steps(file: Path, steps: Steps) -> None:
     draft.replace(file)
 
 
-async def _loop(agent: Agent, file: Path) -> str:
+async def _loop(agent: Agent, file: Path, told: str) -> str:
     model = agent.ask_with()
-    steps = read_steps(file) or [(UserText(TASK),)]
+    steps = read_steps(file) or [(UserText(told),)]
     print("the run is taken up", flush=True)
     while True:
         last = steps[-1][-1]

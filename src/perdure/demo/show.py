@@ -14,7 +14,7 @@ from perdure.demo.bank_words import Statement
 from perdure.demo.figures import Order, Shown, as_promised
 from perdure.demo.invoices import Invoice, write_invoices
 from perdure.demo.killing import CATCH_SECONDS_MAX, Ended, Lane
-from perdure.demo.play import Play
+from perdure.demo.play import Play, Rewound
 from perdure.demo.strikes import Script, draw_script
 from perdure.demo.telling import Teller
 from perdure.demo.unclaimed import play_unclaimed
@@ -23,9 +23,6 @@ from perdure.demo.worker import FINISHED, WAITS, Errand
 RUN: Final = "payables"
 VISIBLE_MS: Final = 300
 """Until the bank lists a wire; the agent's tool allows for more."""
-
-ANY: Final = ""
-"""Strikes at whichever payment comes next: a real model pays in an order of its own."""
 
 SETTLEMENTS_MAX: Final = 8
 """Times that a person looks: once for the express payment, and once for each retry that fails again."""
@@ -43,11 +40,12 @@ def show(order: Order, teller: Teller) -> Shown:
         bank = stack.enter_context(_bank(order, "bank.db"))
         store = stack.enter_context(perdure.open(order.folder / "store"))
         play = Play(_lane(order, bank, "store"), store, invoices, wording=order.seed * 1000)
-        teller.opening(
-            seed=order.seed, invoices=order.invoices, kills=order.kills, bank=bank, folder=order.folder
-        )
-        again = _strikes(play, script, teller, scripted=order.model is None)
+        teller.opening(order, bank)
+        rewound = _strikes(play, script, teller)
         end, waited = _person(play, teller)
+        again = play.asked_again(rewound.to) if rewound is not None else ()
+        teller.asked_again(again)
+        teller.ended(end.said, finished=end.code == FINISHED)
         without = None if order.model else _unclaimed(order, script, invoices, teller)
         found = play.accounts()
         teller.table(found, without)
@@ -56,7 +54,7 @@ def show(order: Order, teller: Teller) -> Shown:
             teller.trouble(each)
         shown = _figures(order, play, tally(found), without, began)
         shown = msgspec.structs.replace(
-            shown, in_doubt=waited, asked_again=again, verified=not wrong, finished=end.code == FINISHED
+            shown, in_doubt=waited, asked_again=len(again), verified=not wrong, finished=end.code == FINISHED
         )
         shown = msgspec.structs.replace(shown, promised=as_promised(order, shown))
         teller.closing(shown, events=play.store.state(play.run).position)
@@ -81,10 +79,10 @@ def _lane(order: Order, bank: RunningBank, store: str, *, module: str = "perdure
     return Lane(errand=errand, bank=bank, module=module, patience_s=patience_s)
 
 
-def _strikes(play: Play, script: Script, teller: Teller, *, scripted: bool) -> int:
-    """Play the script up to its last strike; return how many payments were asked for again."""
+def _strikes(play: Play, script: Script, teller: Teller) -> Rewound | None:
+    """Play the script up to its last strike; return how far the run was sent back on the way."""
     for strike in script.strikes:
-        hit = play.strike(strike, None if scripted else ANY)
+        hit = play.strike(strike)
         teller.hit(hit)
         if not hit.caught.killed:
             break
@@ -92,12 +90,8 @@ def _strikes(play: Play, script: Script, teller: Teller, *, scripted: bool) -> i
     if rewound is not None:
         teller.rewound(rewound)
     if script.last is not None:
-        teller.hit(play.strike(script.last, play.invoices[-1].number if scripted else ANY))
-    if rewound is None:
-        return 0
-    again = play.asked_again(rewound.to)
-    teller.asked_again(again)
-    return len(again)
+        teller.hit(play.strike(script.last, play.invoices[-1].number))
+    return rewound
 
 
 def _person(play: Play, teller: Teller) -> tuple[Ended, int]:
@@ -116,7 +110,6 @@ def _person(play: Play, teller: Teller) -> tuple[Ended, int]:
             teller.settled(effect, play.settle(effect))
     else:
         raise RuntimeError(f"a person looked {SETTLEMENTS_MAX} times, and the run still waits")
-    teller.ended(end.said, finished=end.code == FINISHED)
     return end, len(waited)
 
 

@@ -1,7 +1,6 @@
 """The demo told to a person: in colour on a terminal, in plain lines everywhere else."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TextIO
 
 from rich import box
@@ -13,12 +12,13 @@ from perdure.demo.audit import Account
 from perdure.demo.bank_launch import RunningBank
 from perdure.demo.bank_words import Payment, Statement
 from perdure.demo.chronicle import Told
-from perdure.demo.figures import Shown
+from perdure.demo.figures import Order, Shown
 from perdure.demo.play import Again, Hit, Rewound
 from perdure.projection.state import Effect
 from perdure.values.digest import Json
 
 PLAIN_WIDTH = 132
+SCRIPTED = "The model mints new references and words every request anew."
 MOMENTS = {
     "unsent": "promised, frozen right before the write",
     "received": "the bank has the request, and hasn't booked it",
@@ -40,22 +40,25 @@ class Teller:
         self._hook: str = "╰" if terminal else "`"
         self._arrow: str = " → " if terminal else " -> "
 
-    def opening(self, *, seed: int, invoices: int, kills: int, bank: RunningBank, folder: Path) -> None:
+    def opening(self, order: Order, bank: RunningBank) -> None:
         """Say what is about to happen."""
-        self._say(f"\n[bold]perdure demo[/]  seed {seed}, {invoices} invoices, {kills} kills, in {folder}")
+        asked = f"The model is {order.model}." if order.model else SCRIPTED
+        self._say(
+            f"\n[bold]perdure demo[/]  seed {order.seed}, {order.invoices} invoices, {order.kills} kills, "
+            f"in {order.folder}"
+        )
         self._say(
             f"[dim]The bank is a process of its own (pid {bank.pid}, {bank.url}). Transfers honour our key; "
-            "wires don't, and an express wire can't even be looked up. The model mints new references and "
-            "words every request anew.[/]\n"
+            f"wires don't, and an express wire can't even be looked up. {asked}[/]\n"
         )
 
     def hit(self, hit: Hit) -> None:
         """Tell one strike, after what came of those before."""
         self.before(hit.before)
         what = _acts(hit.flying) or "nothing in flight"
-        where = MOMENTS[hit.strike.moment]
+        where = MOMENTS[hit.strike.moment] if hit.flying else MOMENTS["anywhere"]
         if not hit.caught.killed:
-            self._say("[yellow]no kill[/]   the agent had come to rest before")
+            self._say("[yellow]no kill[/]      the agent had come to rest before")
             return
         self._say(f"[bold red]SIGKILL[/] {hit.nth:>3}  [bold]{what}[/]  [dim]{where}[/]")
         if hit.strike.rivals > 1:
@@ -77,6 +80,10 @@ class Teller:
 
     def asked_again(self, again: Sequence[Again]) -> None:
         """Tell which payments the model asked for again, and what it was answered."""
+        if again:
+            self._say(
+                "[bold blue]rewound[/]      since then the model has asked once more for what was done:"
+            )
         for each in again:
             first, then = (_quoted(words) for words in (each.first, each.then))
             self._say(f"          {self._hook} [dim]{_act(each.effect)}: asked first as[/] {first}")
@@ -125,7 +132,7 @@ class Teller:
                 account.invoice.route,
                 str(account.invoice.amount_cents),
                 _booked(account.booked),
-                "; ".join(told.words for told in account.told) or "nothing",
+                _logged(account),
             ]
             if unclaimed is not None:
                 paid = [each for each in unclaimed.payments if each.invoice == account.invoice.number]
@@ -139,8 +146,10 @@ class Teller:
         self._say(
             f"[bold {colour}]{shown.paid_once} of {shown.invoices} invoices paid once, "
             f"{shown.duplicates} paid twice, {shown.lost} lost[/], after {shown.kills} kills "
-            f"({shown.kills_in_flight} in flight), {shown.replies_lost} lost replies and a rewind. "
-            f"{shown.settled_by_probe} settled by a probe, {shown.settled_by_person} by a person."
+            f"({shown.kills_in_flight} in flight), {shown.replies_lost} lost replies and "
+            f"{shown.resumers_refused} resumer refused. "
+            f"{shown.settled_by_probe} settled by a probe, {shown.settled_by_person} by a person; "
+            f"{shown.asked_again} asked for again after a rewind, and not done again."
         )
         if shown.duplicates_without_claims is not None:
             twice = f"[bold red]{shown.duplicates_without_claims} payments too many[/]"
@@ -169,3 +178,10 @@ def _quoted(words: Mapping[str, Json]) -> str:
 def _booked(payments: Sequence[Payment]) -> str:
     names = ", ".join(payment.payment_id for payment in payments)
     return f"[bold red]{names}[/]" if len(payments) > 1 else names or "-"
+
+
+def _logged(account: Account) -> str:
+    """Return what the log tells of all attempts at one payment; of those that failed, how many."""
+    failed = sum(told.outcome == "failed" for told in account.told)
+    words = [told.words for told in account.told if told.outcome != "failed"]
+    return "; ".join([*words, f"{failed}x known not done"] if failed else words) or "nothing"

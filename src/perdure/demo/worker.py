@@ -11,18 +11,19 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, assert_never
+from pathlib import Path
+from typing import assert_never
 
 import msgspec
 
 import perdure
 from perdure import Agent, Failed, Finished, PerdureError, Run, Store, Waiting
-from perdure.demo.agent import BANK, INVOICES, payables
+from perdure.demo.agent import BANK, INVOICES, SMALL_MODEL, payables
 from perdure.demo.clerk import make_clerk
 from perdure.demo.freeze import freeze_before_payment
+from perdure.demo.invoices import invoice_numbers, read_invoices
 from perdure.values.errors import Fenced, Held, RunExists
 
-TASK: Final = "Pay all invoices in the folder."
 FINISHED, WAITS, FAILED, HELD = 0, 3, 4, 5
 
 
@@ -76,6 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             assert_never(outcome)
 
 
+def task(errand: Errand) -> str:
+    """Return what the agent is told to do; a small model is told what others read for themselves."""
+    folder = Path(errand.invoices)
+    if errand.model != SMALL_MODEL:
+        return f"Pay all invoices in the folder: {', '.join(invoice_numbers(folder))}."
+    words = (
+        f"{bill.number} with pay_{bill.route}, amount_cents {bill.amount_cents}"
+        for bill in read_invoices(folder)
+    )
+    return f"Pay these invoices: {'; '.join(words)}."
+
+
 def prepared(errand: Errand) -> Agent:
     """Return the agent with its world in the environment, and the freeze set if one is ordered."""
     os.environ[BANK], os.environ[INVOICES] = errand.bank, errand.invoices
@@ -86,7 +99,7 @@ def prepared(errand: Errand) -> Agent:
 
 def _driven(store: Store, agent: Agent, errand: Errand) -> Run:
     try:
-        return store.start(agent, TASK, run=errand.run)
+        return store.start(agent, task(errand), run=errand.run)
     except RunExists:
         return store.resume(agent, errand.run, take_over=errand.take_over)
 
