@@ -101,8 +101,11 @@ def _builtin(d: Draft, record: CallRecord, declaration: Declaration, arguments: 
 
 
 def _read(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Upshot:
-    """A read has no identity: doing it again is always right, so its key is its place."""
-    stem = name_of("read", d.run, record.proposed)
+    """A read has no identity: doing it again is always right, so its key is its place.
+
+    After going back the same place is another one: a read from before may still be under way.
+    """
+    stem = name_of("read", d.run, record.proposed, d.state.world.rewinds)
     identity = Identity(stem, record.digest, "")
     return _allow(d, record, declaration, arguments, identity, Fresh(key_of(stem, 1), stem, 1))
 
