@@ -2,8 +2,9 @@
 
 import pytest
 
+from perdure.intention.reply import Call, Reply
 from perdure.testing import call, say
-from perdure.testing.kit import mail_of
+from perdure.testing.kit import look_of, mail_of
 from perdure.values.errors import UnknownRun
 from tests.orchestrator.bench import Bench
 
@@ -32,3 +33,29 @@ def test_a_fork_that_was_half_made_does_nothing_that_its_parent_did(moment: int)
         assert state.parent == "run"
         assert state.status == "finished"
         assert bench.world.counts() == {"m1": 1}
+
+
+THREE = Reply(
+    calls=tuple(Call(f"c{number}", "mail", {"act": f"m{number}"}) for number in range(3)), stop="calls"
+)
+
+
+@pytest.mark.parametrize("back", ["fork", "rewind"])
+@pytest.mark.parametrize("place", range(4, 20))
+def test_one_can_go_back_into_the_middle_of_a_decision(place: int, back: str):
+    with Bench(lambda world: (mail_of(world),), [THREE, say("sent")]) as bench:
+        end = bench.start().position
+        if place >= end:
+            return
+        state = bench.rewind(place) if back == "rewind" else bench.fork(place) and bench.resume("fork")
+        assert state.status == "finished"
+        assert bench.world.counts() == {"m0": 1, "m1": 1, "m2": 1}
+
+
+def test_a_read_that_is_under_way_is_done_again_after_going_back_to_before_it_twice():
+    with Bench(lambda world: (look_of(world),), [call("look", what="a"), say("seen")]) as bench:
+        bench.start()
+        at = bench.position("intention.proposed")
+        bench.people.rewind("run", at, by="operator")
+        bench.people.rewind("run", at, by="operator")
+        assert bench.resume().status == "finished"

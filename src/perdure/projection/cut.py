@@ -33,6 +33,19 @@ def cut(live: Live, to: int) -> Live:
     )
 
 
+def begun(live: Live, at: int) -> Live:
+    """Return ``live`` as a fork at ``at`` takes it up.
+
+    A prefix may end among the calls that a reply proposes. The missing ones would stay without an
+    answer for ever, so the reply counts as not given, and the model is asked again.
+    """
+    turn = live.turn
+    if turn is None or not turn.replied or at > turn.replied + len(turn.calls):
+        return live
+    asked = replace(turn, replied=0, reply=None, calls=())
+    return replace(live, entries=live.entries.put(live.newest, asked))
+
+
 def _met_to(kept: dict[int, Turn | Message], live: Live, to: int) -> int:
     """A call that is judged anew meets its own act again, so that act doesn't count as met."""
     anew = (

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection import effects, turns
-from perdure.projection.cut import cut
+from perdure.projection.cut import begun, cut
 from perdure.projection.state import Live, Page, State, Timer
 from perdure.values.limits import PAGE_MOVES_MAX
 
@@ -73,7 +73,7 @@ def _forked(state: State, body: e.RunForked, event: Event) -> State:
         needs_person=False,
         answer=None,
         why="",
-        live=cut(state.live, body.at),
+        live=begun(cut(state.live, body.at), body.at),
         world=replace(world, rewinds=world.rewinds + 1),
     )
 
