@@ -98,6 +98,8 @@ def main() -> None:
         found.pop("rounds", None)
         say("  " + json.dumps(found))
         figures.update(found)
+    # Whatever was acknowledged and is gone is lost, whoever killed or cut.
+    figures["lost"] += figures["sigkill_lost"] + figures["power_cut_losses"]
     figures["seconds"] = round(time.perf_counter() - began)
     print(json.dumps({name: _short(value) for name, value in figures.items()}))
 
