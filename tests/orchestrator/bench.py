@@ -12,7 +12,7 @@ from perdure.intention.declaration import Declaration
 from perdure.log import events as e
 from perdure.log.envelope import Event, unseal
 from perdure.projection.state import State
-from perdure.testing import ScriptedModel, World
+from perdure.testing import ScriptedModel, SimClock, World
 from perdure.testing.lives import Ending, History
 from perdure.testing.lives import Script as Work
 from perdure.testing.moments import When
@@ -94,10 +94,14 @@ class Bench:
         """Live one life; tell whether it ended by itself."""
         return self.history.live(work)
 
-    def kill(self, port: str, when: When = "after", words: str = "") -> None:
-        """Let the program die at the next such moment."""
+    @property
+    def clock(self) -> SimClock:
+        return self.history.course.clock
+
+    def kill(self, port: str, when: When = "after", words: str = "", *, at: int = 0) -> None:
+        """Let the program die at the next such moment, once so much time has passed (ns)."""
         self.history.course.dooms.append(
-            lambda here: (here.port, here.when) == (port, when) and words in here.words()
+            lambda here: (here.port, here.when) == (port, when) and words in here.words() and here.at_ns >= at
         )
 
     def start(self, text: str = "Go.", *, run: str = "run", tenant: str = "default") -> State:
