@@ -33,6 +33,27 @@ _FIND = "SELECT size, form, content FROM blobs WHERE digest = ?"
 _INSERT = "INSERT OR IGNORE INTO blobs (digest, size, form, content) VALUES (?, ?, ?, ?)"
 
 
+class _Zstd(NamedTuple):
+    compressor: zstandard.ZstdCompressor
+    decompressor: zstandard.ZstdDecompressor
+
+
+class _Local(threading.local):
+    """A thread's own: making one costs more than compressing a message, and two threads can't share it."""
+
+    zstd: _Zstd | None = None
+
+
+_local = _Local()
+
+
+def _zstd() -> _Zstd:
+    if _local.zstd is None:
+        compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
+        _local.zstd = _Zstd(compressor, zstandard.ZstdDecompressor())
+    return _local.zstd
+
+
 class Packed(NamedTuple):
     """A blob as its row keeps it."""
 
@@ -56,7 +77,7 @@ def pack_blob(places: Places, name: str, content: bytes) -> Packed:
     if len(content) > BLOB_IN_STORE_BYTES_MAX:
         return Packed(key, len(content), FILE, _write_file(places.blob(name), content))
     if len(content) >= COMPRESSED_BYTES_MIN:
-        small = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True).compress(content)
+        small = _zstd().compressor.compress(content)
         if len(small) < len(content):
             return Packed(key, len(content), ZSTD, small)
     return Packed(key, len(content), PLAIN, content)
@@ -85,7 +106,7 @@ def read_blob(db: Database, places: Places, name: str, start: int, size: int | N
         if form == FILE:
             part = _read_file(places.blob(name), content, start, end)
         elif form == ZSTD:
-            part = zstandard.ZstdDecompressor().decompress(content, max_output_size=total)[start:end]
+            part = _zstd().decompressor.decompress(content, max_output_size=total)[start:end]
         else:
             part = content[start:end]
     except FileNotFoundError as error:
