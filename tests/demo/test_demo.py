@@ -1,6 +1,7 @@
 """The demo as a process: what it says is held against the bank's own ledger."""
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 import perdure
@@ -152,6 +154,22 @@ def test_it_keeps_nothing_in_a_folder_that_holds_something(
     with pytest.raises(SystemExit):
         main([f"--keep={tmp_path}"])
     assert "is not empty" in capsys.readouterr().err
+
+
+def test_an_interrupted_demo_leaves_no_process_behind() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "perdure.demo", "--seed=4"], stdout=subprocess.PIPE, text=True
+    ) as shown:
+        assert shown.stdout is not None
+        told = ""
+        while "SIGKILL" not in told:
+            told += shown.stdout.readline()
+        agents = psutil.Process(shown.pid).children(recursive=True)
+        shown.send_signal(signal.SIGINT)
+        assert shown.wait() == 130
+    assert agents, "there was no bank to leave behind"
+    _, alive = psutil.wait_procs(agents, timeout=30)
+    assert alive == []
 
 
 @pytest.mark.local_model

@@ -138,7 +138,7 @@ SHOWN = Shown(
     replies_lost=1,
     settled_by_probe=1,
     settled_by_person=1,
-    resumers_refused=0,
+    resumers_refused=1,
     asked_again=1,
     duplicates_without_claims=2,
     verified=True,
@@ -158,6 +158,7 @@ SHOWN = Shown(
         {"in_doubt": 0},
         {"kills": 1},
         {"asked_again": 0},
+        {"resumers_refused": 0},
         {"duplicates_without_claims": 0},
     ],
 )

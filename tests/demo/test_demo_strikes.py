@@ -72,3 +72,11 @@ def test_the_reply_that_is_lost_belongs_to_a_payment_before_the_one_that_is_hit(
     assert lost_before(unlucky, ["A", "B", "C"], "C") == ("B",)
     assert lost_before(unlucky, ["A", "B"], "A") == ()
     assert lost_before(Strike(moment="booked", stride=1), ["A", "B"], "B") == ()
+
+
+def test_one_strike_of_each_script_hits_processes_that_go_on_at_once() -> None:
+    for kills in (2, 5, 10):
+        for seed in SEEDS:
+            script = draw_script(kills, 12, seed=seed)
+            assert script.last is not None
+            assert sorted(strike.rivals for strike in (*script.strikes, script.last))[-2:] == [1, 2]

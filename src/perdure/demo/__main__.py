@@ -23,7 +23,7 @@ from perdure.demo.strikes import kills_max
 from perdure.demo.telling import Teller
 from perdure.demo.trial import missing
 
-PROMISED, WRONG_USE, BROKEN = 0, 2, 4
+PROMISED, BROKEN, INTERRUPTED = 0, 4, 130
 INVOICES_MIN = 3
 """A transfer, a wire and an express wire."""
 
@@ -84,4 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -50,5 +50,5 @@ def as_promised(order: Order, shown: Shown) -> bool:
         return safe
     paid = shown.paid_once == shown.invoices and shown.finished
     struck = shown.kills >= order.kills and shown.in_doubt == int(order.kills > 0)
-    remembered = order.kills <= 1 or shown.asked_again > 0
+    remembered = order.kills <= 1 or (shown.asked_again > 0 and shown.resumers_refused > 0)
     return paid and struck and remembered and bool(shown.duplicates_without_claims or not order.kills)

@@ -94,23 +94,36 @@ def strike_at(
     """
     lane.bank.set_faults(FaultOrder(lose_invoices=lost))
     match strike.moment:
-        case "unsent":
-            bodies = [start(lane, wording=each, freeze=invoice) for each in wordings]
-            _until(lane, bodies, lambda: sum(_is_frozen(body) for body in bodies))
         case "received" | "booked":
             lane.bank.hold(strike.moment, count=len(wordings), invoice=invoice)
-            bodies = [start(lane, wording=each) for each in wordings]
-            _until(lane, bodies, lambda: len(lane.bank.held(count=len(bodies), wait_s=HELD_SECONDS).held))
         case "anywhere":
             lane.bank.hold("received", invoice=invoice)  # No further than this, however long it lives.
-            bodies = [start(lane, wording=each) for each in wordings]
-            for body in bodies:
-                _pipe(body).readline()
-            time.sleep(strike.after_s)
-    caught = kill(lane, bodies)
+        case "unsent":
+            pass
+    freeze = invoice if strike.moment == "unsent" else None
+    bodies = [start(lane, wording=each, freeze=freeze) for each in wordings]
+    try:
+        _come_to(lane, strike, bodies)
+        caught = kill(lane, bodies)
+    finally:
+        for body in bodies:
+            body.process.kill()
     lane.bank.release()
     lane.bank.quiet(wait_s=lane.patience_s)
     return caught
+
+
+def _come_to(lane: Lane, strike: Strike, bodies: Sequence[Body]) -> None:
+    """Return when every process has come to where the strike hits, or has ended."""
+    match strike.moment:
+        case "unsent":
+            _until(lane, bodies, lambda: sum(_is_frozen(body) for body in bodies))
+        case "received" | "booked":
+            _until(lane, bodies, lambda: len(lane.bank.held(count=len(bodies), wait_s=HELD_SECONDS).held))
+        case "anywhere":
+            for body in bodies:
+                _pipe(body).readline()
+            time.sleep(strike.after_s)
 
 
 def kill(lane: Lane, bodies: Sequence[Body]) -> Caught:

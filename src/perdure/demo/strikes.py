@@ -71,9 +71,13 @@ def draw_script(kills: int, invoices: int, *, seed: int, rivals: int = 2) -> Scr
         strike = _draw(draw, spare=spare, unsent=not often or len(strikes) < UNSENT_MAX)
         owed -= _used_up(strike)
         strikes.append(strike)
-    last = Strike(moment=draw.choice(("received", "booked")), loses=True) if kills else None
+    contested = _contested(strikes, rivals)
+    alone = all(strike.rivals == 1 for strike in contested)
+    last = Strike(
+        moment=draw.choice(("received", "booked")), loses=True, rivals=rivals if alone and strikes else 1
+    )
     return Script(
-        strikes=_unlucky(_contested(strikes, rivals)), last=last, rewound=min(REWOUND, invoices - 2)
+        strikes=_unlucky(contested), last=last if kills else None, rewound=min(REWOUND, invoices - 2)
     )
 
 
