@@ -2,8 +2,10 @@
 
 import pytest
 
+from perdure import wait
+
 from perdure.intention.reply import Call, Reply
-from perdure.testing import call, say
+from perdure.testing import call, say, together
 from perdure.testing.kit import look_of, mail_of
 from perdure.values.errors import UnknownRun
 from tests.orchestrator.bench import Bench
@@ -50,6 +52,19 @@ def test_one_can_go_back_into_the_middle_of_a_decision(place: int, back: str):
         state = bench.rewind(place) if back == "rewind" else bench.fork(place) and bench.resume("fork")
         assert state.status == "finished"
         assert bench.world.counts() == {"m0": 1, "m1": 1, "m2": 1}
+
+
+def test_going_back_into_a_reply_whose_wait_was_accepted_later_repeats_nothing():
+    script = [together(call("mail", act="m1"), call("wait", seconds=60)), say("sent")]
+    with Bench(lambda world: (mail_of(world), wait), script) as bench:
+        bench.start()
+        bench.people.rewind("run", bench.position("message.received"), by="operator")
+        bench.kill("clock.until", "before")
+        bench.live(lambda house, agent: house.resume(agent, "run"))
+        assert bench.kinds().count("effect.replayed") == 1
+        state = bench.rewind(bench.position("intention.proposed", 4))
+        assert state.status == "finished"
+        assert bench.world.counts() == {"m1": 1}
 
 
 def test_a_read_that_is_under_way_is_done_again_after_going_back_to_before_it_twice():

@@ -55,7 +55,7 @@ def _met_to(kept: dict[int, Turn | Message], live: Live, to: int) -> int:
         for call in was.calls[: len(entry.calls)]
         if call.accepted and not (call.answered and call.answered <= to)
     )
-    return min((position - 1 for position in anew), default=to)
+    return min((to, *(position - 1 for position in anew)))
 
 
 def _turn(turn: Turn, to: int) -> Turn:
