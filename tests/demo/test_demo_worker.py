@@ -109,3 +109,17 @@ def test_the_agent_refuses_what_an_invoice_does_not_say(
         with pytest.raises(NotDone):
             asyncio.run(pay_wire(Context(key="k"), invoice, cents, "ref"))
     assert asked(bank) == []
+
+
+def test_a_payment_is_taken_back_by_its_undo(bank: RunningBank, lane: Lane) -> None:
+    assert rest(lane, wording=1).code == FINISHED
+    with perdure.open(lane.errand.store) as store:
+        receipts = store.state("ap").world.receipts.values()
+        paid = next(effect for effect in receipts if effect.what == f"invoice={WIRE}")
+        store.revert("ap", paid.started, by="bookkeeper")
+    assert rest(lane, wording=2).code == FINISHED
+    (refund,) = bank.statement().refunds
+    payment = next(each for each in bank.statement().payments if each.invoice == WIRE)
+    assert (refund.payment_id, refund.amount_cents) == (payment.payment_id, payment.amount_cents)
+    with perdure.open(lane.errand.store) as store:
+        assert store.state("ap").world.receipts[paid.key].outcome == "compensated"
