@@ -114,6 +114,10 @@ class People:
             )
         if effect.outcome not in ("succeeded", "partial"):
             raise NoUndo(f"{effect.tool} {effect.what} is {effect.outcome or effect.phase}: nothing to undo")
+        if effect.undoes:
+            raise NoUndo(
+                f"{effect.tool} {effect.what} is an undo itself", hint="let the agent do the act again"
+            )
         if effect.run != run:
             raise NoUndo(
                 f"{effect.tool} {effect.what} was done by run {effect.run!r}", hint="revert it there"

@@ -14,7 +14,7 @@ def begin_reverts(d: Draft) -> None:
 
 def _begin(d: Draft, key: str) -> None:
     receipt = d.state.world.receipts.get(key)
-    if receipt is None or receipt.outcome not in ("succeeded", "partial"):
+    if receipt is None or receipt.undoes or receipt.outcome not in ("succeeded", "partial"):
         return
     declaration = d.law.definition.tool(receipt.tool)
     if declaration is None or not declaration.undoes:
