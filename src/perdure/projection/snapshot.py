@@ -10,6 +10,7 @@ what a long run has seen is most of its state.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import is_
 from typing import Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -201,23 +202,24 @@ class Freezer:
         return Snapshot(_encode(manifest), new)
 
     def _layer(self, name: str, table: Table[object, object], new: list[tuple[str, bytes]]) -> Layer:
-        items = list(table.items())
+        items = dict(table.items())
+        keys, values = list(items), list(items.values())
         known = self._known.get(name, [])
         now: list[tuple[list[object], bytes]] = []
-        for index, start in enumerate(range(0, len(items), SNAPSHOT_CHUNK_ITEMS)):
-            part = items[start : start + SNAPSHOT_CHUNK_ITEMS]
-            values = [value for _, value in part]
-            if index < len(known) and _same(known[index][0], values):
+        for index, start in enumerate(range(0, len(values), SNAPSHOT_CHUNK_ITEMS)):
+            part = values[start : start + SNAPSHOT_CHUNK_ITEMS]
+            if index < len(known) and _same(known[index][0], part):
                 now.append(known[index])
             else:
-                now.append((values, _keep(_encode(part), new)))
+                pairs = list(zip(keys[start : start + SNAPSHOT_CHUNK_ITEMS], part, strict=True))
+                now.append((part, _keep(_encode(pairs), new)))
         self._known[name] = now
         chunks, depth = [chunk for _, chunk in now], 0
         while len(chunks) > SNAPSHOT_CHUNK_ITEMS:
             starts = range(0, len(chunks), SNAPSHOT_CHUNK_ITEMS)
             chunks = [_keep(_encode(chunks[at : at + SNAPSHOT_CHUNK_ITEMS]), new) for at in starts]
             depth += 1
-        return Layer(len(items), depth, chunks)
+        return Layer(len(values), depth, chunks)
 
 
 def thaw(manifest: bytes, fetch: Fetch) -> Thawed | None:
@@ -281,7 +283,7 @@ def _flat(layer: Layer, fetch: Fetch) -> list[bytes] | None:
 
 def _same(was: list[object], now: list[object]) -> bool:
     """Whether both hold the same objects; equal ones that aren't the same are merely encoded again."""
-    return len(was) == len(now) and all(a is b for a, b in zip(was, now, strict=True))
+    return len(was) == len(now) and all(map(is_, was, now))
 
 
 def _keep(content: bytes, new: list[tuple[str, bytes]]) -> bytes:

@@ -81,11 +81,11 @@ class Table(Mapping[K, V], Generic[K, V]):
 
     def items(self) -> ItemsView[K, V]:
         """Return the pairs, in order of first insertion."""
-        return super().items() if self._recent else self._base.items()
+        return {**self._base, **self._recent}.items() if self._recent else self._base.items()
 
     def values(self) -> ValuesView[V]:
         """Return the values, in order of their keys' first insertion."""
-        return super().values() if self._recent else self._base.values()
+        return {**self._base, **self._recent}.values() if self._recent else self._base.values()
 
     def __contains__(self, key: object) -> bool:
         """Tell whether ``key`` has a value."""
