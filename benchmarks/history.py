@@ -96,6 +96,10 @@ def measure_at(directory: Path, events: int, rounds: int = 200) -> dict[str, flo
         state = read_state(store, RUN, position).state
         took.append(time.perf_counter() - began)
         assert state.position == position
+    for _ in range(rounds // 4):
+        position = chance.randrange(events // 2, events) + 1
+        began = time.perf_counter()
+        state = read_state(store, RUN, position).state
         _read_all(state)
         whole.append(time.perf_counter() - began)
     pages, receipts = len(state.live.pages), len(state.world.receipts)

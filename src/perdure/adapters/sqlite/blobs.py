@@ -18,6 +18,7 @@ import zstandard
 from perdure.adapters.sqlite.database import Database, ask_one, raw, whole
 from perdure.adapters.sqlite.disk import sync_directory
 from perdure.adapters.sqlite.layout import COMPRESSED_BYTES_MIN, FRAME_BYTES, Places
+from perdure.adapters.sqlite.zstd import LEVEL, zstd
 from perdure.values.digest import digest
 from perdure.values.errors import BadInput, BlobMissing, StoreDamaged
 from perdure.values.limits import BLOB_BYTES_MAX, BLOB_IN_STORE_BYTES_MAX
@@ -26,32 +27,9 @@ PLAIN: Final = 0
 ZSTD: Final = 1
 FILE: Final = 2
 
-LEVEL = 3
-
 _KNOWN = "SELECT 1 FROM blobs WHERE digest = ?"
 _FIND = "SELECT size, form, content FROM blobs WHERE digest = ?"
 _INSERT = "INSERT OR IGNORE INTO blobs (digest, size, form, content) VALUES (?, ?, ?, ?)"
-
-
-class _Zstd(NamedTuple):
-    compressor: zstandard.ZstdCompressor
-    decompressor: zstandard.ZstdDecompressor
-
-
-class _Local(threading.local):
-    """A thread's own: making one costs more than compressing a message, and two threads can't share it."""
-
-    zstd: _Zstd | None = None
-
-
-_local = _Local()
-
-
-def _zstd() -> _Zstd:
-    if _local.zstd is None:
-        compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
-        _local.zstd = _Zstd(compressor, zstandard.ZstdDecompressor())
-    return _local.zstd
 
 
 class Packed(NamedTuple):
@@ -77,7 +55,7 @@ def pack_blob(places: Places, name: str, content: bytes) -> Packed:
     if len(content) > BLOB_IN_STORE_BYTES_MAX:
         return Packed(key, len(content), FILE, _write_file(places.blob(name), content))
     if len(content) >= COMPRESSED_BYTES_MIN:
-        small = _zstd().compressor.compress(content)
+        small = zstd().compressor.compress(content)
         if len(small) < len(content):
             return Packed(key, len(content), ZSTD, small)
     return Packed(key, len(content), PLAIN, content)
@@ -106,7 +84,7 @@ def read_blob(db: Database, places: Places, name: str, start: int, size: int | N
         if form == FILE:
             part = _read_file(places.blob(name), content, start, end)
         elif form == ZSTD:
-            part = _zstd().decompressor.decompress(content, max_output_size=total)[start:end]
+            part = zstd().decompressor.decompress(content, max_output_size=total)[start:end]
         else:
             part = content[start:end]
     except FileNotFoundError as error:

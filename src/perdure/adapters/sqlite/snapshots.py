@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 
-import zstandard
-
 from perdure.adapters.sqlite.database import Database, ask_one, packed, raw, whole
 from perdure.adapters.sqlite.reading import stretches
-
-LEVEL = 3
+from perdure.adapters.sqlite.zstd import zstd
 
 _RUN = "SELECT number FROM runs WHERE name = ?"
 _SAVE = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)"
@@ -26,7 +23,7 @@ def save_snapshot(
     row = ask_one(db, _RUN, (run,))
     if row is None:
         return
-    compressor = zstandard.ZstdCompressor(level=LEVEL)
+    compressor = zstd().compressor
     for name, content in chunks:
         key = packed(name)
         if ask_one(db, _CHUNK_KNOWN, (key,)) is None:
@@ -56,4 +53,4 @@ def forget_snapshots(db: Database) -> None:
 
 
 def _decompressed(content: bytes) -> bytes:
-    return zstandard.ZstdDecompressor().decompress(content)
+    return zstd().decompressor.decompress(content)
