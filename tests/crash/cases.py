@@ -9,12 +9,14 @@ from perdure.assembly.agent import SubAgent
 from perdure.assembly.people import People
 from perdure.contract import ApprovalRule
 from perdure.intention.declaration import Declaration
+from perdure.intention.reply import Reply
 from perdure.projection.state import State
 from perdure.testing import ScriptedModel, World, call, say, together
 from perdure.testing.kit import book_of, look_of, mail_of, order_of, pay_of, scribble_of
 from perdure.testing.lives import Act
 from perdure.testing.scripted import Script
 from perdure.values.digest import Json
+from perdure.wire.prompt import Prompt, Said, UserText
 
 Tools = Sequence[AnyTool | SubAgent | Declaration]
 
@@ -52,7 +54,7 @@ def alone(make: Callable[[World], AnyTool]) -> Callable[[World], Tools]:
     return lambda world: (make(world),)
 
 
-def partial_of(world: World) -> AnyTool:
+def ship_of_world(world: World) -> AnyTool:
     """Return a ``once`` tool that does half of what is asked."""
 
     @tool(effect="once")
@@ -63,7 +65,7 @@ def partial_of(world: World) -> AnyTool:
     return ship
 
 
-def pending_of(world: World) -> AnyTool:
+def deploy_of_world(world: World) -> AnyTool:
     """Return an ``idempotent`` tool whose other side takes twenty seconds."""
 
     async def arrived(ctx: Context, reference: Json) -> Json | Pending:
@@ -119,8 +121,14 @@ def lasting_of(world: World) -> AnyTool:
 
 
 def crew_of(world: World) -> SubAgent:
-    """Return a sub-agent that pays."""
-    script = [call("pay", act="child's"), say("paid")]
+    """Return a sub-agent that pays what its task names."""
+
+    def script(prompt: Prompt) -> Reply:
+        if any(isinstance(entry, Said) for entry in prompt.entries):
+            return say("paid")
+        task = next(entry.text for entry in prompt.entries if isinstance(entry, UserText))
+        return call("pay", act=f"{task} by a child")
+
     crew = Agent(name="crew", instructions="Pay.", tools=[pay_of(world)], model=ScriptedModel(script))
     return crew.as_tool("Pays things.")
 
@@ -183,8 +191,8 @@ CASES: Final[Mapping[str, Case]] = {
     "timeout, done": Case(alone(pay_of), PAY, lambda world: world.plan("p1", "hang")),
     "timeout, not done": Case(alone(pay_of), PAY, lambda world: world.plan("p1", "stall")),
     "timeout of once": Case(alone(mail_of), MAIL, lambda world: world.plan("m1", "hang")),
-    "partial": Case(alone(partial_of), [call("ship", act="x"), say("ok")]),
-    "pending": Case(alone(pending_of), [call("deploy", act="d1"), say("ok")]),
+    "partial": Case(alone(ship_of_world), [call("ship", act="x"), say("ok")]),
+    "pending": Case(alone(deploy_of_world), [call("deploy", act="d1"), say("ok")]),
     "blind probe": Case(alone(blind_of), [call("pay", act="p1"), say("ok")]),
     "barring probe": Case(alone(barring_of), [call("pay", act="p1"), say("ok")]),
     "short key lifetime": Case(alone(lasting_of), ORDER),

@@ -6,7 +6,7 @@ from perdure.testing import Report, crash_everywhere
 from perdure.testing.disks import SqliteDisk
 from tests.crash.cases import CASES
 
-PAIRS_IN_MAKE_TEST = 12
+PAIRS_IN_MAKE_TEST = 8
 """Of each case; ``make evidence-core`` tries them all."""
 
 ON_DISK = ("transactional", "once", "approval")

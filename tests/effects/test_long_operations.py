@@ -25,7 +25,8 @@ def deploying(minutes: int, *, give_up: float = 7 * 24 * 3600, fails: bool = Fal
 
         @tool(effect="once", poll=look)
         async def deploy(ctx: Context, act: str) -> Pending:
-            world.apply(act, key=ctx.key)
+            if not fails:
+                world.apply(act, key=ctx.key)
             return Pending({"job": 7}, 30.0, give_up)
 
         return (deploy,)

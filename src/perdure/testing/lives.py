@@ -186,12 +186,12 @@ def run_until_rest(history: History, message: str, *, run: str = "run", then: Se
             continue
         state = read_state(history.store, run).state
         if not acts:
-            return history.ending(_restless(state))
+            return history.ending(restless(state))
         acts.pop(0)(history.people, state)
     return history.ending(f"it doesn't rest within {LIVES_MAX} lives")
 
 
-def _restless(state: State) -> str:
+def restless(state: State) -> str:
     """Return what is wrong with a rest in this state."""
     if state.closed or (state.status == "waiting" and state.needs_person):
         return ""

@@ -55,6 +55,8 @@ class Course:
         self.kills: frozenset[int] = frozenset(kills)
         self.dooms: list[Callable[[Moment], bool]] = []
         """each kills once: at the first moment of which it is true"""
+        self.seen: list[Callable[[Moment], None]] = []
+        """told of each moment before it is passed"""
         self.moments: list[Moment] = []
         self.notes: list[tuple[int, str]] = []
         """(number of the moment it was said at, what)"""
@@ -131,6 +133,8 @@ class Life:
         passed = course.clock.passed_ns
         here = Moment(len(course.moments), self.number, port, when, words, passed, course.version)
         course.moments.append(here)
+        for told in course.seen:
+            told(here)
         if here.number in course.kills or course.is_doomed(here):
             course.deaths.append(here)
             self.die()

@@ -4,6 +4,7 @@ What is wrapped is the real thing: a store, a model, tools. Beside passing the m
 down what only they can see: what the store acknowledged, what the model was shown, what tools said.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from typing import TypeVar
@@ -161,8 +162,12 @@ class MortalTools:
     async def perform(self, deed: Deed) -> Outcome:
         """Do the deed."""
         self._life.moment("tools.perform", "before", lambda: words_of(deed))
-        with self._life.loop.threads_at_work(self._threaded(deed.tool)):
-            outcome = await self._tools.perform(deed)
+        try:
+            with self._life.loop.threads_at_work(self._threaded(deed.tool)):
+                outcome = await self._tools.perform(deed)
+        except asyncio.CancelledError:
+            self._witness.let_go.add(deed.key)
+            raise
         self._witness.performed(deed, outcome)
         self._life.moment("tools.perform", "after", lambda: f"{deed.tool}: {type(outcome).__name__}")
         return outcome

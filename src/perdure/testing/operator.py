@@ -8,7 +8,9 @@ from typing import Final, NamedTuple
 
 from perdure.assembly.people import People
 from perdure.driver.books import Books, read_state
+from perdure.effect import doubt as ways
 from perdure.projection.state import Effect, State
+from perdure.testing.witness import law_named
 from perdure.testing.world import Counted, CountingWorld
 
 ANSWER: Final = "Go on."
@@ -22,6 +24,8 @@ class Stop(NamedTuple):
     text: str
     doubts: tuple[Effect, ...]
     at: int
+    closed: bool
+    """whether the run had ended, so that nothing of it may be requested again"""
 
 
 class Operator:
@@ -43,15 +47,14 @@ class Operator:
         said = False
         for row in self._store.rows():
             state = read_state(self._store, row.run).state if row.position else State()
-            doubted = any(effect.phase == "doubted" for effect in state.world.open.values())
-            if state.status == "waiting" or (state.closed and doubted):
+            if state.status == "waiting" or (state.closed and self._asked(state)):
                 said = self._answer(state) or said
         return said
 
     def _answer(self, state: State) -> bool:
-        doubts = tuple(effect for effect in state.world.open.values() if effect.phase == "doubted")
+        doubts = self._asked(state)
         why = "doubt" if state.closed else state.wait
-        stop = Stop(state.run, why, state.wait_text, doubts, state.at)
+        stop = Stop(state.run, why, state.wait_text, doubts, state.at, state.closed)
         if self.stops and self.stops[-1] == stop:
             return False
         if why != "child":
@@ -68,6 +71,18 @@ class Operator:
                 return any(settled)
             case _:
                 return False
+
+    def _asked(self, state: State) -> tuple[Effect, ...]:
+        """Return the doubts that only a person can settle, as the rules say."""
+        doubted = [effect for effect in state.world.open.values() if effect.phase == "doubted"]
+        if not doubted:
+            return ()
+        definition = law_named(self._store, state.definition, state.contract).definition
+        return tuple(
+            effect
+            for effect in doubted
+            if isinstance(ways.way_out(state, definition.tool(effect.tool), effect, state.at), ways.Ask)
+        )
 
     def _settle(self, state: State, effect: Effect) -> bool:
         if not isinstance(self._world, CountingWorld):

@@ -12,11 +12,12 @@ from perdure.assembly.inspect import Inspector
 from perdure.driver.books import read_state, reply_of
 from perdure.log import events as e
 from perdure.log.envelope import unseal
-from perdure.projection.state import Effect
+from perdure.projection.state import Effect, State
 from perdure.replay.redo import redo
 from perdure.testing.lives import Ending
 from perdure.testing.operator import Stop
 from perdure.testing.witness import WHOLE, law_named
+from perdure.testing.world import CountingWorld
 from perdure.values.limits import PROBES_MAX
 
 
@@ -70,26 +71,62 @@ def calm_of(ending: Ending) -> Calm:
     )
 
 
-def judged(ending: Ending, calm: Calm) -> Judged:
-    """Return what is to be said of ``ending``, beside ``calm``."""
+def judged(ending: Ending, calm: Calm | None) -> Judged:
+    """Return what is to be said of ``ending``, beside ``calm``.
+
+    Where nothing is known of a calm history, each act may be done once, and once more for each undo.
+    """
     counts = ending.counts
-    doubled = tuple(
-        f"{act} was done {count} times, not {calm.counts.get(act, 0)}"
-        for act, count in counts.items()
-        if count > max(1, calm.counts.get(act, 0))
-    )
     statuses = {row.run: row.status for row in ending.store.rows()}
+    faults = (*ending.witness.faults, *_unsound(ending), *_untruths(ending))
+    if ending.fault:
+        faults = (*faults, ending.fault)
+    if calm is None:
+        needless, needed = _doubts(ending)
+        allowed = {act: 1 + counts.get(f"undo {act}", 0) for act in counts}
+        allowed.update(
+            {act: counts.get(act.removeprefix("undo "), 0) for act in counts if act.startswith("undo ")}
+        )
+        return Judged(_lost(ending), _doubled(counts, allowed), (), tuple(needless), faults, needed)
+    needless, needed = _stops(ending, calm)
     missing = tuple(
         f"{act} was done {counts.get(act, 0)} times, not {count}"
         for act, count in calm.counts.items()
         if counts.get(act, 0) < count and statuses == calm.statuses
     )
-    needless, needed = _stops(ending, calm)
-    faults = (*ending.witness.faults, *_unsound(ending))
     faults = (*faults, *_ended_otherwise(statuses, calm.statuses))
-    if ending.fault:
-        faults = (*faults, ending.fault)
-    return Judged(_lost(ending), doubled, missing, needless, faults, needed)
+    return Judged(_lost(ending), _doubled(counts, calm.counts), missing, needless, faults, needed)
+
+
+def _doubled(counts: Mapping[str, int], allowed: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(
+        f"{act} was done {count} times, not {max(1, allowed.get(act, 0))}"
+        for act, count in counts.items()
+        if count > max(1, allowed.get(act, 0))
+    )
+
+
+def _untruths(ending: Ending) -> list[str]:
+    """Return receipts that the world belies: what is believed must not part from what is."""
+    world = ending.world
+    if not isinstance(world, CountingWorld):
+        return []
+    wrong: list[str] = []
+    for row in ending.store.rows():
+        state = read_state(ending.store, row.run).state if row.position else State()
+        for receipt in state.world.receipts.values():
+            if (
+                receipt.run != row.run
+                or receipt.effect in ("transactional", "workspace")
+                or receipt.by == "child"
+            ):
+                continue
+            done = world.did(receipt.key)
+            if done != (receipt.outcome != "failed"):
+                wrong.append(
+                    f"{receipt.tool} {receipt.what} is {receipt.outcome}, and was{'' if done else ' not'} done"
+                )
+    return wrong
 
 
 def _ended_otherwise(statuses: Mapping[str, str], calm: Mapping[str, str]) -> list[str]:
@@ -115,22 +152,24 @@ def _approvals(ending: Ending) -> int:
 
 
 def _stops(ending: Ending, calm: Calm) -> tuple[tuple[str, ...], int]:
-    needless: list[str] = []
-    needed = 0
-    others: Counter[str] = Counter()
-    for stop in ending.operator.stops:
-        if stop.why != "doubt":
-            others[stop.why] += 1
-        elif all(_needed(effect, ending, stop) for effect in stop.doubts):
-            needed += 1
-        else:
-            needless.append(stop.text)
+    """Return the needless stops of all kinds, and how many doubts only a person could settle."""
+    needless, needed = _doubts(ending)
+    others = Counter(stop.why for stop in ending.operator.stops if stop.why != "doubt")
     for why, count in others.items():
         extra = count - calm.waits.get(why, 0)
         needless += [f"{why}: {count} times, not {calm.waits.get(why, 0)}"] * max(extra, 0)
     if _approvals(ending) > calm.approvals:
         needless.append(f"{_approvals(ending)} approvals were asked for, not {calm.approvals}")
     return tuple(needless), needed
+
+
+def _doubts(ending: Ending) -> tuple[list[str], int]:
+    """Return the doubts that the rules of their class could have settled, and how many could not be."""
+    stops = [stop for stop in ending.operator.stops if stop.why == "doubt"]
+    needless = [
+        stop.text for stop in stops if not all(_needed(effect, ending, stop) for effect in stop.doubts)
+    ]
+    return needless, len(stops) - len(needless)
 
 
 def _needed(effect: Effect, ending: Ending, stop: Stop) -> bool:
@@ -145,13 +184,13 @@ def _needed(effect: Effect, ending: Ending, stop: Stop) -> bool:
                 return True
             late = declared.key_lifetime is not None and stop.at >= effect.first_at + declared.key_lifetime
             reasons = len(ending.course.deaths) + witness.doubts[key]
-            return late or declared.sends_max <= effect.send <= 1 + reasons
+            return stop.closed or late or declared.sends_max <= effect.send <= 1 + reasons
         case "probeable" | "transactional" if not effect.undoes:
-            return witness.blind[key] >= PROBES_MAX
+            return witness.blind[key] >= PROBES_MAX or key in witness.let_go
         case "read" | "workspace":
             return False
         case _:
-            return key in witness.exposed
+            return key in witness.exposed or key in witness.let_go
 
 
 def _unsound(ending: Ending) -> list[str]:

@@ -45,6 +45,8 @@ class Witness:
         """probes by key that saw nothing"""
         self.exposed: set[str] = set()
         """keys that were promised and not settled when the program died"""
+        self.let_go: set[str] = set()
+        """keys whose request was ended from outside, so that its sender may still be at work"""
         self.faults: list[str] = []
         """what no history may show"""
         self.prompts: list[tuple[str, Prompt]] = []

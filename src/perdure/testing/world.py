@@ -51,6 +51,8 @@ class CountingWorld:
         self._answers: dict[str, Json] = {}
         self.barred: set[str] = set()
         """requests (key/send) that can't be done any more"""
+        self.trouble: Callable[[str], Fault | None] | None = None
+        """says how a request of an act goes wrong for which nothing is planned"""
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._directory: Path | None = None
         self._database: SQLiteDatabase | None = None
@@ -69,32 +71,32 @@ class CountingWorld:
         """Do ``act``, whoever asks and however often; return ``answer``."""
         self._ask(act)
         fault = self._fault(act)
+        if fault == "stall":
+            raise RuntimeError(f"{act!r} broke before anything was done")
         self._do(act, key, answer)
         return self._answer(fault, act, answer)
 
     def honour(self, act: str, *, key: str, answer: Json = "done") -> Json:
-        """Do ``act`` once for each ``key``; a repeat gets the first answer."""
+        """Do ``act`` once for each ``key``; a repeat gets the first answer, unless that is lost again."""
         self._ask(act)
-        fault = self._fault(act)
-        if key in self._answers:
-            return self._answer(fault, act, self._answers[key])
-        self._do(act, key, answer)
-        return self._answer(fault, act, answer)
+        known = key in self._answers
+        fault = self._fault(act, known=known)
+        if fault == "stall" and not known:
+            raise RuntimeError(f"{act!r} broke before anything was done")
+        if not known:
+            self._do(act, key, answer)
+        return self._answer(fault, act, self._answers[key])
 
     async def apply_late(self, act: str, *, key: str = "", answer: Json = "done") -> Json:
         """Like ``apply``, for async tools: under 'hang' and 'stall' it doesn't come back."""
-        planned = self._faults[act]
-        if planned and planned[0] == "stall":
-            self._ask(act)
-            planned.popleft()
+        self._ask(act)
+        fault = self._fault(act)
+        if fault == "stall":
             await asyncio.Event().wait()
-        hangs = bool(planned) and planned[0] == "hang"
-        if hangs:
-            planned.popleft()
-        found = self.apply(act, key=key, answer=answer)
-        if hangs:
+        self._do(act, key, answer)
+        if fault == "hang":
             await asyncio.Event().wait()
-        return found
+        return self._answer(fault, act, answer)
 
     def find(self, key: str) -> Found | Never:
         """Answer a probe: what was done under ``key``."""
@@ -198,13 +200,19 @@ class CountingWorld:
         self.asked[act] += 1
         self._changed()
 
-    def _fault(self, act: str) -> Fault | None:
+    def _fault(self, act: str, *, known: bool = False) -> Fault | None:
+        """Return how this request goes wrong, or raise where it ends before anything is done.
+
+        Where its key is ``known`` to have done it, nothing says any more that it wasn't done.
+        """
         planned = self._faults[act]
-        fault = planned.popleft() if planned else None
+        fault = planned.popleft() if planned else self.trouble(act) if self.trouble is not None else None
         match fault:
+            case "refuse" if known:
+                return "lose"
             case "refuse":
                 raise NotDone(f"{act!r} is refused")
-            case "break" | "stall":
+            case "break":
                 raise RuntimeError(f"{act!r} broke before anything was done")
             case _:
                 return fault
