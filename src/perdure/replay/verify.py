@@ -36,21 +36,6 @@ class Verdict(NamedTuple):
         return not self.wrong
 
 
-def verify_chain(events: Iterable[Stored]) -> Verdict:
-    """Return how far ``events`` chain without a gap, by digests alone; nothing is decoded."""
-    head, position = GENESIS, 0
-    sha = hashlib.sha256
-    for stored in events:
-        if stored.position != position + 1:
-            return _broken(position, head, position + 1, _gap(position, stored.position))
-        position += 1
-        head_next = sha(head + stored.frame).digest()
-        if head_next != stored.digest:
-            return _broken(position - 1, head, position, "the event or its digest was changed")
-        head = head_next
-    return Verdict(position, head, State())
-
-
 def verify_events(events: Iterable[Stored], lineage: tuple[Lineage, ...]) -> Verdict:
     """Return how ``events`` stand: chained, in their places, of their runs, decodable and folded."""
     head, position, state = GENESIS, 0, State()
