@@ -11,9 +11,11 @@ from typing import Any
 from perdure.testing.disks import MemoryDisk, SqliteDisk
 from tests.crash.broken import broken_builds
 from tests.crash.cases import CASES
+from tests.crash.crowd import BUDGET, PRICE, crowd
 from tests.crash.resumers import PLACES, RESUMERS, race
 from tests.crash.rewording import Counts, rewording
 from tests.crash.test_enumeration import enumerate_case
+from tests.crash.test_simulation import season_of
 
 WORKERS = 2
 """Processes at once: what the machine has cores for."""
@@ -74,6 +76,19 @@ def _reworded(share: tuple[int, int]) -> tuple[Counts, Counts]:
         declared = declared.plus(rewording(number, declared=True))
         undeclared = undeclared.plus(rewording(number, declared=False))
     return declared, undeclared
+
+
+def weather_figures(seeds: int = 600, crowds: int = 150) -> dict[str, Any]:
+    """Play seeds of bad weather, and of several runs of one tenant at once."""
+    with ProcessPoolExecutor(WORKERS) as pool:
+        seasons = list(pool.map(season_of, [range(start, start + 50) for start in range(0, seeds, 50)]))
+        played = list(pool.map(crowd, range(crowds), chunksize=25))
+    return {
+        "weather_seeds": sum(each.seeds for each in seasons) + len(played),
+        "weather_deaths": sum(each.deaths for each in (*seasons, *played)),
+        "weather_bad_seeds": sum(len(each.bad) for each in seasons)
+        + sum(not each.judged.ok or each.paid * PRICE > BUDGET for each in played),
+    }
 
 
 def resumer_figures() -> dict[str, Any]:
