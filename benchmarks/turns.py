@@ -18,7 +18,11 @@ from typing import Any
 
 import perdure
 from benchmarks.peers.meter import Texts
+from perdure.adapters.sqlite.writer import Writer as StoreWriter
 from perdure.adapters.tools.tool import Tool
+from perdure.driver import drive
+from perdure.driver.prompting import Prompter
+from perdure.driver.writer import RunWriter
 from perdure.intention.reply import Call, Reply
 from perdure.log.events import Usage
 from perdure.wire.prompt import Prompt
@@ -77,6 +81,8 @@ def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int 
         store.start(agent_of(3, payload_bytes, warm), "warm up", run="warm").wait()
         marks: list[list[float]] = [[] for _ in range(runs)]
         agents = [agent_of(turns, payload_bytes, mark) for mark in marks]
+        for agent in agents:
+            agent.rules()  # an agent is made ready once, not once for each of its runs
         began, cpu = time.perf_counter(), time.process_time()
         running = [store.start(agent, "go", run=f"run-{index}") for index, agent in enumerate(agents)]
         with ThreadPoolExecutor(1) as waiter:
@@ -91,6 +97,42 @@ def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int 
         "turn_ms_median": statistics.median(gaps) * 1000,
         "turn_cpu_ms": cpu / (runs * turns) * 1000,
     }
+
+
+def measure_parts(directory: Path, *, turns: int = 400, payload_bytes: int = 2048) -> dict[str, float]:
+    """CPU milliseconds a turn in each part of one run's turns; the parts are timed from outside, one by one."""
+    parts: dict[str, float] = {}
+
+    def timed(owner: Any, name: str, label: str) -> tuple[Any, str, Any]:
+        inner = getattr(owner, name)
+
+        def outer(*args: Any, **named: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return inner(*args, **named)
+            finally:
+                parts[label] = parts.get(label, 0.0) + time.thread_time() - began
+
+        setattr(owner, name, outer)
+        return owner, name, inner
+
+    swaps = [
+        timed(RunWriter, "_decide", "deciding (step, fold, identity, contract)"),
+        timed(RunWriter, "_batch", "sealing (JSON, SHA-256)"),
+        timed(StoreWriter, "_together", "two transactions (statements, compression, two commits)"),
+        timed(Prompter, "prompt", "rendering the prompt"),
+        timed(drive, "wanted", "saying what is wanted"),
+    ]
+    try:
+        whole = measure_turns(directory, runs=1, turns=turns, payload_bytes=payload_bytes)
+    finally:
+        for owner, name, inner in swaps:
+            setattr(owner, name, inner)
+    found = {label: seconds / turns * 1000 for label, seconds in parts.items()}
+    found["the rest (event loop, tasks, threads, model and tool)"] = whole["turn_cpu_ms"] - sum(
+        found.values()
+    )
+    return found
 
 
 def measure_disk(directory: Path, *, turns: int, payload_bytes: int = 2048) -> int:
