@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import history
-from benchmarks.harness.crash import crash_figures, resumer_figures, rewording_figures
+from benchmarks.harness.crash import crash_figures, resumer_figures, rewording_figures, weather_figures
 from benchmarks.harness.sigkill import sigkill_figures
 from benchmarks.harness.tampering import tampering_figures
 from benchmarks.probes import machine
@@ -83,6 +83,7 @@ PARTS: tuple[tuple[str, Callable[[], Figures]], ...] = (
     ("power cuts", power),
     ("crash enumeration", crash_figures),
     ("rewording", lambda: rewording_figures(REWORDINGS)),
+    ("bad weather", weather_figures),
     ("concurrent resumers", resumer_figures),
     ("SIGKILL of the real process", lambda: sigkill_figures(KILLS)),
 )

@@ -151,11 +151,6 @@ def rewind_to_start(people: People, state: State) -> object:
     return people.rewind(state.run, 3, by="operator")
 
 
-def say_more(people: People, state: State) -> object:
-    """Say something to a run that waits."""
-    return people.message(state.run, "And now?", name="more")
-
-
 APPROVAL: Final = Contract(approvals=(ApprovalRule(name="all", tools=("*",), why="money"),))
 
 PAY: Final = [call("pay", act="p1", reference="r1"), say("paid")]

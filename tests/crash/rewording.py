@@ -144,7 +144,7 @@ def tools_of(
 
     async def pay(ctx: Context, invoice: str, cents: int, reference: str, dated: str) -> str:
         do(ctx, "pay", f"pay {invoice}")
-        return "paid"
+        return f"paid on {dated}"
 
     async def visit(ctx: Context, guest: str, day: str) -> str:
         do(ctx, "visit", f"visit {guest} {day}")
@@ -257,9 +257,7 @@ class Case:
         self.chance: random.Random = random.Random(seed)
         self.world: World = World()
         self.plan: list[Act] = drawn_plan(self.chance)
-        self.effects: dict[Kind, EffectClass] = {
-            kind: self.chance.choice(EFFECTS) for kind in ("pay", "visit", "remind", "ticket")
-        }
+        self.effects: dict[Kind, EffectClass] = {kind: self.chance.choice(EFFECTS) for kind in DEEDS}
         self.model: Rewording = Rewording(self.plan, self.chance)
         self.declared: bool = declared
         self.asked: int = 0

@@ -8,33 +8,41 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from perdure.testing.crash import Report, crash_everywhere
+    from perdure.testing.disks import MemoryDisk, SqliteDisk
     from perdure.testing.scripted import RecordedModel, ScriptedModel, call, last_answer, say, together
     from perdure.testing.simclock import SimClock
+    from perdure.testing.simulation import simulate
     from perdure.testing.world import CountingWorld as World
 
 _HOMES = {
+    "MemoryDisk": ("disks", "MemoryDisk"),
     "RecordedModel": ("scripted", "RecordedModel"),
     "Report": ("crash", "Report"),
     "ScriptedModel": ("scripted", "ScriptedModel"),
     "SimClock": ("simclock", "SimClock"),
+    "SqliteDisk": ("disks", "SqliteDisk"),
     "World": ("world", "CountingWorld"),
     "call": ("scripted", "call"),
     "crash_everywhere": ("crash", "crash_everywhere"),
     "last_answer": ("scripted", "last_answer"),
+    "simulate": ("simulation", "simulate"),
     "say": ("scripted", "say"),
     "together": ("scripted", "together"),
 }
 
 __all__ = [
+    "MemoryDisk",
     "RecordedModel",
     "Report",
     "ScriptedModel",
     "SimClock",
+    "SqliteDisk",
     "World",
     "call",
     "crash_everywhere",
     "last_answer",
     "say",
+    "simulate",
     "together",
 ]
 

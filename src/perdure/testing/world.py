@@ -233,6 +233,3 @@ class CountingWorld:
         life = living.get()
         if life is not None:
             life.course.changed()
-
-
-MakeWorld = Callable[[], Counted]
