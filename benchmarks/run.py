@@ -79,6 +79,14 @@ def _page(
         *(f"| {name} | " + " | ".join(f"{rate:.0f}" for rate in each) + " |" for name, each in rates.items()),
         "",
         *_where_it_goes(parts),
+        *_long_log(log),
+    ]
+    raw = json.dumps({**speed, **disk, **log, "machine": about}, default=str)
+    return "\n".join((*lines, "The figures behind this page:", "", "```json", raw, "```", ""))
+
+
+def _long_log(log: dict[str, Any]) -> list[str]:
+    return [
         "## A log of a million events",
         "",
         f"Its state holds {log['at_pages']} pages and {log['at_receipts']} receipts.",
@@ -93,8 +101,6 @@ def _page(
         f"| going on after SIGKILL at {log['resume_turns']} turns | {log['resume_s']:.2f} s | 0.3 s |",
         "",
     ]
-    raw = json.dumps({**speed, **disk, **log, "machine": about}, default=str)
-    return "\n".join((*lines, "The figures behind this page:", "", "```json", raw, "```", ""))
 
 
 def _where_it_goes(parts: dict[str, float]) -> list[str]:
