@@ -3,7 +3,6 @@
 import pytest
 
 from perdure import wait
-
 from perdure.intention.reply import Call, Reply
 from perdure.testing import call, say, together
 from perdure.testing.kit import look_of, mail_of

@@ -17,6 +17,7 @@ from perdure.driver.port import Clock
 from perdure.intention.reply import Reply
 from perdure.log import events as e
 from perdure.log.envelope import Event, Stored, seal
+from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.port import Appended, Batch, ClaimClosed, ClaimOpened, CounterMoved, Remembered
 from perdure.orchestrator.claims import shared_of
 from perdure.orchestrator.draft import Fact
@@ -25,10 +26,11 @@ from perdure.projection.evolve import evolve
 from perdure.projection.snapshot import Freezer
 from perdure.projection.state import State
 from perdure.values.errors import Broken
-from perdure.values.limits import SNAPSHOT_EVENTS
+from perdure.values.limits import CALLS_PER_REPLY_MAX, SNAPSHOT_EVENTS
 
-_RETRIES_MAX = 16
-"""Times one batch may learn of rivals before this is taken for a fault: each teaches it one more."""
+_RETRIES_MAX = CALLS_PER_REPLY_MAX + 16
+"""Times one batch may learn of rivals before this is taken for a fault: each teaches it of one call more of
+a reply, all of which another run may have done."""
 
 
 class Heard(NamedTuple):
@@ -91,7 +93,9 @@ class RunWriter:
 
         Raises what ``LogStore.append`` raises.
         """
-        learned: list[Heard] = []
+        claims: dict[str, ClaimSeen] = {}
+        counters: dict[str, CounterSeen] = {}
+        learned: tuple[Heard, ...] = ()
         for _ in range(_RETRIES_MAX):
             draft = self._decide((*learned, *heard))
             answer = await self._answers.of(self.store.append(self._batch(draft)))
@@ -102,7 +106,12 @@ class RunWriter:
                 return draft.events
             if not answer.claims and not answer.counters:
                 raise Broken("the store refused a batch and remembers no reason")
-            learned.append(Heard(e.MemoryLearned(tuple(answer.claims), tuple(answer.counters))))
+            # All of it in one fact before the others: an act that follows from the first thing learned
+            # must not begin before the second is known.
+            claims.update((claim.key, claim) for claim in answer.claims)
+            counters.update((counter.counter, counter) for counter in answer.counters)
+            known = e.MemoryLearned(tuple(claims.values()), tuple(counters.values()))
+            learned = (Heard(known),)
         raise Broken(f"{self.run}: {_RETRIES_MAX} rivals in a row for one decision")
 
     def _decide(self, heard: Sequence[Heard]) -> _Draft:
