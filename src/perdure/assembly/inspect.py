@@ -208,9 +208,12 @@ class Inspector:
         return verdict
 
     def _lineage(self, row: RunRow) -> tuple[Lineage, ...]:
+        """Return whose events stand where; a fork may begin within what its parent inherited."""
         parts = [Lineage(row.run, row.position)]
+        upto = row.position
         while row.parent is not None:
-            parts.insert(0, Lineage(row.parent, row.forked_at))
+            upto = min(upto, row.forked_at)
+            parts.insert(0, Lineage(row.parent, upto))
             row = self.row(row.parent)
         return tuple(parts)
 
