@@ -7,12 +7,12 @@ from perdure import Agent, Contract, ask_person, wait
 from perdure.contract import ApprovalRule, Budget
 from perdure.intention.reply import Call, Reply
 from perdure.testing import ScriptedModel, World, say
-from perdure.testing.kit import book_of, look_of, mail_of, order_of, pay_of
+from perdure.testing.kit import book_of, look_of, mail_of, order_of, pay_of, scribble_of
 from perdure.values.digest import name_of
 from perdure.wire.prompt import Prompt, Said
 from tests.crash.cases import crew_of, deploy_of_world, ship_of_world
 
-TOOLS = ("look", "look", "book", "order", "pay", "pay", "mail", "ship", "deploy", "wait", "crew")
+TOOLS = ("look", "look", "book", "order", "pay", "pay", "mail", "ship", "deploy", "wait", "crew", "scribble")
 
 
 class Planned(World):
@@ -71,6 +71,7 @@ def clerk(world: Planned) -> Agent:
     """Return the agent."""
     tools = [
         look_of(world),
+        scribble_of(world),
         book_of(world),
         order_of(world),
         pay_of(world),
@@ -87,5 +88,6 @@ def clerk(world: Planned) -> Agent:
         tools=tools,
         model=scripted(world),
         contract=world.contract,
+        workspace=world.workspace,
         turns_max=60,
     )

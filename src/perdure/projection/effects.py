@@ -25,7 +25,7 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
             probes=0,
             verdict="",
         )
-        return _world(state, replace(world, open=world.open.put(body.key, again)))
+        return _touching(_world(state, replace(world, open=world.open.put(body.key, again))), body)
     record = None
     if not body.undoes:
         record = next((call for call in _calls(state) if call.id == body.call), None)
@@ -64,9 +64,14 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
     if body.approval:
         changed = _approval(changed, body.approval, "used")
     live = replace(state.live, met=state.live.met.put(body.stem, event.position))
-    if body.effect in ("workspace", "once", "idempotent", "probeable", "transactional"):
-        live = replace(live, fresh=False)
-    return replace(state, world=changed, live=live)
+    return _touching(replace(state, world=changed, live=live), body)
+
+
+def _touching(state: State, body: e.EffectStarted) -> State:
+    """From here on the workspace may be another than was recorded, also if this is not the first request."""
+    if body.effect == "read":
+        return state
+    return replace(state, live=replace(state.live, fresh=False))
 
 
 def pending(state: State, body: e.EffectPending, event: Event) -> State:

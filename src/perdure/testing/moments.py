@@ -5,8 +5,8 @@ Invariants:
   world applies passes one inside.
 - A life that was killed passes no moment any more: whatever is left of it raises ``Killed`` there,
   before it has touched anything.
-- ``version`` moves with each change of what survives a death (store, world), so two moments of one
-  version are the same death, but for the time.
+- ``version`` moves with each change of what survives a death (the store, and whatever a tool may have
+  done), so two moments of one version are the same death, but for the time.
 """
 
 from collections.abc import Callable, Collection, Sequence

@@ -169,6 +169,7 @@ class MortalTools:
             self._witness.let_go.add(deed.key)
             raise
         self._witness.performed(deed, outcome)
+        self._life.course.changed()
         self._life.moment("tools.perform", "after", lambda: f"{deed.tool}: {type(outcome).__name__}")
         return outcome
 
@@ -178,6 +179,7 @@ class MortalTools:
         with self._life.loop.threads_at_work(self._threaded(deed.tool)):
             finding = await self._tools.look(deed)
         self._witness.looked(deed, finding)
+        self._life.course.changed()
         self._life.moment("tools.look", "after", lambda: f"{deed.tool}: {finding.verdict}")
         return finding
 
@@ -186,6 +188,7 @@ class MortalTools:
         self._life.moment("tools.poll", "before", lambda: words_of(deed))
         with self._life.loop.threads_at_work(self._threaded(deed.tool)):
             outcome = await self._tools.poll(deed)
+        self._life.course.changed()
         self._life.moment("tools.poll", "after", lambda: f"{deed.tool}: {type(outcome).__name__}")
         return outcome
 

@@ -32,6 +32,7 @@ STORMY_LIVES: Final = 8
 """Lives in bad weather; after these the sun comes out, so that everything can come to rest."""
 
 FAULTS: Final[tuple[Fault, ...]] = ("refuse", "break", "lose", "hang", "stall")
+FORKS_MAX: Final = 2
 JUMP_SECONDS: Final = 7200
 MEDDLING_SECONDS: Final = 8.0
 
@@ -189,16 +190,28 @@ class _Storm:
         return history.ending(f"it doesn't rest within {LIVES_MAX} lives")
 
     async def _live(self, house: House, agent: Agent, message: str) -> None:
-        rows = self.history.store.rows("run")
-        if rows and rows[0].position:
-            driving = asyncio.ensure_future(house.resume(agent, "run"))
-        else:
-            driving = asyncio.ensure_future(house.start(agent, message, run="run"))
+        """Drive the run and its forks side by side, while somebody meddles."""
         meddling = asyncio.ensure_future(self._meddle(house))
         try:
-            await driving
+            if not self._stands("run"):
+                await house.start(agent, message, run="run")
+            rows = [row.run for row in self.history.store.rows() if row.lineage == "run"]
+            await asyncio.gather(*(house.resume(agent, run) for run in rows if self._stands(run)))
+            if not self.calm and len(rows) <= FORKS_MAX and self.chance.random() < self.weather.people / 4:
+                await self._fork(house, f"fork-{len(rows)}")
         finally:
             meddling.cancel()
+
+    def _stands(self, run: str) -> bool:
+        rows = self.history.store.rows(run)
+        return bool(rows) and bool(rows[0].position)
+
+    async def _fork(self, house: House, new: str) -> None:
+        rows = [row for row in self.history.store.rows() if row.lineage == "run"]
+        chosen = self.chance.choice(rows)
+        at = self.chance.randint(min(3, chosen.position), chosen.position)
+        self.history.course.note(f"a person: forks {chosen.run} at {at}")
+        await house.fork(chosen.run, at=at, new=new)
 
     async def _meddle(self, house: House) -> None:
         """Say and do things at the worst of times."""

@@ -119,6 +119,7 @@ class CountingWorld:
         """Say, inside of a tool, that the program may die here."""
         life = living.get()
         if life is not None:
+            life.course.changed()
             life.moment("world", "inside", lambda: words)
 
     @property
