@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from perdure.driver import writer
+from perdure.testing.disks import MemoryDisk, SqliteDisk
 from perdure.testing.simulation import Season, simulate, trace_of
+from tests.crash.broken import patched
 from tests.crash.weather import Planned, clerk
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
@@ -49,6 +52,20 @@ def test_the_same_seed_plays_the_same_history():
     one, two = (trace_of(clerk, "Do it all.", make_world=partial(Planned, 17), seed=17) for _ in range(2))
     assert one == two
     assert one.count("life 2") > 10
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_both_stores_play_the_same_history(seed: int):
+    one, two = (
+        trace_of(clerk, "Do it all.", make_world=partial(Planned, seed), seed=seed, make_disk=disk)
+        for disk in (MemoryDisk, SqliteDisk)
+    )
+    assert one == two
+
+
+def test_snapshots_at_every_turn_change_nothing():
+    with patched((writer, "SNAPSHOT_EVENTS", 3)):
+        season_of(range(300, 330)).check()
 
 
 @pytest.mark.soak
