@@ -4,9 +4,10 @@ The invariant of every one: it reports what it knows. "It may have happened" is 
 guess is not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.intention.reply import Reply
 from perdure.values.digest import Json
 from perdure.wire.prompt import Prompt
@@ -100,28 +101,26 @@ class Model(Protocol):
         ...
 
 
-class Tree(Protocol):
-    """The workspace as recorded: its tree's digest, how many files, and the bytes that were new."""
-
-    @property
-    def tree(self) -> str: ...
-
-    @property
-    def files(self) -> int: ...
-
-    @property
-    def blobs(self) -> tuple[tuple[str, bytes], ...]: ...
-
-
 class Workspace(Protocol):
-    """The directory that the agent works in."""
+    """The directory that the agent works in, with the processes that it left running there."""
 
-    async def record(self, known: str) -> Tree:
-        """Return the tree of the workspace; the same digest as ``known`` if nothing changed."""
+    async def record(self, known: str, image: str, windows: Sequence[Window]) -> Inspection:
+        """Look what has changed since tree ``known`` and process image ``image``, and record it.
+
+        ``windows`` says when effects ran since then. When this returns, all that the inspection names is
+        in the store. Raises ``OSError`` or ``PerdureError`` where it can't be recorded.
+        """
         ...
 
-    async def restore(self, tree: str) -> tuple[int, int]:
-        """Make the workspace that tree; return how many files were written and deleted."""
+    async def restore(self, tree: str, image: str, keep: Sequence[str]) -> Restored:
+        """Make the workspace that tree but for the paths in ``keep``, and bring the processes back.
+
+        Raises ``OSError`` or ``PerdureError`` where it can't be put back.
+        """
+        ...
+
+    def hurry(self) -> None:
+        """Somebody waits for the recording that is under way: put it before those of other runs."""
         ...
 
 

@@ -85,6 +85,8 @@ class RunOpened(Body, frozen=True):
     """version of the deciding logic"""
     depth: int = 0
     parent: str | None = None
+    root: str = ""
+    """the workspace's directory; empty without one"""
 
 
 class RunForked(Body, frozen=True):
@@ -95,6 +97,8 @@ class RunForked(Body, frozen=True):
     tenant: str
     step: int
     why: str = ""
+    root: str = ""
+    """the fork's own directory; empty if it has none yet"""
 
 
 class RunRewound(Body, frozen=True):
@@ -103,6 +107,12 @@ class RunRewound(Body, frozen=True):
     to: int
     by: str
     why: str = ""
+    tree: str = ""
+    """what the workspace is put back to; empty leaves the files as they are"""
+    image: str = ""
+    """processes to bring back with the files"""
+    keep: tuple[str, ...] = ()
+    """paths that are left as they are, as ``checkpoint.tree.spelled`` gives them"""
 
 
 class RunSuspended(Body, frozen=True):
@@ -355,13 +365,30 @@ class MemoryLearned(Body, frozen=True):
 # --- workspace and checkpoints ------------------------------------------------------------------
 
 
+class PathChanged(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """One path that is otherwise than before."""
+
+    path: str
+    """relative to the workspace; what is no UTF-8 is escaped"""
+    change: str
+    """'created', 'changed' or 'deleted'"""
+    by: str = "window"
+    """'tool': a tool of the agent did it. 'window': it came while one ran. 'unknown': neither is so"""
+
+
 class WorkspaceChanged(Body, frozen=True):
     """Files changed, from one tree to the next."""
 
     before: str
     after: str
-    paths: tuple[str, ...] = ()
+    paths: tuple[PathChanged, ...] = ()
+    """at most ``PATHS_IN_EVENT_MAX``, those by 'unknown' first"""
     key: str | None = None
+    """the effect that did it, if there is only one that could have"""
+    count: int = 0
+    """how many paths changed"""
+    full: str | None = None
+    """the blob with all of them (JSON), where they are too many for the event"""
 
 
 class DriftFound(Body, frozen=True):
@@ -377,16 +404,30 @@ class CheckpointTaken(Body, frozen=True):
     tree: str
     files: int
     new_bytes: int
+    level: str = ""
+    """the level of the ladder that looked and recorded: 'L0', 'L1' or 'L2'"""
+    what: str = "files"
+    """what had changed: 'files', 'processes', 'both', or 'unknown'"""
+    image: str = ""
+    """the tree of process images; empty where no processes were recorded"""
+    torn: tuple[str, ...] = ()
+    """paths that went on changing while they were read"""
+    left: int = 0
+    """paths that were left out by a rule; the tree names them"""
+    notes: tuple[str, ...] = ()
+    """what this level could not record"""
 
 
 class CheckpointSkipped(Body, frozen=True):
-    """Nothing has changed since the checkpoint that holds this tree."""
+    """Nothing lasting has changed since the checkpoint before; ``tree`` may have newer times in it."""
 
     tree: str
+    level: str = ""
+    image: str = ""
 
 
 class CheckpointFailed(Body, frozen=True):
-    """The workspace could not be recorded."""
+    """The workspace could not be recorded, or not be put back."""
 
     error: str
 
@@ -398,6 +439,12 @@ class CheckpointRestored(Body, frozen=True):
     why: str
     written: int = 0
     deleted: int = 0
+    image: str = ""
+    """the processes that run again"""
+    kept: int = 0
+    """paths that were left as they are"""
+    notes: tuple[str, ...] = ()
+    """what could not be put back"""
 
 
 # --- pages --------------------------------------------------------------------------------------

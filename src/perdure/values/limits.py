@@ -117,3 +117,21 @@ POLL_NS_MIN: Final = 10_000_000
 
 GRACE_SECONDS: Final = 5.0
 """How long a closing store waits for what is let go of to end in order."""
+
+PATHS_IN_EVENT_MAX: Final = 100
+"""Changed paths that an event names itself; more stand in a blob. Most turns change fewer than ten."""
+
+TOUCHES_MAX: Final = 64
+"""Effects remembered as having run since the last checkpoint; more make the oldest window wider."""
+
+CHECKPOINT_SECONDS_MAX: Final = 600
+"""One recording or restoring; a first recording of 10 GB takes about a minute on a slow disk."""
+
+CHECKPOINT_NOTICE_SECONDS: Final = 5.0
+"""An action that waits longer than this for a recording says so."""
+
+FILE_IN_ONE_BLOB_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Files up to here are one blob; larger ones are cut by content, so that a change in one costs its chunks."""
+
+CHUNK_BYTES_AVERAGE: Final = 512 * 1024
+"""Chunks of large files: some 2,000 for a gigabyte, and a small change stores one or two of them again."""
