@@ -19,6 +19,13 @@ Kind = Literal["file", "dir", "link", "hard", "secret", "fifo", "special", "left
 FORM: Final = 1
 """Version of the stored form; a larger one is from a newer perdure."""
 
+PART_PREFIX: Final = ".perdure-part-"
+"""Names of half-written files of a restore begin so; no tree holds them, and the next restore removes them."""
+
+CACHE_RULE: Final = b"cache:"
+"""Rules of ``left`` entries begin so where whoever wrote the entry makes it anew from the files beside it
+(compiled modules, a linter's memory): a restore removes such an entry instead of leaving it stale."""
+
 Fetch = Callable[[str], bytes]
 """digest (hex) -> the object's bytes"""
 

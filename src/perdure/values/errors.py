@@ -104,6 +104,20 @@ class AgentChanged(FixTheCall):
     next_step: ClassVar[str] = "resume with the agent that began the run"
 
 
+class RestoreRefused(FixTheCall):
+    """The workspace isn't put back, since somebody else's work in it would be lost."""
+
+    code: ClassVar[str] = "P112"
+    next_step: ClassVar[str] = "look at the paths it names, then say whether they are kept or discarded"
+
+
+class MergeConflict(FixTheCall):
+    """What is to be undone was changed again since: a person has to put the two together."""
+
+    code: ClassVar[str] = "P113"
+    next_step: ClassVar[str] = "change the files it names by hand"
+
+
 class Held(TryAgain):
     """Another live writer holds the run."""
 
