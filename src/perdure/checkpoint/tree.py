@@ -2,7 +2,8 @@
 
 Invariants:
 - Equal directories have equal trees, however they came about; an unchanged subdirectory is the same object.
-- ``identity`` leaves modification times out: two trees with the same identity differ in nothing lasting.
+- ``identity`` leaves modification times and what was left out by a rule aside: two trees with the same
+  identity differ in nothing lasting.
 - Names are bytes, as the file system has them. In Python a path is a ``str`` relative to the root, with
   ``/`` between its parts and surrogates for what is no UTF-8 (as ``os.fsdecode`` gives it).
 """
@@ -104,7 +105,9 @@ _root = msgspec.msgpack.Decoder(Root).decode
 def directory_object(entries: tuple[Entry, ...]) -> Object:
     """Return a directory's object; ``entries`` have to be sorted by name."""
     stored = _encode(entries)
-    identity = digest(_encode(tuple((entry.name, *entry.lasting) for entry in entries)))
+    # A cache that a tool makes beside the files changes nothing that a restore could put back.
+    kept = tuple((entry.name, *entry.lasting) for entry in entries if entry.kind != "left")
+    identity = digest(_encode(kept))
     return Object(digest(stored), stored, bytes.fromhex(identity))
 
 
