@@ -135,3 +135,10 @@ FILE_IN_ONE_BLOB_BYTES_MAX: Final = 4 * 1024 * 1024
 
 CHUNK_BYTES_AVERAGE: Final = 512 * 1024
 """Chunks of large files: some 2,000 for a gigabyte, and a small change stores one or two of them again."""
+
+RULES_BYTES_MAX: Final = 64 * 1024
+"""A file of rules; hundreds of lines fit, and each name of the workspace is matched against them."""
+
+WORKSPACE_DEPTH_MAX: Final = 256
+"""Directories within directories of a workspace that are recorded; compilers and shells give up before,
+and what walks a tree does so within the language's own bound of a thousand calls."""
