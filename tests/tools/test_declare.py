@@ -103,6 +103,8 @@ def test_divergence_is_judged_by_the_safe_side_of_the_class_unless_declared(
     [
         (Options(identity=["bill"]), "'bill', which is no argument", "invoice, amount, note"),
         (Options(volatile=["bill"]), "'bill', which is no argument", "invoice, amount, note"),
+        (Options(reads=["bill.path"]), "'bill.path', which is no argument", "invoice, amount, note"),
+        (Options(connects=["url"]), "'url', which is no argument", "invoice, amount, note"),
         (Options(identity=["note"], volatile=["note"]), "in identity and in volatile", "take it out"),
         (Options(identity=[]), "identity is empty", "invoice"),
         (Options(effect="read", identity=["invoice"]), "means nothing for read", "leave identity out"),

@@ -14,7 +14,7 @@ from perdure.projection.state import State
 from perdure.values.errors import BadInput
 
 
-class Desk(Protocol):
+class RunStore(Protocol):
     """What a run needs of its store."""
 
     @property
@@ -46,9 +46,9 @@ class Desk(Protocol):
 class Run:
     """A run: driven by this process if it was started or resumed here."""
 
-    def __init__(self, desk: Desk, name: str, driving: Future[State] | None) -> None:
-        """Stand for run ``name`` of the store behind ``desk``."""
-        self._desk: Desk = desk
+    def __init__(self, store: RunStore, name: str, driving: Future[State] | None) -> None:
+        """Stand for run ``name`` of ``store``."""
+        self._store: RunStore = store
         self.name: str = name
         self._driving: Future[State] | None = driving
 
@@ -66,7 +66,7 @@ class Run:
     @property
     def state(self) -> State:
         """The run's state as the log has it now."""
-        return self._desk.state(self.name)
+        return self._store.state(self.name)
 
     @property
     def outcome(self) -> Outcome:
@@ -75,19 +75,19 @@ class Run:
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Yield its events past position ``after``."""
-        return self._desk.events(self.name, after)
+        return self._store.events(self.name, after)
 
     def message(self, text: str, *, name: str | None = None) -> None:
         """Say something to the model."""
-        self._desk.message(self.name, text, name=name)
+        self._store.message(self.name, text, name=name)
 
     def approve(self, approval: str, *, by: str = "operator") -> None:
         """Allow exactly what ``approval`` asks."""
-        self._desk.approve(self.name, approval, by=by)
+        self._store.approve(self.name, approval, by=by)
 
     def cancel(self, why: str = "") -> None:
         """End the run."""
-        self._desk.cancel(self.name, why=why)
+        self._store.cancel(self.name, why=why)
 
     def let_go(self) -> None:
         """Stop driving it here; it can be resumed, here or elsewhere."""
@@ -105,7 +105,7 @@ class Run:
     def _outcome(self, state: State) -> Outcome:
         match state.status:
             case "finished":
-                return Finished(self.name, text_of(self._desk.blobs, state.answer))
+                return Finished(self.name, text_of(self._store.blobs, state.answer))
             case "failed" | "cancelled":
                 return Failed(self.name, state.status, state.why)
             case "waiting" | "running":

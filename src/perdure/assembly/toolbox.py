@@ -16,6 +16,7 @@ import msgspec
 
 from perdure.adapters.tools.context import Context
 from perdure.adapters.tools.convert import plain
+from perdure.adapters.tools.desk import Desk
 from perdure.adapters.tools.invoke import consult, in_thread, invoke
 from perdure.adapters.tools.outcomes import Found, Never, NotDone, Partial, Pending, Unknown
 from perdure.adapters.tools.secret import Secrets, SecretSource, no_secrets, scrub, scrubbed
@@ -42,12 +43,14 @@ class Toolbox:
         *,
         secrets: SecretSource = no_secrets,
         workspace: Path | None = None,
+        desk: Desk | None = None,
         on_log: Callable[[str], None] = silent,
     ) -> None:
         """Serve ``tools`` by name."""
         self._tools: Mapping[str, AnyTool] = tools
         self._secrets: SecretSource = secrets
         self._workspace: Path | None = workspace
+        self._desk: Desk | None = desk
         self._on_log: Callable[[str], None] = on_log
 
     async def perform(self, deed: Deed) -> Outcome:
@@ -121,6 +124,7 @@ class Toolbox:
             position=deed.position,
             deadline_ns=time.time_ns() + int(limit * 1e9),
             workspace=self._workspace,
+            desk=self._desk,
             secrets=Secrets(self._secrets),
             on_log=self._on_log,
         )

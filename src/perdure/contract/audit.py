@@ -32,7 +32,7 @@ def audit(contract: Contract, definition: Definition | None, findings: Findings)
                 findings.add(
                     pointer, f"the agent has no tool {name!r}", nearest(name, tools, otherwise="it has")
                 )
-        _idle(contract, tools, findings)
+        _idle(contract, definition, findings)
         for tool in definition.tools:
             _foreign_arguments(contract, tool.name, tool.schema, findings)
 
@@ -112,17 +112,21 @@ def _named_tools(contract: Contract) -> Iterator[tuple[str, str]]:
         yield f"tools/{name}", name
 
 
-def _idle(contract: Contract, tools: tuple[str, ...], findings: Findings) -> None:
+def _idle(contract: Contract, definition: Definition, findings: Findings) -> None:
+    rules = contract.tools.values()
+    tools = definition.tools
     bounds: tuple[tuple[Deed, tuple[str, ...] | None, bool], ...] = (
-        ("read", contract.reach.read, any(rules.reads for rules in contract.tools.values())),
-        ("write", contract.reach.write, any(rules.writes for rules in contract.tools.values())),
-        ("hosts", contract.reach.hosts, any(rules.connects for rules in contract.tools.values())),
+        ("read", contract.reach.read, any(each.reads for each in (*rules, *tools))),
+        ("write", contract.reach.write, any(each.writes for each in (*rules, *tools))),
+        ("hosts", contract.reach.hosts, any(each.connects for each in (*rules, *tools))),
     )
     for deed, globs, named in bounds:
-        if globs is not None and not named:
+        if globs is not None and not named and not any(deed in tool.keeps for tool in tools):
             cure = f"name the arguments it judges: tools.<name>.{KEYS[deed]}"
             findings.add(f"reach/{deed}", f"reach.{deed} binds nothing: no argument is named", cure)
-    priced = [name for name in tools if (rules := contract.tools.get(name)) and rules.amount is not None]
+    priced = [
+        tool.name for tool in tools if (each := contract.tools.get(tool.name)) and each.amount is not None
+    ]
     for number, budget in enumerate(contract.budgets):
         if budget.of == "spend" and not any(covers(budget.tools, name) for name in priced):
             text = f"budget {budget.name!r} counts nothing: no tool that it covers has an amount"

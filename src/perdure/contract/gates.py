@@ -1,7 +1,7 @@
 """Reach, applied: which arguments name paths and hosts, and whether those may be touched."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from perdure.contract.fields import declared
 from perdure.contract.hosts import HostGlob, host_glob_of, place_of, reachable
@@ -9,10 +9,10 @@ from perdure.contract.judgement import Refusal
 from perdure.contract.paths import BadGlob, Glob, Unclear, glob_of, let_through, resolved
 from perdure.contract.problems import Findings
 from perdure.contract.rules import Reach, ToolRules
-from perdure.intention.declaration import Declaration
+from perdure.intention.declaration import Bounded, Declaration
 from perdure.values.digest import Json
 
-Deed = Literal["read", "write", "hosts"]
+Deed = Bounded
 KEYS: Final[Mapping[Deed, str]] = {"read": "reads", "write": "writes", "hosts": "connects"}
 """the key of a tool's rules that names the arguments which a reach judges"""
 
@@ -66,22 +66,26 @@ def bounds_of(reach: Reach, pointer: str, findings: Findings) -> dict[Deed, Boun
 def gates_of(
     declaration: Declaration, rules: ToolRules, common: Mapping[Deed, Bound], findings: Findings
 ) -> tuple[Gate, ...]:
-    """Return what stands before a tool's arguments; ``common`` are the contract's own bounds."""
+    """Return what stands before a tool's arguments; ``common`` are the contract's own bounds.
+
+    Which arguments are paths and hosts, the contract says; where it doesn't, the tool's declaration.
+    """
     pointer = f"tools/{declaration.name}"
     own = bounds_of(rules.reach, f"{pointer}/reach", findings)
     gates: list[Gate] = []
-    said: tuple[tuple[Deed, tuple[str, ...]], ...] = (
-        ("read", rules.reads),
-        ("write", rules.writes),
-        ("hosts", rules.connects),
+    said: tuple[tuple[Deed, tuple[str, ...], tuple[str, ...]], ...] = (
+        ("read", rules.reads, declaration.reads),
+        ("write", rules.writes, declaration.writes),
+        ("hosts", rules.connects, declaration.connects),
     )
-    for deed, arguments in said:
+    for deed, named, declares in said:
         bounds = tuple(bounds[deed] for bounds in (common, own) if deed in bounds)
+        arguments = named or (declares if bounds else ())
         place = f"{pointer}/{KEYS[deed]}"
         if arguments and not bounds:
             text = f"nothing says what may be {_WORDS[deed]}"
             findings.add(place, text, f"add reach.{deed} to the contract")
-        if deed in own and not arguments:
+        if deed in own and not arguments and deed not in declaration.keeps:
             text = f"it binds nothing: no argument of {declaration.name} is named"
             findings.add(f"{pointer}/reach/{deed}", text, f"name its arguments with {KEYS[deed]}")
         for number, argument in enumerate(arguments):

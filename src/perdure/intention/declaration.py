@@ -17,6 +17,7 @@ EffectClass = Literal["read", "workspace", "transactional", "idempotent", "probe
 Scope = Literal["lineage", "tenant"]
 Divergence = Literal["allow", "ask", "refuse"]
 Builtin = Literal["child", "wait", "ask"]
+Bounded = Literal["read", "write", "hosts"]
 
 EFFECTS: Final[tuple[EffectClass, ...]] = (
     "read",
@@ -53,6 +54,14 @@ class Declaration(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout: int = int(TIMEOUT_SECONDS * 1e9)
     sends_max: int = SENDS_MAX
     builtin: Builtin | None = None
+    reads: tuple[str, ...] = ()
+    """arguments that are paths to be read; ``edits.path`` goes into objects and lists. They are judged by
+    the contract's reach where it has one, and a contract that names the tool's arguments itself wins"""
+    writes: tuple[str, ...] = ()
+    connects: tuple[str, ...] = ()
+    """arguments that are URLs"""
+    keeps: tuple[Bounded, ...] = ()
+    """what it keeps to the contract's reach by itself, whatever its arguments are"""
 
 
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -46,6 +46,7 @@ def _contradictions(
     if declared.effect not in EFFECTS:
         yield (f"effect={declared.effect!r} is no class of effects", f"use one of {', '.join(EFFECTS)}")
     yield from _wrong_names(declared, arguments)
+    yield from _wrong_places(declared, arguments)
     yield from _wrong_companions(declared, database=database)
     yield from _wrong_times(declared)
 
@@ -80,6 +81,15 @@ def _wrong_names(declared: Declaration, arguments: tuple[str, ...]) -> Iterator[
             'scope="tenant" needs an identity: occurrences are counted in one lineage only',
             'add identity=(...), or leave scope="lineage"',
         )
+
+
+def _wrong_places(declared: Declaration, arguments: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    said = (("reads", declared.reads), ("writes", declared.writes), ("connects", declared.connects))
+    for option, names in said:
+        for name in names:
+            if name.partition(".")[0] not in arguments:
+                known = f"the arguments are {', '.join(arguments)}" if arguments else "it has no arguments"
+                yield (f"{option} names {name!r}, which is no argument", known)
 
 
 def _wrong_companions(declared: Declaration, *, database: bool) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from perdure.adapters.tools.desk import Desk
 from perdure.adapters.tools.secret import Secrets
 from perdure.values.errors import BadTool
 
@@ -39,6 +40,8 @@ class Context:
     """when the answer stops counting, in nanoseconds since the epoch"""
     workspace: Path | None = None
     """where the agent's files are, if it has any"""
+    desk: Desk | None = field(default=None, repr=False)
+    """the workspace as the built-in coding tools reach it"""
     secrets: Secrets = field(default_factory=Secrets)
     transaction_open: Transaction | None = field(default=None, repr=False)
     on_log: Callable[[str], None] = field(default=_unheard, repr=False)

@@ -12,7 +12,7 @@ from perdure.adapters.tools.database import Database
 from perdure.adapters.tools.docstring import described
 from perdure.adapters.tools.schema import reader_of, schema_of
 from perdure.adapters.tools.signature import Function, Parameter, is_async, is_context, parameters_of
-from perdure.intention.declaration import Declaration, Divergence, EffectClass, Scope
+from perdure.intention.declaration import Bounded, Declaration, Divergence, EffectClass, Scope
 from perdure.values.errors import BadTool
 from perdure.values.limits import SENDS_MAX, TIMEOUT_SECONDS
 
@@ -55,6 +55,14 @@ class Options(TypedDict, total=False):
     description: str | None
     sends_max: int | None
     """how often one promised effect may be requested before a person decides"""
+    reads: Sequence[str]
+    """arguments that are paths to be read, for the contract's reach; ``edits.path`` goes into lists"""
+    writes: Sequence[str]
+    """arguments that are paths to be written"""
+    connects: Sequence[str]
+    """arguments that are URLs"""
+    keeps: Sequence[Bounded]
+    """what it keeps to the contract's reach by itself, whatever its arguments are"""
 
 
 class Tool(Generic[P, R_co]):
@@ -141,6 +149,10 @@ def declare(
     name: str | None = None,
     description: str | None = None,
     sends_max: int | None = None,
+    reads: Sequence[str] = (),
+    writes: Sequence[str] = (),
+    connects: Sequence[str] = (),
+    keeps: Sequence[Bounded] = (),
 ) -> Tool[P, R_co]:
     """Return ``function`` as a tool; raise ``BadTool`` if the declaration contradicts it or itself."""
     name = name or cast("str", getattr(function, "__name__", ""))
@@ -169,6 +181,10 @@ def declare(
         polls=companions["poll"] is not None,
         timeout=int(timeout * NS_PER_SECOND),
         sends_max=SENDS_MAX if sends_max is None else sends_max,
+        reads=_names(reads),
+        writes=_names(writes),
+        connects=_names(connects),
+        keeps=tuple(keeps),
     )
     check_declaration(declaration, arguments=names, database=database is not None, label=label)
     warn_of_minted(declaration, parameters, label=label)

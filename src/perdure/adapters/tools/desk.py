@@ -1,0 +1,102 @@
+"""The workspace as tools reach it: where its files are, what is out of reach, and a shell in it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+Touch = Literal["read", "write"]
+
+
+class Ran(NamedTuple):
+    """How a command ended. What it printed went to ``on_output`` meanwhile."""
+
+    exit: int | None
+    """its exit code; None where it was ended, or ended by a signal"""
+    seconds: float
+    timed_out: bool = False
+    """it ran until its time was over, and was then ended with all that it had started"""
+    cut: int = 0
+    """bytes of output that were dropped before anyone saw them"""
+    refused: tuple[str, ...] = ()
+    """paths that it changed although the contract keeps them out of reach; they were put back"""
+    notes: tuple[str, ...] = ()
+    """what else the model should know of this run, each a sentence"""
+
+
+class Service(NamedTuple):
+    """A command in the background, under its name."""
+
+    name: str
+    command: str
+    running: bool
+    exit: int | None = None
+    """its exit code, once it has ended by itself"""
+
+
+class Spoken(NamedTuple):
+    """The end of what a service printed."""
+
+    tail: bytes
+    before: int
+    """bytes that it printed before that"""
+
+
+class Shell(Protocol):
+    """Commands in the workspace, confined as the contract and the sandbox say."""
+
+    async def run(
+        self,
+        command: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 - the shell ends what the command started, not only the wait
+        key: str,
+        on_output: Callable[[bytes], None],
+    ) -> Ran:
+        """Run ``command`` to its end, or to ``timeout`` seconds; both of its streams go to ``on_output``.
+
+        ``key`` is the effect's, to which changes of the workspace are put down. When the call is
+        cancelled, the command is ended.
+        """
+        ...
+
+    async def start(self, name: str, command: str) -> Service:
+        """Start ``command`` in the background; raises ``BadInput`` where a living service has the name."""
+        ...
+
+    async def stop(self, name: str) -> Service:
+        """End a service with all that it started; raises ``BadInput`` where there is none of that name."""
+        ...
+
+    def services(self) -> tuple[Service, ...]:
+        """Return the services of this run, also those that have ended."""
+        ...
+
+    async def spoken(self, name: str, *, bytes_max: int) -> Spoken:
+        """Return the end of what a service printed; raises ``BadInput`` where there is none of that name."""
+        ...
+
+
+class Desk(Protocol):
+    """One run's workspace."""
+
+    @property
+    def root(self) -> Path:
+        """The directory, without symbolic links in its name."""
+        ...
+
+    @property
+    def shell(self) -> Shell | None:
+        """Where commands run; None where nothing can confine them and nobody has allowed that."""
+        ...
+
+    def barred(self, tool: str, touch: Touch, path: str) -> str:
+        """Return why ``tool`` may not touch ``path``, in words for the model; '' where it may.
+
+        ``path`` is relative to the root and leads through no symbolic link. Files that were declared
+        secret are barred as well.
+        """
+        ...
+
+    def noted(self, path: str, key: str) -> None:
+        """Learn that the effect ``key`` has changed ``path`` (relative to the root)."""
+        ...
