@@ -104,6 +104,13 @@ class AgentChanged(FixTheCall):
     next_step: ClassVar[str] = "resume with the agent that began the run"
 
 
+class BadRoot(FixTheCall):
+    """This directory can't be an agent's workspace."""
+
+    code: ClassVar[str] = "P111"
+    next_step: ClassVar[str] = "give the agent a directory of its own"
+
+
 class RestoreRefused(FixTheCall):
     """The workspace isn't put back, since somebody else's work in it would be lost."""
 
@@ -130,6 +137,13 @@ class Busy(TryAgain):
 
     code: ClassVar[str] = "P202"
     next_step: ClassVar[str] = "try again; look for a process that holds the store"
+
+
+class WorkspaceBusy(TryAgain):
+    """Another run works in that directory."""
+
+    code: ClassVar[str] = "P203"
+    next_step: ClassVar[str] = "wait for it, or give this run a directory of its own"
 
 
 class Suspended(AskSomeone):
