@@ -142,3 +142,13 @@ RULES_BYTES_MAX: Final = 64 * 1024
 WORKSPACE_DEPTH_MAX: Final = 256
 """Directories within directories of a workspace that are recorded; compilers and shells give up before,
 and what walks a tree does so within the language's own bound of a thousand calls."""
+
+LANDING_DEPTH_MAX: Final = 128
+"""Directories within directories that a shell command may change: real trees stay below 50, and each
+level holds two files open while the change is put into the workspace."""
+
+SHELL_OUTPUT_BYTES_MAX: Final = 1024 * 1024
+"""Output of one command that is kept, half from its beginning and half from its end."""
+
+SERVICES_MAX: Final = 16
+"""Living background services of one run: more is a loop that starts them."""
