@@ -125,6 +125,13 @@ class MergeConflict(FixTheCall):
     next_step: ClassVar[str] = "change the files it names by hand"
 
 
+class ImageFailed(FixTheCall):
+    """The image of the processes can't be taken, or can't be brought back to life."""
+
+    code: ClassVar[str] = "P115"
+    next_step: ClassVar[str] = "the files are recorded all the same; stop the service it names, or start it anew"
+
+
 class Held(TryAgain):
     """Another live writer holds the run."""
 

@@ -152,3 +152,27 @@ SHELL_OUTPUT_BYTES_MAX: Final = 1024 * 1024
 
 SERVICES_MAX: Final = 16
 """Living background services of one run: more is a loop that starts them."""
+
+PARTS_MAX: Final = 256
+"""Files of a restore that are made whole and flushed together before they take their names."""
+
+PARTS_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Bytes of such files: what a restore may need on the disk beyond the tree itself, one file apart."""
+
+TEXT_BYTES_MAX: Final = 1024 * 1024
+"""Text up to here is merged and blamed by lines; what is larger was written by a program."""
+
+FREEZE_SECONDS_MAX: Final = 60
+"""Services stand still no longer than this for an image; what takes longer is given up, and they go on."""
+
+THAW_SECONDS_MAX: Final = 60
+"""Bringing an image back to life: a gigabyte of memory takes some seconds from a slow disk."""
+
+IMAGE_BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
+"""Memory of all services in one image; writing more would keep them still for longer than they stand."""
+
+GHOST_BYTES_MAX: Final = 64 * 1024 * 1024
+"""A deleted file that a service still holds open goes into the image up to here."""
+
+SERVICE_OUTPUT_KEPT_BYTES: Final = 1024 * 1024
+"""The end of what a service said goes into its image; a person reads the end first."""
