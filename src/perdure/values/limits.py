@@ -176,3 +176,54 @@ GHOST_BYTES_MAX: Final = 64 * 1024 * 1024
 
 SERVICE_OUTPUT_KEPT_BYTES: Final = 1024 * 1024
 """The end of what a service said goes into its image; a person reads the end first."""
+
+LINKS_FOLLOWED_MAX: Final = 40
+"""Symbolic links on the way to one file, as in the kernel; more are a circle."""
+
+READ_LINES: Final = 2000
+"""Lines of one reading unless the model asks for fewer: most source files are shorter."""
+
+READ_CHARACTERS_MAX: Final = 100_000
+"""One reading: about 30,000 tokens, more than a model should take in at once."""
+
+LINE_BYTES_MAX: Final = 2000
+"""Shown of one line: no person writes longer ones, and minified code has a megabyte in one."""
+
+SCAN_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Read of one file to find a line and to count lines: a fraction of a second. Beyond it the shell is the tool."""
+
+BINARY_LOOK_BYTES: Final = 8192
+"""Looked at to tell text from bytes: a zero byte in it means bytes, as for git and grep."""
+
+EDIT_BYTES_MAX: Final = 16 * 1024 * 1024
+"""A file that is edited, searched or written by a tool: it stands in memory some four times."""
+
+EDIT_PLACES_SHOWN_MAX: Final = 8
+"""Lines named where a piece of text stands more than once; enough to choose one."""
+
+PATHS_SHOWN_MAX: Final = 1000
+"""Paths of one answer: about 15,000 tokens; more wants a narrower pattern."""
+
+MATCHES_SHOWN_MAX: Final = 200
+"""Matches of one search unless the model asks for others; more say that the pattern is too wide."""
+
+CONTEXT_LINES_MAX: Final = 20
+"""Lines shown around a match; more is a reading."""
+
+SEARCH_FILES_TOGETHER: Final = 200
+"""Files that one searching process is handed as open descriptors: a process may hold 1,024 by default."""
+
+SEARCH_SECONDS_MAX: Final = 30.0
+"""One search: a pattern that goes back and forth for ever is ended with its process."""
+
+SHELL_SECONDS: Final = 120.0
+"""One command unless the model asks for another time."""
+
+SHELL_SECONDS_MAX: Final = 3600.0
+"""One command at most; what takes longer is a service in the background."""
+
+SHELL_HEAD_BYTES: Final = 8 * 1024
+"""Kept of the beginning of a command's output: what was called, and the first errors."""
+
+SHELL_TAIL_BYTES: Final = 24 * 1024
+"""Kept of its end, where the result and the last error are: with the head about 10,000 tokens."""
