@@ -26,5 +26,8 @@ def digest_of(name: str, kills: tuple[int, ...]) -> str:
 
 
 if __name__ == "__main__":
-    lines = [digest_of(name, kills) for name in CASES for kills in KILLS]
+    # What a workspace's tree is named by hangs on its directory and on the times of its files, which are new
+    # in each process.
+    names = [name for name, case in CASES.items() if not case.workspace]
+    lines = [digest_of(name, kills) for name in names for kills in KILLS]
     sys.stdout.write("\n".join(lines))

@@ -8,26 +8,31 @@ Invariants:
 
 import asyncio
 import contextlib
+import os
+import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from perdure.adapters.holders import this_holder
 from perdure.assembly.agent import Agent
-from perdure.assembly.ports import Ports, ports_of, toolbox_of
+from perdure.assembly.beginnings import acquired, adopted, bereaved, forked
+from perdure.assembly.ports import MakePorts, OpenPlace, Site, place_of, ports_of, toolbox_of
 from perdure.driver.answers import Answers
 from perdure.driver.books import Books, arguments_of, read_state, text_of
 from perdure.driver.drive import Drive, heard_post
+from perdure.driver.files import Files
 from perdure.driver.port import ChildEnd, Clock, Deed, Progress
 from perdure.driver.work import Work
 from perdure.driver.writer import Heard, RunWriter
 from perdure.log import events as e
-from perdure.log.port import Appended, BlobStore, Lease, NewRun, Remembered, RunRow
+from perdure.log.port import Appended, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.step import STEP
-from perdure.projection.state import State, World
+from perdure.orchestrator.wanted import RestoreTree
+from perdure.projection.state import State
 from perdure.values.errors import (
-    AgentChanged,
     BadPosition,
     Held,
     PerdureError,
@@ -46,8 +51,6 @@ class Watcher(NamedTuple):
 
 NOBODY = Watcher()
 
-MakePorts = Callable[[Agent, BlobStore], Ports]
-
 
 class House:
     """Drives runs of one store in one event loop."""
@@ -57,13 +60,20 @@ class House:
         store: Books,
         clock: Clock,
         *,
-        make_ports: MakePorts | None = None,
+        scratch: Path | None = None,
+        make_ports: MakePorts = ports_of,
+        open_place: OpenPlace = place_of,
         name: Callable[[], str] | None = None,
     ) -> None:
-        """Serve ``store``. ``make_ports`` and ``name`` (of writers) are for simulations."""
+        """Serve ``store``; ``scratch`` is where runs may write beside their workspaces.
+
+        ``make_ports``, ``open_place`` and ``name`` (of writers) are for simulations.
+        """
         self.store: Books = store
         self.clock: Clock = clock
-        self._make_ports: MakePorts = make_ports or ports_of
+        self._scratch: Path = scratch or Path(tempfile.gettempdir()) / f"perdure-{os.getuid()}"
+        self._make_ports: MakePorts = make_ports
+        self._open_place: OpenPlace = open_place
         self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
         self._drives: dict[str, Drive] = {}
         self._agents: set[Agent] = set()
@@ -100,6 +110,7 @@ class House:
             step=STEP,
             depth=depth,
             parent=parent,
+            root=str(agent.workspace.resolve()) if agent.workspace is not None else "",
         )
         text, blob = content_of(message)
         said = e.MessageReceived("start", "user", text)
@@ -126,10 +137,11 @@ class House:
         self._known(run)
         return await self._drive(agent, run, (), take_over=take_over, watcher=watcher, begun=begun)
 
-    async def fork(self, run: str, *, at: int, new: str, why: str = "") -> State:
+    async def fork(self, run: str, *, at: int, new: str, why: str = "", root: str = "") -> State:
         """Make ``new`` as the prefix of ``run`` up to ``at``; nothing is driven. Return its state.
 
-        Raises ``BadPosition`` if the run has no such position, ``RunExists`` if the name is taken.
+        Its files get a directory of their own: ``root`` (absolute), or one beside its parent's. Raises
+        ``BadPosition`` if the run has no such position, ``RunExists`` if the name is taken, ``BadRoot``.
         """
         checked_name(new, field="run")
         row = self._known(run)
@@ -138,29 +150,48 @@ class House:
         made = NewRun(new, row.lineage, row.tenant, self.clock.now(), run, at)
         if not self.store.create(made):
             raise RunExists(f"there is a run {new!r} already")
-        return await self.attend(new, why=why)
+        begins = forked(self.store, self._known(new), why=why, root=root)
+        return await self.attend(new, first=begins)
 
-    async def attend(self, run: str, *, why: str = "", then: tuple[Heard, ...] = ()) -> State:
-        """Take the inbox into the stream of a run that nobody drives; ``why`` a fork was made.
+    async def attend(self, run: str, *, first: tuple[Heard, ...] = (), then: tuple[Heard, ...] = ()) -> State:
+        """Take the inbox into the stream of a run that nobody drives, and put its files where they belong.
 
-        Raises ``Held`` if somebody drives it.
+        ``first`` is what a fork begins with. Raises ``Held`` if somebody drives it.
         """
-        state = await self._attend_once(run, why, then)
+        state = await self._attend_once(run, first, then)
         with contextlib.suppress(Held):
             while self.store.inbox(run):
-                state = await self._attend_once(run, "", ())
+                state = await self._attend_once(run, (), ())
         return state
 
-    async def _attend_once(self, run: str, why: str, then: tuple[Heard, ...]) -> State:
+    async def _attend_once(self, run: str, first: tuple[Heard, ...], then: tuple[Heard, ...]) -> State:
         lease = self.store.acquire(run, this_holder(self._name()))
         try:
             writer = RunWriter(self.store, run, lease.epoch, self.clock, self._answered())
             posts = tuple(heard_post(post) for post in self.store.inbox(run))
-            first = self._forked(run, why)
-            await writer.take((*first, Heard(_acquired(lease, attends=True)), *posts, *then))
+            begins = first or forked(self.store, self.store.rows(run)[0])
+            await writer.take((*begins, acquired(lease, attends=True), *posts, *then))
+            if writer.state.live.put_back is not None and writer.state.root:
+                await self._put_back(writer)
             return writer.state
         finally:
             self.store.release(run, lease.epoch)
+
+    async def _put_back(self, writer: RunWriter) -> None:
+        """The files are what a rewind or a fork said; if that fails, whoever drives the run tries again."""
+        back = writer.state.live.put_back
+        if back is None:
+            return
+        site = self._site(writer.run, writer.state.root)
+        place = self._open_place(site, self.store, writer.law.definition)
+        try:
+            request = RestoreTree(back.tree, back.image, back.keep, f"rewind-{back.position}")
+            await writer.take(await Files(writer, place).restore(request))
+        finally:
+            await place.close()
+
+    def _site(self, run: str, root: str) -> Site:
+        return Site(run, Path(root), self._scratch / run)
 
     async def look_for_drift(self, agent: Agent, run: str) -> tuple[e.DriftFound, ...]:
         """Ask the checks of the agent's tools whether what the receipts say is still so; record what isn't.
@@ -244,9 +275,10 @@ class House:
     ) -> State:
         lease = self.store.acquire(run, this_holder(self._name()), take_over=take_over)
         drive: Drive | None = None
+        opened = contextlib.AsyncExitStack()
         self._answered().writers += 1
         try:
-            drive = await self._begin(agent, run, facts, lease, watcher)
+            drive = await self._begin(agent, run, facts, lease, watcher, opened)
             self._drives[run] = drive
             if begun is not None:
                 begun()
@@ -255,24 +287,48 @@ class House:
             # What went wrong is told; that the lease can't be given back as well (a disk that
             # failed, another writer) is no news.
             with contextlib.suppress(PerdureError):
-                self._give_back(run, lease, drive)
+                await self._give_back(run, lease, drive, opened)
             raise
-        self._give_back(run, lease, drive)
+        await self._give_back(run, lease, drive, opened)
         return state
 
-    def _give_back(self, run: str, lease: Lease, drive: Drive | None) -> None:
+    def _root(self, agent: Agent, row: RunRow, known: str, begins: tuple[Heard, ...]) -> str:
+        """Return the run's directory: a fork's own, or the log's if it is still there, or the agent's."""
+        if agent.workspace is None:
+            return ""
+        for each in begins:
+            if isinstance(each.body, e.RunForked):
+                known = each.body.root
+        keeps = known and (row.parent is not None or Path(known).is_dir())
+        return known if keeps else str(agent.workspace.resolve())
+
+    async def _give_back(
+        self, run: str, lease: Lease, drive: Drive | None, opened: contextlib.AsyncExitStack
+    ) -> None:
         self._drives.pop(run, None)
+        await opened.aclose()
         self._answered().writers -= 1
         self.store.release(run, lease.epoch, ended=drive is None or not drive.loose)
 
     async def _begin(
-        self, agent: Agent, run: str, facts: tuple[Heard, ...], lease: Lease, watcher: Watcher
+        self,
+        agent: Agent,
+        run: str,
+        facts: tuple[Heard, ...],
+        lease: Lease,
+        watcher: Watcher,
+        opened: contextlib.AsyncExitStack,
     ) -> Drive:
         rules = agent.rules()
         writer = RunWriter(self.store, run, lease.epoch, self.clock, self._answered())
         writer.begin(rules.definition, rules.contract, rules.law)
         self._agents.add(agent)
-        ports = self._make_ports(agent, self.store)
+        (row,) = self.store.rows(run)
+        begins = forked(self.store, row)
+        root = self._root(agent, row, writer.state.root, begins)
+        ports = self._make_ports(agent, self.store, self._site(run, root) if root else None)
+        if ports.workspace is not None:
+            opened.push_async_callback(ports.workspace.close)
         work = Work(
             writer,
             tools=ports.tools,
@@ -283,54 +339,14 @@ class House:
             on_text=watcher.on_text,
         )
         drive = Drive(writer, work, self.clock, watcher.progress)
-        acquired = Heard(_acquired(lease, attends=False))
-        if begins := self._forked(run):
+        if begins:
             await drive.take(*begins)
         if facts:
-            await drive.take(facts[0], acquired, *facts[1:])
-        else:
-            await drive.take(*self._adopted(agent, writer.state), acquired)
+            await drive.take(facts[0], acquired(lease, attends=False), *facts[1:])
+            return drive
+        moved = acquired(lease, attends=False, root=root if root != writer.state.root else "")
+        await drive.take(*adopted(agent, writer.state), moved, *bereaved(writer.state))
         return drive
-
-    def _forked(self, run: str, why: str = "") -> tuple[Heard, ...]:
-        """Return what a fork begins with, as long as its stream holds nothing but the parent's prefix.
-
-        Whoever writes first to a fork says it: until then the open effects of the prefix look like its own.
-        """
-        (row,) = self.store.rows(run)
-        if row.parent is None or row.position > row.forked_at:
-            return ()
-        forked = e.RunForked(row.parent, row.forked_at, row.tenant, STEP, why)
-        claims = tuple(
-            claim for claim in self.store.claims(scope=f"lineage:{row.lineage}") if claim.run != run
-        )
-        worlds = [
-            read_state(self.store, other.run).state.world
-            for other in self.store.rows()
-            if other.lineage == row.lineage and other.run != run
-        ]
-        names = dict.fromkeys(name for world in worlds for name in world.counters)
-        counters = tuple(self.store.counters(tuple(names)))
-        learned = e.MemoryLearned(claims, counters, _denials(worlds), tell=True)
-        return Heard(forked), Heard(learned)
-
-    def _adopted(self, agent: Agent, state: State) -> tuple[Heard, ...]:
-        """Return the fact that the agent's definition or contract is another one now, if it is."""
-        rules = agent.rules()
-        if (state.definition, state.contract) == (rules.definition, rules.contract):
-            return ()
-        if agent.name != state.agent:
-            raise AgentChanged(f"run {state.run} belongs to agent {state.agent!r}, not {agent.name!r}")
-        for effect in state.world.open.values():
-            known = rules.law.definition.tool(effect.tool)
-            if known is None or (known.effect != effect.effect and not effect.undoes):
-                now = "gone" if known is None else f"declared {known.effect!r} now"
-                raise AgentChanged(
-                    f"run {state.run} has {effect.tool} ({effect.what}) open as {effect.effect!r}, "
-                    f"and the tool is {now}",
-                    hint="settle it first (`perdure show` says how), or resume with the agent as it was",
-                )
-        return (Heard(e.ContractAdopted(rules.contract, rules.definition, "resume"), rules.blobs),)
 
     def _known(self, run: str) -> RunRow:
         rows = self.store.rows(run)
@@ -371,22 +387,3 @@ class _Family:
         if not state.closed:
             return ChildEnd("waiting", why=state.wait_text or "it waits")
         return ChildEnd(state.status, text_of(house.store, state.answer), state.why)
-
-
-def _denials(worlds: Sequence[World]) -> tuple[e.DenialSeen, ...]:
-    """Return what people forbade in these runs, each once."""
-    seen: dict[str, e.DenialSeen] = {}
-    for world in worlds:
-        for approval in world.denied.values():
-            asked = world.approvals[approval]
-            seen[approval] = e.DenialSeen(approval, asked.key, asked.arguments, asked.by)
-    return tuple(seen.values())
-
-
-def _acquired(lease: Lease, *, attends: bool) -> e.LeaseAcquired:
-    return e.LeaseAcquired(
-        holder="attendant" if attends else "driver",
-        attends=attends,
-        dead=tuple(lease.dead),
-        open=tuple(lease.alive),
-    )

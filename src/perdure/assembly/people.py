@@ -4,10 +4,11 @@ Invariant: a post that can't mean anything is refused here with the reason; one 
 in the store, whatever becomes of the process that posted it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from perdure.assembly.timeline import files_of
 from perdure.driver.books import Books, read_state
 from perdure.log import events as e
 from perdure.log.port import Post
@@ -86,12 +87,26 @@ class People:
                 raise BadInput(f"outcome {outcome!r}: say 'succeeded', 'failed' or 'retry'")
         return self._post(run, body, self._mint())
 
-    def rewind(self, run: str, to: int, *, by: str, why: str = "") -> bool:
-        """Take the run back to position ``to``; what the world remembers stays."""
+    def rewind(
+        self,
+        run: str,
+        to: int,
+        *,
+        by: str,
+        why: str = "",
+        files: bool = True,
+        keep: Sequence[str] = (),
+    ) -> bool:
+        """Take the run back to position ``to``; what the world remembers stays.
+
+        With ``files`` the workspace goes back too, but for the paths in ``keep``, before anything goes on.
+        """
         state = self._state(run)
         if not 1 <= to < state.position:
             raise BadPosition(f"run {run!r} can go back to 1 up to {state.position - 1}, not {to}")
-        return self._post(run, e.RunRewound(to, by, why), self._mint())
+        at = files_of(self._store, run, to)
+        named = (at.tree, at.image, tuple(keep)) if files and at.tree else ("", "", ())
+        return self._post(run, e.RunRewound(to, by, why, *named), self._mint())
 
     def cancel(self, run: str, *, by: str, why: str = "") -> bool:
         """End the run; what is under way is put in doubt, not forgotten."""

@@ -1,12 +1,32 @@
 """What an agent's run is driven with: its tools, its model, its workspace."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from perdure.adapters.workspace import DirectoryWorkspace
 from perdure.assembly.agent import Agent
 from perdure.assembly.toolbox import Toolbox
+from perdure.assembly.workplace import Workplace
 from perdure.driver.port import Model, Tools, Workspace
+from perdure.intention.declaration import Definition
 from perdure.log.port import BlobStore
+
+
+class Site(NamedTuple):
+    """Where a run has its workspace, and where perdure may write beside it."""
+
+    run: str
+    root: Path
+    scratch: Path
+    """outside of the workspace; everything in it may be deleted while nobody drives the run"""
+
+
+class Place(Workspace, Protocol):
+    """A workspace that somebody has opened."""
+
+    async def close(self) -> None:
+        """End what still runs there, and let others have it."""
+        ...
 
 
 class Ports(NamedTuple):
@@ -14,16 +34,28 @@ class Ports(NamedTuple):
 
     tools: Tools
     model: Model
-    workspace: Workspace | None = None
+    workspace: Place | None = None
 
 
-def ports_of(agent: Agent, store: BlobStore) -> Ports:
+MakePorts = Callable[[Agent, BlobStore, Site | None], Ports]
+OpenPlace = Callable[[Site, BlobStore, Definition], Place]
+
+
+def ports_of(agent: Agent, store: BlobStore, site: Site | None) -> Ports:
     """Return the real ports of ``agent``; the workspace's trees are read from ``store``."""
-    root = agent.workspace
-    workspace = DirectoryWorkspace(root, store.get) if root is not None else None
-    return Ports(toolbox_of(agent), agent.ask_with(), workspace)
+    if site is None:
+        return Ports(toolbox_of(agent), agent.ask_with())
+    place = place_of(site, store, agent.definition())
+    return Ports(toolbox_of(agent, place), agent.ask_with(), place)
 
 
-def toolbox_of(agent: Agent) -> Toolbox:
+def place_of(site: Site, store: BlobStore, definition: Definition) -> Workplace:
+    """Return the workspace at ``site``, opened."""
+    del definition
+    return Workplace(site.root, store)
+
+
+def toolbox_of(agent: Agent, place: Workplace | None = None) -> Toolbox:
     """Return the agent's tools, ready to be called."""
-    return Toolbox(agent.tools, secrets=agent.secrets, workspace=agent.workspace)
+    root = place.root if place is not None else agent.workspace
+    return Toolbox(agent.tools, secrets=agent.secrets, workspace=root)

@@ -43,3 +43,5 @@ class Restored(NamedTuple):
     kept: int = 0
     image: str = ""
     notes: tuple[str, ...] = ()
+    saved: str = ""
+    """the tree of what was there before; all that it names is in the store"""

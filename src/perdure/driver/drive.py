@@ -19,7 +19,16 @@ from perdure.driver.writer import Heard, RunWriter
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.log.port import Post
-from perdure.orchestrator.wanted import Alarm, Perform, Poll, Request, RunChild, wanted
+from perdure.orchestrator.wanted import (
+    Alarm,
+    AskModel,
+    Checkpoint,
+    Perform,
+    Poll,
+    Request,
+    RunChild,
+    wanted,
+)
 from perdure.projection.state import State
 from perdure.values.errors import StoreDamaged
 from perdure.values.limits import GRACE_SECONDS
@@ -36,6 +45,8 @@ POSTABLE = (
     "run.rewound",
     "run.closed",
     "change.reverted",
+    "checkpoint.pinned",
+    "checkpoint.released",
 )
 """Kinds that people and webhooks may post; all else is the driver's or a decision."""
 
@@ -52,6 +63,7 @@ class Drive:
         self._clock: Clock = clock
         self._progress: Progress | None = progress
         self._tasks: dict[Request, _Task] = {}
+        self._held: dict[Request, tuple[Heard, ...]] = {}
         self._arrived: asyncio.Queue[Request | None] = asyncio.Queue()
         self._store: Books = writer.store
         self.loose: bool = False
@@ -81,7 +93,9 @@ class Drive:
             await self._hear_posts()
             while True:
                 await self._begin_and_end()
-                if not self._still():
+                if self._held and not self._asking():
+                    await self.take(*self._released())
+                elif not self._still():
                     await self._next()
                 elif not await self._hear_posts():
                     return self.state
@@ -118,19 +132,38 @@ class Drive:
             requests.append(self._arrived.get_nowait())
         heard: list[Heard] = []
         for request in requests:
-            task = self._tasks.pop(request, None) if request is not None else None
-            if task is not None and not task.cancelled():
-                heard += task.result()
+            task = self._tasks.get(request) if request is not None else None
+            if request is None or task is None:
+                continue
+            facts = () if task.cancelled() else task.result()
+            if self._can_wait(request, facts):
+                self._held[request] = facts
+                continue
+            self._tasks.pop(request)
+            heard += facts
         if heard:
-            await self.take(*heard)
+            await self.take(*self._released(), *heard)
         if None in requests:
             await self._hear_posts()
+
+    def _can_wait(self, request: Request, facts: tuple[Heard, ...]) -> bool:
+        """That nothing has changed is worth no commit of its own while the model thinks: its reply takes it along."""
+        if not isinstance(request, Checkpoint) or not self._asking():
+            return False
+        return all(isinstance(each.body, e.CheckpointSkipped) for each in facts)
+
+    def _released(self) -> tuple[Heard, ...]:
+        """Return the facts that waited for company."""
+        held, self._held = self._held, {}
+        for request in held:
+            self._tasks.pop(request, None)
+        return tuple(each for facts in held.values() for each in facts)
 
     async def _hear_posts(self) -> bool:
         """Take the inbox in; tell whether there was anything in it."""
         posts = self._store.inbox(self._writer.run)
         if posts:
-            await self.take(*(heard_post(post) for post in posts))
+            await self.take(*self._released(), *(heard_post(post) for post in posts))
         return bool(posts)
 
     async def _listen(self) -> None:
@@ -150,6 +183,11 @@ class Drive:
                 task = asyncio.create_task(self._work.carry_out(request))
                 self._tasks[request] = task
                 task.add_done_callback(self._arrival(request))
+        if any(isinstance(each, Checkpoint) for each in self._tasks) and not self._asking():
+            self._work.hurry()
+
+    def _asking(self) -> bool:
+        return any(isinstance(each, AskModel) for each in self._tasks)
 
     def _arrival(self, request: Request) -> Callable[[_Task], None]:
         def arrived(task: _Task) -> None:
@@ -161,6 +199,7 @@ class Drive:
     async def _end(self, request: Request) -> None:
         """End a task. A deed may finish within a time of grace; else its effect is put in doubt."""
         task = self._tasks.pop(request)
+        self._held.pop(request, None)
         if isinstance(request, Perform):
             await asyncio.wait([task], timeout=GRACE_SECONDS)
             if task.done():

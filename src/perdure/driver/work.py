@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from perdure.contract import redact
 from perdure.driver.books import Books, arguments_of, text_of
+from perdure.driver.files import Files
 from perdure.driver.port import (
     Children,
     Clock,
@@ -19,6 +20,7 @@ from perdure.driver.port import (
     Workspace,
 )
 from perdure.driver.prompting import Prompter
+from perdure.driver.telling import told
 from perdure.driver.writer import Heard, RunWriter
 from perdure.intention.reply import read_reply, reply_bytes
 from perdure.log import events as e
@@ -38,9 +40,8 @@ from perdure.orchestrator.wanted import (
 from perdure.projection.state import Effect
 from perdure.values.digest import Json
 from perdure.values.errors import Broken
-from perdure.values.limits import MODEL_SECONDS_MAX, POLL_NS_MIN, WORDS_CHARACTERS_MAX
+from perdure.values.limits import MODEL_SECONDS_MAX, POLL_NS_MIN
 from perdure.wire.prompt import ModelFailure
-from perdure.wire.spelling import clean_text
 
 
 class Work:
@@ -64,7 +65,7 @@ class Work:
         self._model: Model = model
         self._children: Children = children
         self._clock: Clock = clock
-        self._workspace: Workspace | None = workspace
+        self._files: Files = Files(writer, workspace)
         self._on_text: Callable[[str], None] | None = on_text
         self._prompter: Prompter = Prompter(writer.recent)
 
@@ -83,9 +84,9 @@ class Work:
             case RunChild(key, child):
                 return await self._child(key, child)
             case Checkpoint():
-                return await self._checkpoint()
-            case RestoreTree(tree, _):
-                return await self._restore(tree)
+                return await self._files.record()
+            case RestoreTree():
+                return await self._files.restore(request)
             case Refresh(stems, _):
                 claims = (claim for stem in stems for claim in self._store.claims(stem=stem))
                 return (Heard(e.MemoryLearned(tuple(claims))),)
@@ -100,12 +101,16 @@ class Work:
         try:
             reply = await self._model.ask(prompt, key=key, on_text=self._on_text, timeout=MODEL_SECONDS_MAX)
         except ModelFailure as failure:
-            return (Heard(e.ModelFailed(request.turn, self._told(failure.message), failure.retryable)),)
+            return (
+                Heard(
+                    e.ModelFailed(request.turn, told(self._writer.law, failure.message), failure.retryable)
+                ),
+            )
         try:
             stored = reply_bytes(reply)
         except UnicodeEncodeError as error:
-            told = f"the reply holds text that is no Unicode: {error.reason}"
-            return (Heard(e.ModelFailed(request.turn, told)),)
+            why = f"the reply holds text that is no Unicode: {error.reason}"
+            return (Heard(e.ModelFailed(request.turn, why)),)
         content, blob = content_of(stored.decode())
         body = e.ModelReplied(request.turn, content, reply.usage)
         # decided on as the log holds it, so that a replay reads the same
@@ -145,31 +150,21 @@ class Work:
                 kind = "partial" if partial else "succeeded"
                 settled = Heard(e.EffectSettled(key, kind, content), (blob,) if blob is not None else ())
                 # before the settlement, which asks the model on: it has to be told by then
-                found = (Heard(e.DriftFound(key, self._told(drift))),) if drift else ()
+                found = (Heard(e.DriftFound(key, told(self._writer.law, drift))),) if drift else ()
                 return (*found, settled)
             case Undone(reason):
-                return (Heard(e.EffectSettled(key, "failed", None, self._told(reason))),)
+                return (Heard(e.EffectSettled(key, "failed", None, told(self._writer.law, reason))),)
             case InDoubt(why, ended):
-                return (Heard(e.EffectDoubted(key, self._told(why), ended)),)
+                return (Heard(e.EffectDoubted(key, told(self._writer.law, why), ended)),)
             case Underway(reference, poll_ns, give_up_ns):
                 give_up = self._clock.now() + give_up_ns
                 pause = max(poll_ns, POLL_NS_MIN)
                 return (Heard(e.EffectPending(key, reference, pause, give_up)),)
 
-    def _told(self, text: str) -> str:
-        """Return words from outside as an event may hold them: redacted, whole characters, and cut.
-
-        What a tool raises is never larger or stranger than what the log can take.
-        """
-        words = clean_text(redact(self._writer.law, text))
-        if len(words) <= WORDS_CHARACTERS_MAX:
-            return words
-        return f"{words[:WORDS_CHARACTERS_MAX]}... ({len(words)} characters)"
-
     async def _look(self, key: str) -> tuple[Heard, ...]:
         finding = await self._tools.look(self._deed(key))
         law = self._writer.law
-        evidence = self._told(finding.evidence)
+        evidence = told(self._writer.law, finding.evidence)
         if finding.verdict != "found":
             return (Heard(e.EffectReconciled(key, finding.verdict, evidence)),)
         content, blob = content_of(redact(law, finding.result))
@@ -207,27 +202,9 @@ class Work:
         body = e.ChildFinished(key, child, end.status, answer, end.why)
         return (Heard(body, (blob,) if blob is not None and answer is not None else ()),)
 
-    async def _checkpoint(self) -> tuple[Heard, ...]:
-        if self._workspace is None:
-            return (Heard(e.CheckpointFailed("this agent was started without its workspace")),)
-        known = self._writer.state.live.tree
-        try:
-            tree = await self._workspace.record(known)
-        except OSError as error:
-            return (Heard(e.CheckpointFailed(self._told(str(error)))),)
-        if tree.tree == known:
-            return (Heard(e.CheckpointSkipped(known)),)
-        new = sum(len(content) for _, content in tree.blobs)
-        return (Heard(e.CheckpointTaken(tree.tree, tree.files, new), tree.blobs),)
-
-    async def _restore(self, tree: str) -> tuple[Heard, ...]:
-        if self._workspace is None:
-            return (Heard(e.CheckpointFailed("this agent was started without its workspace")),)
-        try:
-            written, deleted = await self._workspace.restore(tree)
-        except OSError as error:
-            return (Heard(e.CheckpointFailed(self._told(str(error)))),)
-        return (Heard(e.CheckpointRestored(tree, "a deed in doubt is put back", written, deleted)),)
+    def hurry(self) -> None:
+        """A deed waits for the workspace to be recorded."""
+        self._files.hurry()
 
 
 async def cancelled(task: "asyncio.Task[tuple[Heard, ...]]") -> None:

@@ -58,13 +58,7 @@ def way_out(state: State, declaration: Declaration | None, effect: Effect, at: i
         case "read":
             return _read(effect, declaration, may_send=may_send)
         case "workspace":
-            if not may_send:
-                return GiveUp("the run ended")
-            if not state.live.tree:
-                return Ask("The workspace has no checkpoint from before it.")
-            if state.live.workspace_error:
-                return Ask(f"The workspace could not be put back: {state.live.workspace_error}")
-            return Restore() if not state.live.fresh else Send()
+            return _workspace(state, effect, may_send=may_send)
         case "idempotent":
             return _idempotent(effect, declaration, at, may_send=may_send)
         case "probeable" | "transactional" if not effect.undoes:
@@ -78,6 +72,24 @@ def way_out(state: State, declaration: Declaration | None, effect: Effect, at: i
 def ended_at(state: State, effect: Effect) -> int:
     """Return when the sender was known to send no more; 0 if that isn't known."""
     return effect.ended_at or state.world.dead.get(effect.epoch, 0)
+
+
+def _workspace(state: State, effect: Effect, *, may_send: bool) -> Way:
+    if not may_send:
+        return GiveUp("the run ended")
+    if _left_behind(state, effect):
+        return GiveUp("the run went back to before it, and so did the workspace")
+    if not state.live.tree:
+        return Ask("The workspace has no checkpoint from before it.")
+    if state.live.workspace_error:
+        return Ask(f"The workspace could not be put back: {state.live.workspace_error}")
+    return Send() if state.live.fresh else Restore()
+
+
+def _left_behind(state: State, effect: Effect) -> bool:
+    """Whether no call of the present path stands for this effect: the run went back to before it."""
+    turn = state.live.turn
+    return turn is None or all(call.key != effect.key for call in turn.calls)
 
 
 def _read(effect: Effect, declaration: Declaration, *, may_send: bool) -> Way:

@@ -98,7 +98,10 @@ class RunForked(Body, frozen=True):
     step: int
     why: str = ""
     root: str = ""
-    """the fork's own directory; empty if it has none yet"""
+    """the fork's own directory; empty without one"""
+    tree: str = ""
+    """what that directory begins with"""
+    image: str = ""
 
 
 class RunRewound(Body, frozen=True):
@@ -445,6 +448,26 @@ class CheckpointRestored(Body, frozen=True):
     """paths that were left as they are"""
     notes: tuple[str, ...] = ()
     """what could not be put back"""
+    saved: str = ""
+    """the tree of what was there before, so that this can be undone"""
+
+
+class CheckpointPinned(Body, frozen=True):
+    """A person wants to be able to go back to `position` always, or no longer does."""
+
+    position: int
+    by: str
+    pinned: bool = True
+
+
+class CheckpointReleased(Body, frozen=True):
+    """Files of positions before `before` may go, but for those in `kept`: forks begin there, or they are pinned."""
+
+    before: int
+    by: str
+    kept: tuple[int, ...] = ()
+    trees: tuple[str, ...] = ()
+    """what the kept positions need, of files and of process images"""
 
 
 # --- pages --------------------------------------------------------------------------------------
@@ -520,6 +543,8 @@ class LeaseAcquired(Body, frozen=True):
     """epochs whose writers are proved to run no more"""
     open: tuple[int, ...] = ()
     """earlier epochs whose writers may still be alive"""
+    root: str = ""
+    """where this writer has the workspace, if that is another directory than before"""
 
 
 class HeadSigned(Body, frozen=True):
@@ -572,6 +597,8 @@ KINDS: dict[str, type[Body]] = {
     "checkpoint.skipped": CheckpointSkipped,
     "checkpoint.failed": CheckpointFailed,
     "checkpoint.restored": CheckpointRestored,
+    "checkpoint.pinned": CheckpointPinned,
+    "checkpoint.released": CheckpointReleased,
     "page.admitted": PageAdmitted,
     "page.evicted": PageEvicted,
     "page.faulted": PageFaulted,

@@ -32,6 +32,12 @@ def advance(d: Draft, reply: Reply | None) -> None:
     """Settle what can be settled, lead the turn on, and say whether a person must act."""
     if d.state.attended:
         return
+    if d.state.live.put_back is not None:
+        error = d.state.live.workspace_error
+        _suspend_or_resume(
+            d, Wait("workspace", f"The files could not be put back: {error}") if error else None
+        )
+        return
     begin_reverts(d)
     waits = [wait for effect in tuple(d.state.world.open.values()) if (wait := _doubt(d, effect))]
     if not d.state.closed:

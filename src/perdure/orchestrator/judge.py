@@ -105,12 +105,22 @@ def _read(d: Draft, record: CallRecord, declaration: Declaration, arguments: dic
 
     After going back the same place is another one: a read from before may still be under way.
     """
-    stem = name_of("read", d.run, record.proposed, d.state.world.rewinds)
+    stem = _place("read", d, record)
     identity = Identity(stem, record.digest, "")
     return _allow(d, record, declaration, arguments, identity, Fresh(key_of(stem, 1), stem, 1))
 
 
+def _place(kind: str, d: Draft, record: CallRecord) -> str:
+    """Name an act by where it stands; after going back the same place is another one."""
+    return name_of(kind, d.run, record.proposed, d.state.world.rewinds)
+
+
 def _deed(d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]) -> Upshot:
+    """What the world remembers answers first. The workspace goes back with the run, and so remembers nothing."""
+    if declaration.effect == "workspace" and d.state.step >= 2:
+        stem = _place("workspace", d, record)
+        identity = Identity(stem, record.digest, "")
+        return _allow(d, record, declaration, arguments, identity, Fresh(key_of(stem, 1), stem, 1))
     identity = identity_on_path(d.state, declaration, arguments)
     remembered = recall(d.state, declaration, identity)
     match remembered:

@@ -5,7 +5,8 @@ Invariants:
   store, no order of a set.
 - Every batch begins with its fact; the events after it have the fact's position as cause. So a
   log can be decided again, fact by fact, and compared (``perdure.replay``).
-- ``STEP`` names the logic. It is recorded when a run opens; a change of any decision raises it.
+- ``STEP`` names the logic. It is recorded when a run opens; a change of any decision raises it. 2: a deed in
+  the workspace is named by its place, not by its arguments, since the workspace goes back with a rewind.
 """
 
 from typing import Final
@@ -27,7 +28,7 @@ from perdure.values.limits import (
     MODEL_PAUSE_NS,
 )
 
-STEP: Final = 1
+STEP: Final = 2
 
 
 def step(state: State, fact: Fact, law: Law, *, run: str) -> Decision:

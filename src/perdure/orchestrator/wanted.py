@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from perdure.contract import Law
 from perdure.effect import doubt as ways
-from perdure.projection.state import State
+from perdure.projection.state import Effect, State
 
 
 class AskModel(NamedTuple):
@@ -46,16 +46,18 @@ class RunChild(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """Record the workspace before the deed that was proposed at this position."""
+    """Look what has changed in the workspace since it was recorded at this position, and record it."""
 
-    proposed: int
+    since: int
 
 
 class RestoreTree(NamedTuple):
-    """Make the workspace this tree again."""
+    """Make the workspace this tree again, but for some paths; ``why`` is the key of a deed, or a position."""
 
     tree: str
-    key: str
+    image: str
+    keep: tuple[str, ...]
+    why: str
 
 
 class Refresh(NamedTuple):
@@ -79,9 +81,13 @@ def wanted(state: State, law: Law) -> tuple[Request, ...]:
     """Return the requests of ``state``, each named by what makes it one of a kind."""
     if state.attended:
         return ()
-    requests: list[Request] = [*_effects(state, law)]
+    back = state.live.put_back
+    if back is not None:
+        again = RestoreTree(back.tree, back.image, back.keep, f"rewind-{back.position}")
+        return () if state.live.workspace_error else (again,)
+    requests: list[Request] = [*_effects(state, law), *_look(state, law)]
     if not state.closed:
-        requests += _turn(state, law)
+        requests += _turn(state)
         requests += (Alarm(name, timer.due) for name, timer in state.live.timers.items())
     elif requests or any(True for _ in state.world.open):
         requests += (
@@ -109,13 +115,31 @@ def _effects(state: State, law: Law) -> list[Request]:
                 if isinstance(way, ways.Probe):
                     requests.append(Look(effect.key, effect.probes + 1))
                 elif isinstance(way, ways.Restore):
-                    requests.append(RestoreTree(state.live.tree, effect.key))
+                    requests.append(RestoreTree(state.live.tree, state.live.image, (), effect.key))
             case "pending" | "settled":
                 pass
     return requests
 
 
-def _turn(state: State, law: Law) -> list[Request]:
+def _look(state: State, law: Law) -> list[Request]:
+    """The workspace is looked at while the model thinks, before the next deed in it, and after the last one."""
+    live = state.live
+    if not law.definition.workspace or live.fresh or live.workspace_error:
+        return []
+    if state.closed and not live.touched:
+        return []
+    if any(_may_change_it(effect) for effect in state.world.open.values()):
+        return []
+    return [Checkpoint(live.tree_position)]
+
+
+def _may_change_it(effect: Effect) -> bool:
+    """Whether files may be half written: a deed runs, or one that changes nothing else is in doubt."""
+    running = effect.phase == "started" and effect.effect != "read" and not effect.child
+    return running or (effect.phase == "doubted" and effect.effect == "workspace")
+
+
+def _turn(state: State) -> list[Request]:
     turn = state.live.turn
     if turn is None:
         return []
@@ -130,13 +154,4 @@ def _turn(state: State, law: Law) -> list[Request]:
         return requests
     if state.world.elsewhere and state.live.refreshed != waiting.proposed:
         requests.append(Refresh(tuple(state.world.elsewhere), waiting.proposed))
-    declaration = law.definition.tool(waiting.tool)
-    if (
-        law.definition.workspace
-        and declaration is not None
-        and declaration.effect == "workspace"
-        and not state.live.fresh
-        and not state.live.workspace_error
-    ):
-        requests.append(Checkpoint(waiting.proposed))
     return requests

@@ -30,6 +30,7 @@ def cut(live: Live, to: int) -> Live:
         timers=Table({name: timer for name, timer in live.timers.items() if timer.position <= to}),
         tree=live.tree if kept_tree else "",
         tree_position=live.tree_position if kept_tree else 0,
+        image=live.image if kept_tree else "",
     )
 
 

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection import turns
+from perdure.projection import turns, workspace
 from perdure.projection.state import Approval, CallRecord, Effect, State, World
 from perdure.values.table import Table
 
@@ -25,7 +25,9 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
             probes=0,
             verdict="",
         )
-        return _touching(_world(state, replace(world, open=world.open.put(body.key, again))), body)
+        return workspace.touched(
+            _world(state, replace(world, open=world.open.put(body.key, again))), body, event
+        )
     record = None
     if not body.undoes:
         record = next((call for call in _calls(state) if call.id == body.call), None)
@@ -64,14 +66,7 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
     if body.approval:
         changed = _approval(changed, body.approval, "used")
     live = replace(state.live, met=state.live.met.put(body.stem, event.position))
-    return _touching(replace(state, world=changed, live=live), body)
-
-
-def _touching(state: State, body: e.EffectStarted) -> State:
-    """From here on the workspace may be another than was recorded, also if this is not the first request."""
-    if body.effect == "read":
-        return state
-    return replace(state, live=replace(state.live, fresh=False))
+    return workspace.touched(replace(state, world=changed, live=live), body, event)
 
 
 def pending(state: State, body: e.EffectPending, event: Event) -> State:
@@ -105,7 +100,8 @@ def settled(state: State, body: e.EffectSettled, event: Event) -> State:
         world = replace(world, receipts=world.receipts.put(body.key, done))
     if body.outcome == "failed" and was.effect != "read":
         world = replace(world, counters=_moved(world.counters, was.reserved, -1))
-    return _answered(_world(state, world), done, event.position)
+    state = workspace.let_go(_world(state, world), body.key, event.at)
+    return _answered(state, done, event.position)
 
 
 def doubted(state: State, body: e.EffectDoubted, event: Event) -> State:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection import effects, turns
+from perdure.projection import effects, keeping, turns, workspace
 from perdure.projection.cut import begun, cut
 from perdure.projection.state import Live, Page, State, Timer
 from perdure.values.limits import PAGE_MOVES_MAX
@@ -49,6 +49,7 @@ def _opened(state: State, body: e.RunOpened, event: Event) -> State:
         step=body.step,
         depth=body.depth,
         parent=body.parent or "",
+        root=body.root,
         world=replace(state.world, opened_at=event.at),
     )
 
@@ -73,7 +74,8 @@ def _forked(state: State, body: e.RunForked, event: Event) -> State:
         needs_person=False,
         answer=None,
         why="",
-        live=begun(cut(state.live, body.at), body.at),
+        root=body.root,
+        live=workspace.to_be_put_back(begun(cut(state.live, body.at), body.at), body, event.position),
         world=replace(world, rewinds=world.rewinds + 1),
     )
 
@@ -88,7 +90,7 @@ def _rewound(state: State, body: e.RunRewound, event: Event) -> State:
         needs_person=False,
         answer=None,
         why="",
-        live=cut(state.live, body.to),
+        live=workspace.to_be_put_back(cut(state.live, body.to), body, event.position),
         world=replace(world, rewinds=world.rewinds + 1),
     )
 
@@ -142,27 +144,6 @@ def _timer_fired(state: State, body: e.TimerFired, event: Event) -> State:
     return turns.timer_answered(_live(state, live), body.timer, event.position)
 
 
-def _tree(state: State, tree: str, position: int) -> State:
-    live = replace(state.live, tree=tree, tree_position=position, fresh=True, workspace_error="")
-    return _live(state, live)
-
-
-def _checkpoint(
-    state: State,
-    body: e.CheckpointTaken | e.CheckpointSkipped | e.CheckpointRestored,
-    event: Event,
-) -> State:
-    return _tree(state, body.tree, event.position)
-
-
-def _workspace_changed(state: State, body: e.WorkspaceChanged, event: Event) -> State:
-    return _tree(state, body.after, event.position)
-
-
-def _checkpoint_failed(state: State, body: e.CheckpointFailed, event: Event) -> State:
-    return _live(state, replace(state.live, workspace_error=body.error))
-
-
 def _page_admitted(state: State, body: e.PageAdmitted, event: Event) -> State:
     page = Page(body.page, body.blob, body.size, event.position, ((event.position, body.shape),))
     return _live(state, replace(state.live, pages=state.live.pages.put(body.page, page)))
@@ -188,6 +169,8 @@ def _lease(state: State, body: e.LeaseAcquired, event: Event) -> State:
         if epoch not in dead:
             dead = dead.put(epoch, event.at)
     world = replace(state.world, dead=dead)
+    if body.root:
+        state = replace(state, root=body.root)
     if body.attends:
         return replace(state, attended=True, world=world)
     live = replace(state.live, workspace_error="", refreshed=0)
@@ -240,12 +223,14 @@ RULES: dict[type[e.Body], Rule[e.Body]] = {
     e.EffectReplayed: _rule(effects.replayed),
     e.EffectCompensated: _rule(effects.compensated),
     e.MemoryLearned: _rule(effects.learned),
-    e.WorkspaceChanged: _rule(_workspace_changed),
+    e.WorkspaceChanged: _rule(_kept),
     e.DriftFound: _rule(turns.drift),
-    e.CheckpointTaken: _rule(_checkpoint),
-    e.CheckpointSkipped: _rule(_checkpoint),
-    e.CheckpointFailed: _rule(_checkpoint_failed),
-    e.CheckpointRestored: _rule(_checkpoint),
+    e.CheckpointTaken: _rule(workspace.recorded),
+    e.CheckpointSkipped: _rule(workspace.recorded),
+    e.CheckpointFailed: _rule(workspace.failed),
+    e.CheckpointRestored: _rule(workspace.recorded),
+    e.CheckpointPinned: _rule(keeping.pinned),
+    e.CheckpointReleased: _rule(keeping.released),
     e.PageAdmitted: _rule(_page_admitted),
     e.PageEvicted: _rule(_page_moved),
     e.PageFaulted: _rule(_page_moved),

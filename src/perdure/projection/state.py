@@ -147,6 +147,23 @@ class Page(Noun, frozen=True):
     moves: tuple[tuple[int, str], ...]
 
 
+class Touch(Noun, frozen=True):
+    """An effect that may have changed the workspace since it was recorded; ns, ``ends`` 0 while it is open."""
+
+    key: str
+    begins: int
+    ends: int = 0
+
+
+class PutBack(Noun, frozen=True):
+    """What the workspace has to become before anything goes on: a rewind said so at ``position``."""
+
+    tree: str
+    position: int
+    image: str = ""
+    keep: tuple[str, ...] = ()
+
+
 class Live(Noun, frozen=True):
     """What follows the path the run is on."""
 
@@ -162,10 +179,15 @@ class Live(Noun, frozen=True):
     """the workspace tree last recorded"""
     tree_position: int = 0
     fresh: bool = False
-    """whether nothing has touched the workspace since ``tree`` was recorded"""
+    """whether nothing has touched the workspace since ``tree`` was recorded, and no turn has begun"""
     workspace_error: str = ""
     refreshed: int = 0
     """the waiting call (by its proposal) for which the store was asked about other runs"""
+    image: str = ""
+    """the process images last recorded with ``tree``"""
+    touched: tuple[Touch, ...] = ()
+    """effects that ran since ``tree`` was recorded, oldest first"""
+    put_back: PutBack | None = None
 
     @property
     def turn(self) -> Turn | None:
@@ -200,6 +222,11 @@ class World(Noun, frozen=True):
     rewinds: int = 0
     elsewhere: Table[str, Effect] = Table()
     """acts that other runs have begun, by stem: ask the store again before deciding on them"""
+    kept_from: int = 0
+    """files of earlier positions were let go, but for those in ``kept``"""
+    kept: tuple[int, ...] = ()
+    pins: tuple[int, ...] = ()
+    """positions that a person wants to be able to go back to, in order"""
 
 
 class State(Noun, frozen=True):
@@ -228,6 +255,8 @@ class State(Noun, frozen=True):
     why: str = ""
     live: Live = Live()
     world: World = World()
+    root: str = ""
+    """the directory of this run's workspace; empty without one"""
 
     @property
     def closed(self) -> bool:

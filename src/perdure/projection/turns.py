@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
+from perdure.projection import workspace
 from perdure.projection.state import Answered, CallRecord, Message, State, Turn
 
 
@@ -48,6 +49,7 @@ def drift(state: State, body: e.DriftFound, event: Event) -> State:
 
 def requested(state: State, body: e.ModelRequested, event: Event) -> State:
     """A turn begins, or the newest one is asked again: then it stands behind what was said since."""
+    state = workspace.turn_begins(state)
     found = _newest(state)
     if found is not None and not found[1].replied:
         again = replace(found[1], requested=event.position, attempt=body.attempt, failed_at=0)

@@ -38,10 +38,10 @@ def scribble_of(world: CountingWorld) -> AnyTool:
     """Return a ``workspace`` tool, which adds a line to ``acts.txt``."""
 
     @tool(effect="workspace")
-    async def scribble(act: str) -> str:
+    async def scribble(ctx: Context, act: str) -> str:
         """Write a line."""
         world.moment("before the line")
-        with (world.workspace / "acts.txt").open("a") as lines:
+        with ((ctx.workspace or world.workspace) / "acts.txt").open("a") as lines:
             lines.write(f"{act}\n")
         world.moment("after the line")
         return "written"

@@ -12,7 +12,7 @@ from perdure.adapters.holders import Fate, Proof
 from perdure.assembly.agent import Agent
 from perdure.assembly.house import House
 from perdure.assembly.people import People
-from perdure.assembly.ports import Ports, ports_of
+from perdure.assembly.ports import Ports, Site, place_of, ports_of
 from perdure.driver.books import Books, read_state
 from perdure.log.port import BlobStore, Holder
 from perdure.projection.state import State
@@ -118,12 +118,15 @@ class History:
         return House(
             MortalStore(self.store, life, self.witness),
             MortalClock(self.course.clock, life),
-            make_ports=lambda agent, store: self._ports(agent, store, life),
+            make_ports=lambda agent, store, site: self._ports(agent, store, site, life),
+            open_place=lambda site, store, definition: MortalWorkspace(
+                place_of(site, store, definition), life
+            ),
             name=life.token,
         )
 
-    def _ports(self, agent: Agent, store: BlobStore, life: Life) -> Ports:
-        real = ports_of(agent, store)
+    def _ports(self, agent: Agent, store: BlobStore, site: Site | None, life: Life) -> Ports:
+        real = ports_of(agent, store, site)
 
         def threaded(tool: str) -> bool:
             known = agent.tools.get(tool)

@@ -5,12 +5,15 @@ down what only they can see: what the store acknowledged, what the model was sho
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+import contextvars
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from perdure.assembly.ports import Place
+from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.driver.books import Books
-from perdure.driver.port import Deed, Finding, Model, Outcome, Tools, Tree, Workspace
+from perdure.driver.port import Deed, Finding, Model, Outcome, Tools
 from perdure.intention.reply import Reply
 from perdure.log.envelope import Stored, peek
 from perdure.log.events import ClaimSeen, CounterSeen
@@ -196,22 +199,30 @@ class MortalTools:
 class MortalWorkspace:
     """A workspace whose keeper may die before and after it is recorded or put back."""
 
-    def __init__(self, workspace: Workspace, life: Life) -> None:
+    def __init__(self, workspace: Place, life: Life) -> None:
         """Pass calls on to ``workspace``."""
-        self._workspace: Workspace = workspace
+        self._workspace: Place = workspace
         self._life: Life = life
 
-    async def record(self, known: str) -> Tree:
+    async def record(self, known: str, image: str, windows: Sequence[Window]) -> Inspection:
         """Record it."""
         self._life.moment("workspace.record", "before", str)
-        tree = await self._workspace.record(known)
-        self._life.moment("workspace.record", "after", lambda: tree.tree[:12])
-        return tree
+        found = at_once(self._workspace.record(known, image, windows))
+        self._life.moment("workspace.record", "after", lambda: found.tree[:12])
+        return found
 
-    async def restore(self, tree: str) -> tuple[int, int]:
+    def hurry(self) -> None:
+        """Somebody waits for it."""
+        self._workspace.hurry()
+
+    async def close(self) -> None:
+        """Let it go."""
+        await self._workspace.close()
+
+    async def restore(self, tree: str, image: str, keep: Sequence[str]) -> Restored:
         """Put it back."""
         self._life.moment("workspace.restore", "before", lambda: tree[:12])
-        found = await self._workspace.restore(tree)
+        found = at_once(self._workspace.restore(tree, image, keep))
         self._life.course.changed()
         self._life.moment("workspace.restore", "after", lambda: tree[:12])
         return found
@@ -234,6 +245,13 @@ class MortalClock:
         self._life.moment("clock.until", "before", str)
         await self._clock.until(due)
         self._life.moment("clock.until", "after", str)
+
+
+def at_once(work: Coroutine[object, object, T]) -> T:
+    """Return what ``work`` returns, done in a loop of its own: how long its threads take changes no history."""
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(context.run, asyncio.run, work).result()
 
 
 def words_of(deed: Deed) -> str:

@@ -1,0 +1,111 @@
+"""What a run's stream begins with when a writer takes it up: the facts of a fork, of another agent, of a death."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from perdure.assembly.agent import Agent
+from perdure.assembly.timeline import files_of
+from perdure.driver.books import Books, read_state
+from perdure.driver.writer import Heard
+from perdure.log import events as e
+from perdure.log.port import Lease, RunRow
+from perdure.orchestrator.step import STEP
+from perdure.projection.state import State, World
+from perdure.values.errors import AgentChanged
+
+FORK_SIGN: Final = "~"
+"""Between the name of a directory and the fork that works in a copy of it."""
+
+
+def forked(store: Books, row: RunRow, *, why: str = "", root: str = "") -> tuple[Heard, ...]:
+    """Return what a fork begins with, as long as its stream holds nothing but the parent's prefix.
+
+    Whoever writes first to a fork says it: until then the open effects of the prefix look like its own.
+    ``root`` is the directory that it gets; empty for the one beside its parent's.
+    """
+    if row.parent is None or row.position > row.forked_at:
+        return ()
+    files = files_of(store, row.parent, row.forked_at)
+    parent = read_state(store, row.parent).state.root
+    named = (
+        (root or beside(parent, row.run), files.tree, files.image) if parent and files.tree else ("", "", "")
+    )
+    fork = e.RunForked(row.parent, row.forked_at, row.tenant, STEP, why, *named)
+    claims = tuple(claim for claim in store.claims(scope=f"lineage:{row.lineage}") if claim.run != row.run)
+    worlds = [
+        read_state(store, other.run).state.world
+        for other in store.rows()
+        if other.lineage == row.lineage and other.run != row.run
+    ]
+    names = dict.fromkeys(name for world in worlds for name in world.counters)
+    counters = tuple(store.counters(tuple(names)))
+    learned = e.MemoryLearned(claims, counters, _denials(worlds), tell=True)
+    return Heard(fork), Heard(learned)
+
+
+def beside(parent: str, run: str) -> str:
+    """Return the directory that fork ``run`` of a run in ``parent`` gets unless somebody names another."""
+    known = Path(parent)
+    return str(known.with_name(f"{known.name}{FORK_SIGN}{run}"))
+
+
+def adopted(agent: Agent, state: State) -> tuple[Heard, ...]:
+    """Return the fact that the agent's definition or contract is another one now, if it is.
+
+    Raises ``AgentChanged`` if this agent can't go on with the run.
+    """
+    rules = agent.rules()
+    if (state.definition, state.contract) == (rules.definition, rules.contract):
+        return ()
+    if agent.name != state.agent:
+        raise AgentChanged(f"run {state.run} belongs to agent {state.agent!r}, not {agent.name!r}")
+    for effect in state.world.open.values():
+        known = rules.law.definition.tool(effect.tool)
+        if known is None or (known.effect != effect.effect and not effect.undoes):
+            now = "gone" if known is None else f"declared {known.effect!r} now"
+            raise AgentChanged(
+                f"run {state.run} has {effect.tool} ({effect.what}) open as {effect.effect!r}, "
+                f"and the tool is {now}",
+                hint="settle it first (`perdure show` says how), or resume with the agent as it was",
+            )
+    return (Heard(e.ContractAdopted(rules.contract, rules.definition, "resume"), rules.blobs),)
+
+
+def bereaved(state: State) -> tuple[Heard, ...]:
+    """Return the fact that processes died with their writer: the run goes back to where they were recorded.
+
+    What deeds have done to them since is gone with them, so those deeds are judged and done anew. A deed in
+    doubt puts both back by itself; one that may have left the workspace can't be done again.
+    """
+    live = state.live
+    if not live.image or live.put_back is not None or state.closed:
+        return ()
+    keys = [each.key for each in live.touched]
+    known = [state.world.receipts.get(key) for key in keys]
+    if any(each is None or each.effect != "workspace" for each in known):
+        return ()
+    why = "the processes died with their writer"
+    return (Heard(e.RunRewound(live.tree_position, "perdure", why, live.tree, live.image)),)
+
+
+def acquired(lease: Lease, *, attends: bool, root: str = "") -> Heard:
+    """Return the fact that a writer is there."""
+    body = e.LeaseAcquired(
+        holder="attendant" if attends else "driver",
+        attends=attends,
+        dead=tuple(lease.dead),
+        open=tuple(lease.alive),
+        root=root,
+    )
+    return Heard(body)
+
+
+def _denials(worlds: Sequence[World]) -> tuple[e.DenialSeen, ...]:
+    """Return what people forbade in these runs, each once."""
+    seen: dict[str, e.DenialSeen] = {}
+    for world in worlds:
+        for approval in world.denied.values():
+            asked = world.approvals[approval]
+            seen[approval] = e.DenialSeen(approval, asked.key, asked.arguments, asked.by)
+    return tuple(seen.values())

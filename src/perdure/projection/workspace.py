@@ -1,0 +1,79 @@
+"""The workspace's part of the fold: what stands recorded, what may have changed since, what has to go back.
+
+Invariants:
+- ``fresh`` says that the recorded tree is the directory as far as the run knows. An effect ends that, and so
+  does each turn: it is looked at anew while the model thinks.
+- ``touched`` holds every effect that ran since the tree was recorded, so that a change finds its cause.
+"""
+
+from msgspec.structs import replace
+
+from perdure.log import events as e
+from perdure.log.envelope import Event
+from perdure.projection.state import Live, PutBack, State, Touch
+from perdure.values.limits import TOUCHES_MAX
+
+
+def touched(state: State, body: e.EffectStarted, event: Event) -> State:
+    """From here on the workspace may be another than was recorded, also if this is not the first request."""
+    if body.effect == "read":
+        return state
+    others = tuple(each for each in state.live.touched if each.key != body.key)
+    began = next((each.begins for each in state.live.touched if each.key == body.key), event.at)
+    live = replace(state.live, fresh=False, touched=_bounded((*others, Touch(body.key, began))))
+    return replace(state, live=live)
+
+
+def let_go(state: State, key: str, at: int) -> State:
+    """The effect of ``key`` changes nothing any more."""
+    if not any(each.key == key for each in state.live.touched):
+        return state
+    known = tuple(replace(each, ends=at) if each.key == key else each for each in state.live.touched)
+    return replace(state, live=replace(state.live, touched=known))
+
+
+def turn_begins(state: State) -> State:
+    """It is looked at anew in each turn: services and people change files without telling."""
+    if not state.live.fresh and not state.live.workspace_error:
+        return state
+    return replace(state, live=replace(state.live, fresh=False, workspace_error=""))
+
+
+def recorded(
+    state: State,
+    body: e.CheckpointTaken | e.CheckpointSkipped | e.CheckpointRestored,
+    event: Event,
+) -> State:
+    """The workspace is this tree."""
+    live = replace(
+        state.live,
+        tree=body.tree,
+        tree_position=event.position,
+        image=body.image,
+        fresh=True,
+        workspace_error="",
+        touched=(),
+        put_back=None,
+    )
+    return replace(state, live=live)
+
+
+def failed(state: State, body: e.CheckpointFailed, event: Event) -> State:
+    """The workspace could not be recorded or put back; nothing that needs it begins."""
+    return replace(state, live=replace(state.live, workspace_error=body.error))
+
+
+def to_be_put_back(live: Live, body: e.RunRewound | e.RunForked, position: int) -> Live:
+    """The files follow a rewind or a fork that names a tree, before anything else goes on."""
+    if not body.tree:
+        return live
+    keep = body.keep if isinstance(body, e.RunRewound) else ()
+    return replace(live, put_back=PutBack(body.tree, position, body.image, keep))
+
+
+def _bounded(touches: tuple[Touch, ...]) -> tuple[Touch, ...]:
+    """Return the newest touches; the window of the oldest one reaches back over those that are dropped."""
+    if len(touches) <= TOUCHES_MAX:
+        return touches
+    kept = touches[-TOUCHES_MAX:]
+    return (replace(kept[0], begins=touches[0].begins), *kept[1:])
