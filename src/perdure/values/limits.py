@@ -127,6 +127,17 @@ TOUCHES_MAX: Final = 64
 CHECKPOINT_SECONDS_MAX: Final = 600
 """One recording or restoring; a first recording of 10 GB takes about a minute on a slow disk."""
 
+COLLECT_GRACE_SECONDS: Final = 2 * CHECKPOINT_SECONDS_MAX
+"""How long garbage waits while somebody uses the store: a recording that began before it was found has ended
+twice over. Whoever was stopped for longer is refused."""
+
+STORE_BYTES_DEFAULT: Final = 20 * 1024 * 1024 * 1024
+"""A store's budget unless it says otherwise, or half of what is free if that is less: months of an agent's
+work, and no disk filled by a run that nobody watches."""
+
+STORE_WARN_PERCENT: Final = 80
+"""Of its budget: from here on the store says that it fills."""
+
 CHECKPOINT_NOTICE_SECONDS: Final = 5.0
 """An action that waits longer than this for a recording says so."""
 
@@ -227,3 +238,6 @@ SHELL_HEAD_BYTES: Final = 8 * 1024
 
 SHELL_TAIL_BYTES: Final = 24 * 1024
 """Kept of its end, where the result and the last error are: with the head about 10,000 tokens."""
+
+BLAME_BYTES_MAX: Final = 8 * 1024 * 1024
+"""A file whose lines are traced: far more than any source file, little enough to hold each version once."""
