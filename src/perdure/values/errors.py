@@ -125,6 +125,13 @@ class MergeConflict(FixTheCall):
     next_step: ClassVar[str] = "change the files it names by hand"
 
 
+class SandboxMissing(FixTheCall):
+    """Something has to be confined, and this machine has no sandbox that can."""
+
+    code: ClassVar[str] = "P114"
+    next_step: ClassVar[str] = "`perdure doctor` says what is missing, and what would enable it"
+
+
 class ImageFailed(FixTheCall):
     """The image of the processes can't be taken, or can't be brought back to life."""
 
