@@ -14,6 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from perdure.adapters.sandboxes.removal import uprooted
+from perdure.values.errors import BadInput
+from perdure.values.ids import checked_name
+from perdure.values.limits import SERVICES_MAX
+
 
 class ServiceOrder(NamedTuple):
     """A service as it is asked for."""
@@ -45,6 +50,11 @@ class Running(Protocol):
         """The exit state of the command (negative: the signal); None while it lives or if it isn't known."""
         ...
 
+    @property
+    def over(self) -> bool:
+        """Whether no process of it is left."""
+        ...
+
     async def ended(self) -> None:
         """Return when no process of it is left; may be awaited by several, and again."""
         ...
@@ -72,3 +82,103 @@ class Launcher(Protocol):
     async def close(self) -> None:
         """Let go of what the services shared; called when all of them have ended."""
         ...
+
+
+class Service(NamedTuple):
+    """A service as it stands."""
+
+    name: str
+    command: str
+    pid: int
+    """its first process as seen from here; says nothing once it has ended"""
+    alive: bool
+    exit: int | None
+    output: Path
+
+
+class _Entry(NamedTuple):
+    order: ServiceOrder
+    running: Running
+
+
+class Services:
+    """The services of one run."""
+
+    def __init__(self, launcher: Launcher, folder: Path) -> None:
+        """Start services by ``launcher``, and keep what they say below ``folder``."""
+        self._launcher: Launcher = launcher
+        self._folder: Path = folder
+        self._entries: dict[str, _Entry] = {}
+
+    async def start(self, name: str, command: str, env: Mapping[str, str]) -> Service:
+        """Start ``command`` as ``name``; one of that name that has ended is forgotten with its output.
+
+        Raises ``BadInput`` if one of that name lives, or too many do, and ``SandboxMissing``.
+        """
+        checked_name(name, field="service")
+        if name in self._entries and _alive(self._entries[name]):
+            raise BadInput(f"service {name} is running", hint=f"stop it first, or choose another name than {name}")
+        if len(self.living()) >= SERVICES_MAX:
+            raise BadInput(f"{SERVICES_MAX} services are running", hint="stop one first")
+        folder = self._folder / name
+        uprooted(folder)
+        order = ServiceOrder(name, command, dict(env), folder)
+        return self.adopt(order, await self._launcher.launch(order))
+
+    def adopt(self, order: ServiceOrder, running: Running) -> Service:
+        """Take ``running`` in as the service of ``order``: one that came back from an image, say."""
+        self._entries[order.name] = _Entry(order, running)
+        return _seen(self._entries[order.name])
+
+    async def stop(self, name: str) -> Service:
+        """The service has ended with all its processes; raises ``BadInput`` if there is none of that name."""
+        entry = self._entries.get(name)
+        if entry is None:
+            raise BadInput(f"there is no service {name}", hint="list the services")
+        entry.running.kill()
+        await entry.running.ended()
+        return _seen(entry)
+
+    def all(self) -> tuple[Service, ...]:
+        """Return every service whose name is known, by name."""
+        return tuple(_seen(self._entries[name]) for name in sorted(self._entries))
+
+    def living(self) -> tuple[Service, ...]:
+        """Return the services that live."""
+        return tuple(service for service in self.all() if service.alive)
+
+    def order(self, name: str) -> ServiceOrder:
+        """Return how the service ``name`` was asked for; raises ``KeyError``."""
+        return self._entries[name].order
+
+    def entrance(self) -> tuple[str, ...]:
+        """Words that start a command where it reaches the living services; empty if none lives."""
+        return self._launcher.entrance() if self.living() else ()
+
+    async def close(self) -> None:
+        """No service lives any more, and what they shared is gone."""
+        for entry in self._entries.values():
+            entry.running.kill()
+        for entry in self._entries.values():
+            await entry.running.ended()
+        await self._launcher.close()
+
+
+def tail(service: Service, limit: int) -> bytes:
+    """Return the last ``limit`` bytes that the service said."""
+    try:
+        with service.output.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - limit))
+            return file.read(limit)
+    except FileNotFoundError:
+        return b""
+
+
+def _seen(entry: _Entry) -> Service:
+    order, running = entry
+    return Service(order.name, order.command, running.pid, _alive(entry), running.exit, order.output)
+
+
+def _alive(entry: _Entry) -> bool:
+    return not entry.running.over

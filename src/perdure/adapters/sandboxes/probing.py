@@ -1,0 +1,119 @@
+"""Run a few lines in a real sandbox, and tell what they found."""
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from perdure.adapters.sandboxes.confinement import Overlay, confined, in_place, over
+from perdure.adapters.sandboxes.view import View, furnished
+
+_SECONDS_MAX: Final = 10
+_MARK: Final = ".perdure-probe"
+
+# Standard library alone, and little of it: this starts in 15 ms.
+_SCRIPT: Final = """
+import json, os, socket, sys
+port, root, lower = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+found = {}
+try:
+    socket.create_connection(("127.0.0.1", port), 1).close()
+    found["network"] = True
+except OSError:
+    found["network"] = False
+os.listdir(root)
+if lower:
+    open(os.path.join(root, %r), "x").close()
+    os.chdir(lower)
+    with open("one", "a") as file:
+        file.write("more")
+    with open("two") as file:
+        found["links"] = file.read() == "more"
+    os.unlink("gone")
+    try:
+        os.rename("folder", "renamed")
+        found["renames"] = True
+    except OSError:
+        found["renames"] = False
+print(json.dumps(found))
+""" % _MARK
+
+
+class Findings(NamedTuple):
+    """What happened in the sandbox."""
+
+    failed: str = ""
+    """in the words of whatever failed; then nothing else is known"""
+    network: bool = False
+    links: bool = False
+    renames: bool = False
+    held_back: bool = False
+    deletion: bool = False
+    same_disk: bool = False
+
+
+def explored(program: Path, root: Path, place: Path, *, overlay: bool) -> Findings:
+    """Try a sandbox around ``root`` with everything of its own below ``place``."""
+    try:
+        view = View(root, place / "view")
+        furnished(view)
+        over_root, over_sample = _overlay(place / "root"), _overlay(place / "sample")
+        sample = _sample(place)
+        workspace = in_place(root)
+        if overlay:
+            workspace = [*over(root, over_root), *over(sample, over_sample)]
+        with _listener() as port:
+            script = (sys.executable, "-I", "-S", "-c", _SCRIPT, str(port), str(root), str(sample) if overlay else "")
+            words = confined(program, view, workspace, fds=None, loopback="own", command=script)
+            said = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS_MAX, check=False, env={})  # noqa: S603 - our own words
+        if said.returncode:
+            return Findings(failed=(said.stderr.strip().splitlines() or ["it ended without a word"])[-1])
+        found = json.loads(said.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return Findings(failed=str(error))
+    return Findings(
+        network=found["network"],
+        links=found.get("links", False),
+        renames=found.get("renames", False),
+        held_back=(over_root.upper / _MARK).exists() and not (root / _MARK).exists(),
+        deletion=_is_deletion(over_sample.upper / "gone") and (sample / "gone").exists(),
+        same_disk=over_root.upper.stat().st_dev == root.stat().st_dev,
+    )
+
+
+def _overlay(place: Path) -> Overlay:
+    made = Overlay(place / "upper", place / "work")
+    for path in made:
+        path.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _sample(place: Path) -> Path:
+    sample = place / "lower"
+    if not sample.exists():
+        (sample / "folder").mkdir(parents=True)
+        (sample / "one").touch()
+        os.link(sample / "one", sample / "two")
+        (sample / "gone").touch()
+    return sample
+
+
+def _is_deletion(path: Path) -> bool:
+    try:
+        return stat.S_ISCHR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _listener() -> Iterator[int]:
+    """Listen on a port of this machine that a sandbox must not reach."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address: tuple[str, int] = server.getsockname()
+        yield address[1]
