@@ -223,6 +223,16 @@ class Broken(StopNow):
     next_step: ClassVar[str] = "report it with the run's log"
 
 
+class StoreFull(StopNow):
+    """The store has reached its budget: no content of workspaces is recorded beyond it."""
+
+    code: ClassVar[str] = "P409"
+    next_step: ClassVar[str] = (
+        "free some with `perdure store gc`, let old checkpoints go with `perdure store thin`, or allow more with "
+        "`perdure store budget`"
+    )
+
+
 def require(truth: bool, sentence: str) -> None:
     """Stop with ``Broken`` unless ``truth`` holds; unlike ``assert``, ``-O`` can't remove it."""
     if not truth:

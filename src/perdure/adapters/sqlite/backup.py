@@ -11,7 +11,7 @@ from pathlib import Path
 
 import apsw
 
-from perdure.adapters.sqlite.database import Database, ask, connect, raw
+from perdure.adapters.sqlite.database import Database, ask, ask_one, connect, raw
 from perdure.adapters.sqlite.disk import sync_directory
 from perdure.adapters.sqlite.faults import said
 from perdure.adapters.sqlite.identity import suspend_runs
@@ -20,6 +20,8 @@ from perdure.adapters.sqlite.opening import CREATE
 from perdure.values.errors import BadInput
 
 _FILES = "SELECT digest FROM blobs WHERE form = 2"
+_HAS_ROW = "SELECT 1 FROM blobs WHERE digest = ?"
+_FORGET = "DELETE FROM blobs WHERE digest = ?"
 
 
 def back_up(source: Database, places: Places, setup: Setup, target: Path) -> None:
@@ -50,10 +52,16 @@ def _copy(source: Database, places: Places, setup: Setup, copy: Places) -> None:
         )
         db.execute("COMMIT")
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        # A blob's file is there before its row and is never taken away, so all that are named are found.
+        # A blob's file is there before its row, and goes after it.
         directories = {copy.directory}
         for (name,) in ask(db, _FILES):
-            directories |= _link(places.blob(raw(name).hex()), copy.blob(raw(name).hex()))
+            try:
+                directories |= _link(places.blob(raw(name).hex()), copy.blob(raw(name).hex()))
+            except FileNotFoundError:
+                if ask_one(source, _HAS_ROW, (name,)) is not None:
+                    raise
+                # It was collected since: nothing names it here either.
+                db.execute(_FORGET, (name,))
     finally:
         db.close()
     for directory in directories:

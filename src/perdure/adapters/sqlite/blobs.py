@@ -28,8 +28,12 @@ ZSTD: Final = 1
 FILE: Final = 2
 
 _KNOWN = "SELECT 1 FROM blobs WHERE digest = ?"
+_LASTING = """
+SELECT 1 FROM blobs b WHERE b.digest = ? AND NOT EXISTS (SELECT 1 FROM condemned c WHERE c.number = b.number)
+"""
 _FIND = "SELECT size, form, content FROM blobs WHERE digest = ?"
-_INSERT = "INSERT OR IGNORE INTO blobs (digest, size, form, content) VALUES (?, ?, ?, ?)"
+_INSERT = "INSERT OR IGNORE INTO blobs (digest, size, form, content) VALUES (?, ?, ?, ?) RETURNING 1"
+_PARDON = "DELETE FROM condemned WHERE number = (SELECT number FROM blobs WHERE digest = ?)"
 
 
 class Packed(NamedTuple):
@@ -66,9 +70,22 @@ def has_blob(db: Database, name: str) -> bool:
     return _is_digest(name) and ask_one(db, _KNOWN, (bytes.fromhex(name),)) is not None
 
 
+def lasts(db: Database, name: str) -> bool:
+    """Tell whether the blob is here and nobody has condemned it: an event may name it without putting it."""
+    return _is_digest(name) and ask_one(db, _LASTING, (bytes.fromhex(name),)) is not None
+
+
 def insert_blob(db: Database, blob: Packed) -> None:
-    """Within a transaction: the blob is here, once."""
-    db.execute(_INSERT, blob)
+    """Within a transaction: the blob is here, once, and isn't condemned."""
+    if ask_one(db, _INSERT, blob) is None:
+        db.execute(_PARDON, (blob.digest,))
+
+
+def whole_again(places: Places, blob: Packed, content: bytes) -> Packed:
+    """Within a transaction: return ``blob`` with its file in place, which a collector may have found rowless."""
+    if blob.form != FILE or places.blob(blob.digest.hex()).exists():
+        return blob
+    return pack_blob(places, blob.digest.hex(), content)
 
 
 def read_blob(db: Database, places: Places, name: str, start: int, size: int | None) -> bytes:
@@ -94,6 +111,17 @@ def read_blob(db: Database, places: Places, name: str, start: int, size: int | N
     if len(part) != end - start or (len(part) == total and digest(part) != name):
         raise StoreDamaged(f"blob {name}: its content is not what it is named by")
     return part
+
+
+def blob_directories(places: Places) -> list[Path]:
+    """Return the directories that hold the files of large blobs."""
+    return sorted(path for path in places.blobs.glob("??") if path.is_dir())
+
+
+def named_by(file: Path) -> bytes | None:
+    """Return the digest that a blob's file is named by; None for one that was never finished."""
+    name, _, ending = file.name.partition(".")
+    return bytes.fromhex(name) if ending == "zst" and _is_digest(name) else None
 
 
 def _is_digest(name: str) -> bool:

@@ -43,12 +43,14 @@ class Heads:
         self._known: dict[str, Head] = {}
         self._version = -1
 
-    def refresh(self) -> None:
-        """Within a new transaction: forget everything if another connection has committed."""
+    def refresh(self) -> bool:
+        """Within a new transaction: forget everything if another connection has committed; tell whether."""
         version = number(self._db, "PRAGMA data_version")
-        if version != self._version:
-            self._known.clear()
-            self._version = version
+        if version == self._version:
+            return False
+        self._known.clear()
+        self._version = version
+        return True
 
     def forget(self) -> None:
         self._known.clear()

@@ -79,5 +79,13 @@ class Places(NamedTuple):
     def unsynced(self) -> Path:
         return self.directory / "log.db-unsynced"
 
+    @property
+    def usage(self) -> Path:
+        return self.directory / "log.db-usage"
+
+    @property
+    def blobs(self) -> Path:
+        return self.directory / "blobs"
+
     def blob(self, name: str) -> Path:
-        return self.directory / "blobs" / name[:2] / f"{name}.zst"
+        return self.blobs / name[:2] / f"{name}.zst"

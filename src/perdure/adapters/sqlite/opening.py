@@ -56,7 +56,8 @@ def _make_file(places: Places, setup: Setup) -> None:
         db.execute(f"PRAGMA page_size = {setup.page_bytes}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("BEGIN IMMEDIATE")
-        db.execute(files("perdure.adapters.sqlite").joinpath("schema.sql").read_text(encoding="utf-8"))
+        db.execute(_tables("schema.sql"))
+        db.execute(_tables("keeping.sql"))
         found_store(db, places, fresh)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {FORMAT}")
@@ -65,6 +66,10 @@ def _make_file(places: Places, setup: Setup) -> None:
         # Closing copies the write-ahead log into the file and syncs it: from here on it is all there is.
         db.close()
     fresh.replace(places.log)
+
+
+def _tables(name: str) -> str:
+    return files("perdure.adapters.sqlite").joinpath(name).read_text(encoding="utf-8")
 
 
 def format_of(db: Database) -> int:
@@ -129,6 +134,7 @@ def open_for_writing(places: Places, setup: Setup) -> Opened:
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         make_sure(db, places, turnstile)
+        _add_tables(db, turnstile)
         return Opened(db, turnstile, places, setup.wal_bytes // number(db, "PRAGMA page_size"))
     except (apsw.Error, OSError, PerdureError) as error:
         if db is not None:
@@ -136,6 +142,14 @@ def open_for_writing(places: Places, setup: Setup) -> Opened:
         if turnstile is not None:
             turnstile.close()
         raise said(error, f"opening {places.directory} for writing") from error
+
+
+def _add_tables(db: Database, turnstile: Turnstile) -> None:
+    """The tables that came later are there; what reads the store without writing does without them."""
+    if ask_one(db, "SELECT 1 FROM sqlite_schema WHERE name = 'condemned'") is None:
+        turnstile.begin(db)
+        db.execute(_tables("keeping.sql"))
+        db.execute("COMMIT")
 
 
 def close_untouched(db: Database) -> None:

@@ -44,6 +44,17 @@ class Readers:
                 else:
                     self._idle.append(db)
 
+    @contextmanager
+    def fresh(self, doing: str) -> Generator[Database]:
+        """Lend a connection that nobody else had or gets: it may hold temporary tables."""
+        db = open_reader(self._places, self._setup)
+        try:
+            yield db
+        except apsw.Error as error:
+            raise said(error, doing) from error
+        finally:
+            db.close()
+
     def close(self) -> None:
         with self._guard:
             self._closed = True

@@ -19,8 +19,20 @@ from typing import Self
 from perdure.adapters import holders
 from perdure.adapters.holders import Proof
 from perdure.adapters.sqlite.backup import back_up
-from perdure.adapters.sqlite.blobs import check_blob, has_blob, insert_blob, pack_blob, read_blob
+from perdure.adapters.sqlite.blobs import (
+    check_blob,
+    has_blob,
+    insert_blob,
+    lasts,
+    pack_blob,
+    read_blob,
+    whole_again,
+)
+from perdure.adapters.sqlite.budget import Meter, Room, forget_budget, room_of, set_budget
+from perdure.adapters.sqlite.collecting import Collector
+from perdure.adapters.sqlite.compacting import Compacted, compact
 from perdure.adapters.sqlite.database import Database
+from perdure.adapters.sqlite.heaps import Collected, tried
 from perdure.adapters.sqlite.identity import (
     Seal,
     doubt_of,
@@ -42,19 +54,25 @@ from perdure.adapters.sqlite.leases import (
     prove_writers,
     seen_lease,
 )
+from perdure.adapters.sqlite.marking import Tell
 from perdure.adapters.sqlite.opening import make_store, open_for_writing, open_reader
 from perdure.adapters.sqlite.readers import Readers
 from perdure.adapters.sqlite.reading import read_events, read_rows
 from perdure.adapters.sqlite.remembered import read_claims, read_counters
 from perdure.adapters.sqlite.snapshots import forget_snapshots, latest_snapshot, read_chunk, save_snapshot
 from perdure.adapters.sqlite.stats import StoreStats, stats_of
+from perdure.adapters.sqlite.usage import Use
 from perdure.adapters.sqlite.watching import Watch
 from perdure.adapters.sqlite.writer import Writer
 from perdure.log.envelope import Stored
 from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.port import Appended, Batch, Holder, Lease, NewRun, Post, Remembered, RunRow
 from perdure.values.errors import PerdureError, StopNow, StoreFailed, Suspended, TryAgain
-from perdure.values.limits import BLOB_IN_STORE_BYTES_MAX
+from perdure.values.limits import BLOB_IN_STORE_BYTES_MAX, COLLECT_GRACE_SECONDS
+
+
+def _unheard(_what: str, _done: int, _total: int) -> None:
+    """Nobody listens."""
 
 
 class SqliteStore:
@@ -78,6 +96,8 @@ class SqliteStore:
         self._closed = False
         self._tokens: set[str] = set()
         self._ahead: dict[str, bytes] = {}
+        self._use = Use(self._places.usage)
+        self._meter = Meter(self.room)
         if create and not self._places.log.exists():
             make_store(self._places, self._setup)
         self._readers = Readers(self._places, self._setup)
@@ -103,6 +123,7 @@ class SqliteStore:
         self._readers.close()
         if writer is not None:
             writer.close()
+        self._use.end()
         for token in self._tokens:
             holders.end(token)
 
@@ -110,7 +131,7 @@ class SqliteStore:
 
     def append(self, batch: Batch) -> "Future[Appended | Remembered]":
         try:
-            return self._writing().append(batch)
+            return self._leaning().append(batch)
         except PerdureError as error:
             refused: Future[Appended | Remembered] = Future()
             refused.set_exception(error)
@@ -125,7 +146,13 @@ class SqliteStore:
 
     def post(self, run: str, post: Post) -> bool:
         check_post(post)
-        return self._writing().do(lambda db: put_post(db, run, post))
+        writer = self._writing()
+
+        def put(db: Database) -> bool:
+            writer.fence.check_post(run, post)
+            return put_post(db, run, post)
+
+        return writer.do(put)
 
     def inbox(self, run: str) -> Sequence[Post]:
         with self._readers.borrowed(f"reading the inbox of {run}") as db:
@@ -194,12 +221,13 @@ class SqliteStore:
 
     def put(self, digest: str, content: bytes) -> None:
         check_blob(digest, content)
-        writer = self._writing()
+        writer = self._leaning()
         if self.has(digest):
             return
+        self._meter.take(len(content))
         blob = pack_blob(self._places, digest, content)
         if len(content) > BLOB_IN_STORE_BYTES_MAX:
-            writer.do(lambda db: insert_blob(db, blob))
+            writer.do(lambda db: insert_blob(db, whole_again(self._places, blob, content)))
             return
         self._ahead[digest] = content
         writer.later(lambda db: insert_blob(db, blob), len(content), lambda: self._forget_ahead(digest))
@@ -207,8 +235,13 @@ class SqliteStore:
     def has(self, digest: str) -> bool:
         if digest in self._ahead:
             return True
+        # Who never writes names nothing, and may look at a store that knows of no sentence.
+        here = has_blob if self._writer is None else lasts
         with self._readers.borrowed(f"looking for blob {digest}") as db:
-            return has_blob(db, digest)
+            return here(db, digest)
+
+    def flush(self) -> None:
+        self._writing().do(lambda _db: None)
 
     # -- snapshots -----------------------------------------------------------------------------------
 
@@ -251,6 +284,38 @@ class SqliteStore:
         with self._readers.borrowed("counting") as db:
             return stats_of(db, self._places, seal, suspended)
 
+    def room(self) -> Room:
+        """Return what the store takes on disk, and what it may take."""
+        with self._readers.borrowed("measuring") as db:
+            return room_of(db, self._places)
+
+    def set_budget(self, budget: int | None) -> None:
+        """The store may take ``budget`` bytes; None: as many as there are."""
+        self._writing().do(lambda db: set_budget(db, budget))
+
+    def forget_budget(self) -> None:
+        """The store may take what a store may that nobody said anything of."""
+        self._writing().do(forget_budget)
+
+    def collect(
+        self, *, trial: bool = False, tell: Tell = _unheard, grace_seconds: float = COLLECT_GRACE_SECONDS
+    ) -> Collected:
+        """What nothing reaches is gone, or waits where somebody may be about to name it; in a trial nothing goes.
+
+        Raises ``BlobMissing`` or ``StoreDamaged`` if what is reached can't be told, before anything goes.
+        """
+        if trial:
+            with self._readers.fresh("looking for garbage") as db:
+                return tried(db, self._places, tell, grace_seconds)
+        self._writing()
+        opened = open_for_writing(self._places, self._setup)
+        return Collector(opened, tell, grace_seconds=grace_seconds).collect()
+
+    def compact(self) -> Compacted:
+        """The log's file holds no free pages any more. Raises ``BadInput`` if there is no room for that, ``Busy``."""
+        self._writing()
+        return compact(open_for_writing(self._places, self._setup), self._setup)
+
     def forget_snapshots(self) -> None:
         """Empty the caches; the next reader folds from the beginning."""
         self._writing().do(forget_snapshots)
@@ -277,6 +342,12 @@ class SqliteStore:
             if self._writer is None:
                 self._writer = self._begin_writing()
             return self._writer
+
+    def _leaning(self) -> Writer:
+        """Return the writer; from here on collectors know that somebody leans on blobs."""
+        writer = self._writing()
+        self._use.begin()
+        return writer
 
     def _begin_writing(self) -> Writer:
         writer = Writer(open_for_writing(self._places, self._setup), self._watch.note)

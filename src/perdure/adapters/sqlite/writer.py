@@ -22,9 +22,10 @@ from typing import NamedTuple, TypeVar
 import apsw
 
 from perdure.adapters.sqlite.batch import INSERT_EVENT, refusal, write_batch
-from perdure.adapters.sqlite.blobs import Packed, check_blob, has_blob, pack_blob
+from perdure.adapters.sqlite.blobs import Packed, check_blob, lasts, pack_blob, whole_again
 from perdure.adapters.sqlite.database import Database, Row
 from perdure.adapters.sqlite.faults import said
+from perdure.adapters.sqlite.fence import Fence
 from perdure.adapters.sqlite.heads import Heads
 from perdure.adapters.sqlite.layout import LAZY_BYTES_MAX, WAL_HARD
 from perdure.adapters.sqlite.opening import Opened, close_untouched
@@ -80,6 +81,7 @@ class Writer:
         self._db, self._turnstile, self._places, self._wal_pages_easy = opened
         self._committed = committed
         self._heads = Heads(self._db)
+        self.fence = Fence(self._db, self._places)
         self._queue: queue.SimpleQueue[Append | Task | None] = queue.SimpleQueue()
         self._later: deque[Later] = deque()
         self._later_bytes = 0
@@ -193,7 +195,7 @@ class Writer:
         answers: list[Callable[[], None]] = []
         before = self._db.total_changes()
         try:
-            self._heads.refresh()
+            (self.fence.look if self._heads.refresh() else self.fence.rest)()
             self._write_later(answers)
             self._write_all(works, packed, answers)
             self._db.execute("COMMIT")
@@ -216,7 +218,7 @@ class Writer:
         try:
             for name, content in work.batch.blobs:
                 check_blob(name, content)
-                if not has_blob(self._db, name):
+                if not lasts(self._db, name):
                     ready.append(pack_blob(self._places, name, content))
         except PerdureError as error:
             return error
@@ -258,13 +260,26 @@ class Writer:
                 raise ready
             head = self._heads.of(batch.run)
             remembered = refusal(self._db, head, batch)
+            self.fence.check(batch)
         except PerdureError as error:
             refused = error
             return lambda: answer.set_exception(refused)
         if remembered is not None:
             return lambda: answer.set_result(remembered)
-        end = write_batch(self._db, head, batch, ready, events)
+        end = write_batch(self._db, head, batch, self._still_ready(batch, ready), events)
         return lambda: answer.set_result(Appended(end))
+
+    def _still_ready(self, batch: Batch, ready: Sequence[Packed]) -> Sequence[Packed]:
+        """Return the batch's new blobs as of this transaction: a collector may have been here meanwhile."""
+        if not batch.blobs:
+            return ready
+        content = dict(batch.blobs)
+        again = [whole_again(self._places, blob, content[blob.digest.hex()]) for blob in ready]
+        if self.fence.moved:
+            known = {blob.digest.hex() for blob in ready}
+            gone = [name for name in content if name not in known and not lasts(self._db, name)]
+            again += [pack_blob(self._places, name, content[name]) for name in gone]
+        return again
 
     def _write_events(self, events: list[Row]) -> None:
         if events:

@@ -1,0 +1,102 @@
+"""How much is reached, and how much isn't; and a collection tried without taking anything away."""
+
+import time
+
+import msgspec
+
+from perdure.adapters.sqlite.blobs import blob_directories, named_by
+from perdure.adapters.sqlite.database import Database, ask, ask_one, raw, whole
+from perdure.adapters.sqlite.layout import Places
+from perdure.adapters.sqlite.marking import Marking, Tell
+from perdure.adapters.sqlite.usage import in_use
+
+UNREACHED = "NOT EXISTS (SELECT 1 FROM temp.reached r WHERE r.digest = b.digest)"
+_REACHED = "EXISTS (SELECT 1 FROM temp.reached r WHERE r.digest = b.digest)"
+_CONDEMNED = "{} AND EXISTS (SELECT 1 FROM condemned c WHERE c.number = b.number AND c.at <= {})"
+_SUM = "SELECT count(*), coalesce(sum(length(b.content)), 0) FROM blobs b WHERE "
+_FILES = "SELECT b.digest FROM blobs b WHERE b.form = 2 AND "
+_HAS_ROW = "SELECT 1 FROM blobs WHERE digest = ?"
+_KNOWS_CONDEMNED = "SELECT 1 FROM sqlite_schema WHERE name = 'condemned'"
+
+
+class Heap(msgspec.Struct, frozen=True):
+    """Blobs of one sort, with their bytes as stored: in the log's file, and in files beside it."""
+
+    blobs: int = 0
+    log_bytes: int = 0
+    files: int = 0
+    """how many of the blobs have a file"""
+    file_bytes: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return self.log_bytes + self.file_bytes
+
+
+class Collected(msgspec.Struct, frozen=True):
+    """What a collection found and did."""
+
+    reached: Heap
+    """what stays"""
+    unreached: Heap
+    """what nothing reaches, whether it could go yet or not"""
+    taken: Heap
+    """what is gone now; in a trial, what would go"""
+    strays: Heap
+    """files beside the log that no row names, left by a crash: gone as well"""
+    in_use: bool
+    """whether somebody leans on blobs: what was found unreached just now has to wait then"""
+    trial: bool
+
+
+def in_all(one: Heap, other: Heap) -> Heap:
+    return Heap(
+        one.blobs + other.blobs,
+        one.log_bytes + other.log_bytes,
+        one.files + other.files,
+        one.file_bytes + other.file_bytes,
+    )
+
+
+def reached_heap(db: Database, places: Places) -> Heap:
+    """Return what the marks of this connection reach."""
+    return _heap(db, places, _REACHED)
+
+
+def unreached_heap(db: Database, places: Places) -> Heap:
+    """Return what the marks of this connection don't reach."""
+    return _heap(db, places, UNREACHED)
+
+
+def tried(db: Database, places: Places, tell: Tell, grace_seconds: float) -> Collected:
+    """Return what a collection would take away now; nothing is written."""
+    Marking(db, places, tell).advance()
+    used = in_use(places.usage)
+    unreached = unreached_heap(db, places)
+    taken = unreached
+    if used:
+        until = time.time_ns() - int(grace_seconds * 1e9)
+        known = ask_one(db, _KNOWS_CONDEMNED) is not None
+        taken = _heap(db, places, _CONDEMNED.format(UNREACHED, until)) if known else Heap()
+    return Collected(reached_heap(db, places), unreached, taken, _strays(db, places), used, trial=True)
+
+
+def _heap(db: Database, places: Places, which: str) -> Heap:
+    ((blobs, log_bytes),) = ask(db, _SUM + which)
+    files = file_bytes = 0
+    for (name,) in ask(db, _FILES + which):
+        files += 1
+        file = places.blob(raw(name).hex())
+        file_bytes += file.stat().st_size if file.exists() else 0
+    return Heap(whole(blobs), whole(log_bytes), files, file_bytes)
+
+
+def _strays(db: Database, places: Places) -> Heap:
+    found = Heap()
+    for directory in blob_directories(places):
+        for file in directory.iterdir():
+            name = named_by(file)
+            if name is not None and ask_one(db, _HAS_ROW, (name,)) is None:
+                found = in_all(found, Heap(files=1, file_bytes=file.stat().st_size))
+    return found
