@@ -241,3 +241,9 @@ SHELL_TAIL_BYTES: Final = 24 * 1024
 
 BLAME_BYTES_MAX: Final = 8 * 1024 * 1024
 """A file whose lines are traced: far more than any source file, little enough to hold each version once."""
+
+CACHE_WORTH_BYTES: Final = 16 * 1024 * 1024
+"""Bytes read since the marks of a workspace were last saved: a tenth of a second's reading after a restart."""
+
+NAMES_SHOWN: Final = 20
+"""Paths that a message or an event lists before it only counts: what a person reads."""
