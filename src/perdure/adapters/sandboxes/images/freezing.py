@@ -1,0 +1,228 @@
+"""Writing an image of a living tree, with what else has to be of the same moment.
+
+Invariants:
+- ``capture`` runs while every program of the tree stands still, after their image is written: what it
+  records and the image are of one moment.
+- The image's folder appears whole, by a rename, or not at all; the image before it is untouched.
+- The programs go on afterwards whatever happens: when CRIU fails, when ``capture`` fails, when this
+  process is killed. The hook waits for an answer on a pipe, and an end of file is a no.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from shlex import quote
+from typing import Final, NamedTuple, TypeVar
+
+from perdure.adapters.sandboxes.images.criu import Criu, run_criu
+from perdure.adapters.sandboxes.images.layout import Layout, Mount
+from perdure.adapters.sandboxes.images.manifest import OUTPUT, Binding, Manifest, ServiceNote, write_manifest
+from perdure.adapters.sandboxes.images.members import memory_bytes, ports
+from perdure.adapters.sandboxes.images.service import TreeService
+from perdure.adapters.sandboxes.images.tree import Tree
+from perdure.values.errors import ImageFailed
+from perdure.values.limits import (
+    FREEZE_SECONDS_MAX,
+    GHOST_BYTES_MAX,
+    IMAGE_BYTES_MAX,
+    SERVICE_OUTPUT_KEPT_BYTES,
+)
+
+NETWORK: Final = "network"
+"""What the tree's network namespace is called in an image: it is made anew, not restored."""
+
+_HOOK: Final = """\
+#!/bin/sh
+# Run by CRIU. Once the image is written and all still stand, perdure records the files.
+[ "$CRTOOLS_SCRIPT_ACTION" = post-dump ] || exit 0
+[ -d /proc/{asker} ] || exit 1
+echo frozen >{frozen} || exit 1
+read -r answer <{answer} && [ "$answer" = recorded ]
+"""
+
+T = TypeVar("T")
+
+
+class Image(NamedTuple):
+    """An image in its folder.
+
+    ``begins`` and ``ends`` (ns since the epoch): between the moment of the image and that from which
+    on quiescence is judged. A file that changed between the two was changed by a program after its
+    image, so that image is no longer good.
+    """
+
+    folder: Path
+    begins: int
+    ends: int
+
+
+class Gate(NamedTuple):
+    """The two pipes between CRIU's hook and us, open for reading and writing so that no open waits."""
+
+    folder: Path
+    frozen: int
+    answer: int
+
+
+async def freeze_tree(
+    criu: Criu,
+    tree: Tree,
+    services: Sequence[TreeService],
+    into: Path,
+    capture: Callable[[], Awaitable[T]],
+) -> tuple[Image, T]:
+    """Write the image of ``tree`` into the new folder ``into``; return it with what ``capture`` returned.
+
+    Raises ``ImageFailed`` with the reason, or what ``capture`` raised; the programs go on.
+    """
+    held = memory_bytes(tree.first)
+    if held > IMAGE_BYTES_MAX:
+        raise ImageFailed(f"the services hold {held >> 20} MiB, and an image at most {IMAGE_BYTES_MAX >> 20}")
+    part = into.with_name(f"{into.name}.part")
+    await asyncio.to_thread(_emptied, part)
+    bindings = await asyncio.to_thread(bound, tree)
+    with _gate(into.with_name(f"{into.name}.gate")) as gate:
+        words = _words(criu, tree, bindings, part, gate.folder / "hook")
+        dump = asyncio.create_task(run_criu(words, part / "dump.log", seconds=FREEZE_SECONDS_MAX))
+        try:
+            await _until_frozen(gate, dump)
+            begins = time.time_ns()
+            notes = await asyncio.to_thread(_noted, services, part)
+            listening = ports(tree.first)
+            captured = await capture()
+            os.write(gate.answer, b"recorded\n")
+            await dump
+        except BaseException:
+            await _let_go(gate, dump)
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+            raise
+    ends = time.time_ns()
+    manifest = Manifest(
+        criu=criu.version,
+        inside=tree.layout.inside,
+        services=notes,
+        bindings=bindings,
+        ports=listening,
+    )
+    await asyncio.to_thread(_published, manifest, part, into)
+    return Image(into, begins, ends), captured
+
+
+def bound(tree: Tree) -> tuple[Binding, ...]:
+    """Return every mount of the tree that comes from outside."""
+    table = Path(f"/proc/{tree.first}/mountinfo").read_text(encoding="utf-8")
+    made = {mount.at for mount in tree.layout.mounts if mount.kind != "bind"}
+    return tuple(_bindings(table, made, tree.layout))
+
+
+def _bindings(table: str, made: set[str], layout: Layout) -> Iterator[Binding]:
+    # The one that holds a mount within a mount is the nearest above it.
+    known = sorted(
+        (mount for mount in layout.mounts if mount.kind == "bind"), key=lambda mount: -len(mount.at)
+    )
+    for line in table.splitlines():
+        at = line.split()[4].encode().decode("unicode_escape")
+        if at == "/" or at in made:
+            continue
+        holder = next((mount for mount in known if _holds(mount, at)), None)
+        if holder is not None:
+            rest = at[len(holder.at) :].lstrip("/")
+            yield Binding(at=at, source=holder.source, role=holder.role, rest=rest)
+
+
+def _holds(mount: Mount, at: str) -> bool:
+    return at == mount.at or at.startswith(mount.at + "/")
+
+
+def _words(criu: Criu, tree: Tree, bindings: Sequence[Binding], part: Path, hook: Path) -> list[str]:
+    network = Path(f"/proc/{tree.first}/ns/net").stat().st_ino
+    words = [str(criu.path), "dump", "--tree", str(tree.first), "--images-dir", str(part), "--leave-running"]
+    words += ["--external", f"net[{network}]:{NETWORK}", "--network-lock", "skip", "--tcp-established"]
+    words += ["--file-locks", "--ghost-limit", str(GHOST_BYTES_MAX), "--manage-cgroups=ignore"]
+    words += ["--timeout", str(FREEZE_SECONDS_MAX), "--action-script", str(hook), "--log-file", "dump.log"]
+    for binding in bindings:
+        words += ["--external", f"mnt[{binding.at}]:{binding.at}"]
+    return words
+
+
+@contextlib.contextmanager
+def _gate(folder: Path) -> Generator[Gate]:
+    _emptied(folder)
+    frozen, answer, hook = folder / "frozen", folder / "answer", folder / "hook"
+    os.mkfifo(frozen, 0o600)
+    os.mkfifo(answer, 0o600)
+    text = _HOOK.format(asker=os.getpid(), frozen=quote(str(frozen)), answer=quote(str(answer)))
+    hook.write_text(text, encoding="utf-8")
+    hook.chmod(0o700)
+    opened = Gate(folder, os.open(frozen, os.O_RDWR | os.O_NONBLOCK), os.open(answer, os.O_RDWR))
+    try:
+        yield opened
+    finally:
+        os.close(opened.frozen)
+        os.close(opened.answer)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _until_frozen(gate: Gate, dump: asyncio.Task[None]) -> None:
+    """Return when the hook says that all stand still; raises what the dump raised if it ends before."""
+    loop = asyncio.get_running_loop()
+    frozen: asyncio.Future[None] = loop.create_future()
+
+    def on_word() -> None:
+        loop.remove_reader(gate.frozen)
+        frozen.set_result(None)
+
+    loop.add_reader(gate.frozen, on_word)
+    try:
+        await asyncio.wait({dump, frozen}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop.remove_reader(gate.frozen)
+    if dump.done():
+        await dump
+        raise ImageFailed("CRIU ended without asking for the files")
+
+
+async def _let_go(gate: Gate, dump: asyncio.Task[None]) -> None:
+    """Answer the hook with a no, and return when CRIU has let the programs go."""
+    if not dump.done():
+        os.write(gate.answer, b"no\n")
+        await asyncio.wait({dump})
+    if not dump.cancelled():
+        dump.exception()
+
+
+def _noted(services: Sequence[TreeService], part: Path) -> tuple[ServiceNote, ...]:
+    (part / OUTPUT).mkdir()
+    return tuple(_note(service, str(number), part / OUTPUT) for number, service in enumerate(services))
+
+
+def _note(service: TreeService, kept: str, outputs: Path) -> ServiceNote:
+    order = service.order
+    with order.output.open("rb") as said:
+        size = said.seek(0, os.SEEK_END)
+        said.seek(max(0, size - SERVICE_OUTPUT_KEPT_BYTES))
+        (outputs / kept).write_bytes(said.read(SERVICE_OUTPUT_KEPT_BYTES))
+    return ServiceNote(
+        name=order.name,
+        command=order.command,
+        folder=str(PurePosixPath(order.folder.relative_to(service.folders))),
+        pid=service.inner,
+        output_bytes=size,
+        kept=kept,
+    )
+
+
+def _published(manifest: Manifest, part: Path, into: Path) -> None:
+    write_manifest(manifest, part)
+    for passing in ("dump.log", "stats-dump"):
+        (part / passing).unlink(missing_ok=True)
+    part.rename(into)
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
