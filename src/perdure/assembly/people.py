@@ -104,8 +104,8 @@ class People:
         state = self._state(run)
         if not 1 <= to < state.position:
             raise BadPosition(f"run {run!r} can go back to 1 up to {state.position - 1}, not {to}")
-        at = files_of(self._store, run, to)
-        named = (at.tree, at.image, tuple(keep)) if files and at.tree else ("", "", ())
+        at = files_of(self._store, run, to) if files else None
+        named = (at.tree, at.image, tuple(keep)) if at is not None and at.tree else ("", "", ())
         return self._post(run, e.RunRewound(to, by, why, *named), self._mint())
 
     def cancel(self, run: str, *, by: str, why: str = "") -> bool:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection.state import State
+from perdure.projection.state import State, World
 
 
 def pinned(state: State, body: e.CheckpointPinned, event: Event) -> State:
@@ -24,7 +24,6 @@ def released(state: State, body: e.CheckpointReleased, event: Event) -> State:
     return replace(state, world=replace(state.world, kept_from=body.before, kept=body.kept))
 
 
-def files_let_go(state: State, position: int) -> bool:
-    """Tell whether the files of ``position`` were let go, as far as this run knows."""
-    world = state.world
+def files_let_go(world: World, position: int) -> bool:
+    """Tell whether the files of ``position`` were let go by the run of ``world``, which wrote it."""
     return position < world.kept_from and position not in world.kept
