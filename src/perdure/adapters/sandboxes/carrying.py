@@ -32,7 +32,7 @@ class Carrier:
     def _settle(self, name: str, here: int, there: int) -> None:
         """Remember under its final name each file that has several."""
         found = os.stat(name, dir_fd=here, follow_symlinks=False)
-        final = Path(os.readlink(f"/proc/self/fd/{there}"), name)
+        final = _place(there) / name
         if not stat.S_ISDIR(found.st_mode):
             if found.st_nlink > 1:
                 self._names.setdefault((found.st_dev, found.st_ino), final)
@@ -58,23 +58,27 @@ class Carrier:
                 os.symlink(os.readlink(name, dir_fd=here), part, dir_fd=there)
             case _:
                 os.mknod(part, found.st_mode, dir_fd=there)
-        if kind != stat.S_IFLNK and kind != stat.S_IFREG:
+        if kind not in {stat.S_IFLNK, stat.S_IFREG}:
             os.chmod(part, stat.S_IMODE(found.st_mode), dir_fd=there)
         os.utime(part, ns=(found.st_atime_ns, found.st_mtime_ns), dir_fd=there, follow_symlinks=False)
         if kind != stat.S_IFDIR and found.st_nlink > 1:
-            self._names[found.st_dev, found.st_ino] = Path(os.readlink(f"/proc/self/fd/{there}"), part)
+            self._names[found.st_dev, found.st_ino] = _place(there) / part
 
     def _copy_folder(self, name: str, here: int, part: str, there: int) -> None:
         os.mkdir(part, stat.S_IRWXU, dir_fd=there)
         inner_here = os.open(name, _FOLDER, dir_fd=here)
         inner_there = os.open(part, _FOLDER, dir_fd=there)
         try:
-            for entry in os.listdir(inner_here):
+            for entry in os.listdir(inner_here):  # noqa: PTH208 - an open directory has no path
                 self._copy(entry, inner_here, entry, inner_there)
             _copy_attributes(inner_here, inner_there)
         finally:
             os.close(inner_here)
             os.close(inner_there)
+
+
+def _place(folder: int) -> Path:
+    return Path(f"/proc/self/fd/{folder}").readlink()
 
 
 def _copy_file(name: str, here: int, part: str, there: int) -> None:
@@ -102,10 +106,9 @@ def _copy_content(source: int, target: int) -> None:
         except OSError:
             break  # A hole up to the end.
         at = os.lseek(source, begins, os.SEEK_HOLE)
-        os.lseek(source, begins, os.SEEK_SET)
         os.lseek(target, begins, os.SEEK_SET)
         while begins < at:
-            sent = os.sendfile(target, source, None, min(_STEP_BYTES, at - begins))
+            sent = os.sendfile(target, source, begins, min(_STEP_BYTES, at - begins))
             if not sent:
                 raise OSError(f"a file of the overlay ended at {begins} of {at} bytes")
             begins += sent

@@ -17,20 +17,28 @@ def cure() -> str:
     if _number("/proc/sys/user/max_user_namespaces") == 0:
         return "allow user namespaces: sysctl user.max_user_namespaces=15000"
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
-        return "start the container with --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
+        return (
+            "start the container with --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
+        )
     return "allow unprivileged user namespaces and mounts within them"
 
 
 def other_owner(root: Path) -> str:
     """Say so if the workspace belongs to a user that a sandbox of ours can't act for."""
     owner = root.stat().st_uid
-    return "" if owner == os.geteuid() else f"the workspace belongs to user {owner}, and perdure runs as {os.geteuid()}"
+    return (
+        ""
+        if owner == os.geteuid()
+        else f"the workspace belongs to user {owner}, and perdure runs as {os.geteuid()}"
+    )
 
 
 def submounts(root: Path) -> list[str]:
     """Return the mount points within ``root``."""
     try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = (
+            Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        )
     except OSError:
         return []
     places = [_OCTAL.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in lines]

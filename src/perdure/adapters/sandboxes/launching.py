@@ -2,51 +2,40 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from perdure.adapters.sandboxes.cage import begun
-from perdure.adapters.sandboxes.confinement import Fds, confined, in_place
+from perdure.adapters.sandboxes.jail import Jail
 from perdure.adapters.sandboxes.network import SharedLoopback, loopback
 from perdure.adapters.sandboxes.plain import Unconfined, unconfined
 from perdure.adapters.sandboxes.services import Running, ServiceOrder
-from perdure.adapters.sandboxes.view import View, shell
+from perdure.adapters.sandboxes.view import shell
 from perdure.values.errors import SandboxMissing
 
 
 class BubblewrapLauncher:
     """Services in sandboxes; they change the workspace in place."""
 
-    def __init__(self, program: Path, view: View, seccomp: Path, writable: Callable[[], list[str]] | None = None) -> None:
-        """Show services what ``view`` says; ``writable`` gives the words that mount the workspace."""
-        self._program: Path = program
-        self._view: View = view
-        self._seccomp: Path = seccomp
-        self._workspace: Callable[[], list[str]] = writable or (lambda: in_place(view.root))
+    def __init__(self, jail: Jail) -> None:
+        """Start services in sandboxes of ``jail``."""
+        self._jail: Jail = jail
         self._network: SharedLoopback | None = None
 
     async def launch(self, order: ServiceOrder) -> Running:
         """Start the service; raises ``SandboxMissing`` if no sandbox can be made for it."""
         entrance = await self._way_in()
-        command = (shell(), "-c", order.command)
-
-        def words(fds: Fds) -> list[str]:
-            whose = "machine" if self._view.network else "shared"
-            return confined(
-                self._program, self._view, self._workspace(), fds=fds, loopback=whose, command=command
-            )
-
         order.folder.mkdir(parents=True, exist_ok=True)
         said, nothing = _opened(order.output), os.open(os.devnull, os.O_RDONLY)
         try:
-            running = await begun(
-                words, env=order.env, stdin=nothing, output=said, seccomp=self._seccomp, entrance=entrance
+            running = await self._jail.begin(
+                (shell(), "-c", order.command), env=order.env, stdin=nothing, output=said, entrance=entrance
             )
         finally:
             os.close(said)
             os.close(nothing)
         if running is None:
-            raise SandboxMissing(f"service {order.name}: no sandbox could be made: {_last_line(order.output)}")
+            raise SandboxMissing(
+                f"service {order.name}: no sandbox could be made: {_last_line(order.output)}"
+            )
         return running
 
     def entrance(self) -> tuple[str, ...]:
@@ -60,11 +49,11 @@ class BubblewrapLauncher:
             await network.close()
 
     async def _way_in(self) -> tuple[str, ...]:
-        if self._view.network:
+        if self._jail.view.network:
             return ()
         if self._network is None or self._network.over:
             await self.close()
-            self._network = await loopback(self._program, self._seccomp)
+            self._network = await loopback(self._jail.program, self._jail.seccomp)
         return self._network.entrance()
 
 
@@ -103,5 +92,3 @@ def _opened(output: Path) -> int:
 def _last_line(output: Path) -> str:
     lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "it ended without a word"
-
-

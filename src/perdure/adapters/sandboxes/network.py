@@ -59,7 +59,16 @@ async def loopback(program: Path, seccomp: Path) -> SharedLoopback:
     def words(fds: Fds) -> list[str]:
         watch = ("--info-fd", str(fds.status), "--block-fd", str(fds.gate), "--seccomp", str(fds.seccomp))
         # It sees what we see, and does nothing but wait for its input to end.
-        made = ("--unshare-user", "--unshare-net", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev")
+        made = (
+            "--unshare-user",
+            "--unshare-net",
+            "--die-with-parent",
+            "--ro-bind",
+            "/",
+            "/",
+            "--dev",
+            "/dev",
+        )
         return [str(program), *made, *watch, "--", "/bin/sh", "-c", "read -r line"]
 
     waits, held = os.pipe()

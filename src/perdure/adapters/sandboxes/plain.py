@@ -66,7 +66,9 @@ class Unconfined:
         self.left = tuple(dict.fromkeys(names))
 
 
-async def unconfined(command: str, *, root: Path, env: Mapping[str, str], output: int, mark: str) -> Unconfined:
+async def unconfined(
+    command: str, *, root: Path, env: Mapping[str, str], output: int, mark: str
+) -> Unconfined:
     """Start ``command`` by the shell in ``root``; ``mark`` tells its processes from all others."""
     words: Sequence[str] = (shell(), "-c", command)
     started = await asyncio.create_subprocess_exec(

@@ -1,8 +1,12 @@
 """What came of a command."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from perdure.checkpoint.inspection import Level
+
+Hear = Callable[[bytes], None]
+"""Takes output piece by piece, as it comes."""
 
 
 class Ran(NamedTuple):

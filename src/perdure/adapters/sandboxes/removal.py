@@ -28,14 +28,14 @@ def uprooted(top: Path) -> None:
             inside = list(entries)
         for entry in inside:
             if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)
+                Path(entry).unlink()
                 continue
             # Only who may write a directory may move it elsewhere.
-            os.chmod(entry.path, stat.S_IRWXU)
+            Path(entry).chmod(stat.S_IRWXU)
             number += 1
             while os.path.lexists(raised := top / f".{number}"):
                 number += 1
-            os.rename(entry.path, raised)
+            Path(entry).rename(raised)
             waiting.append(raised)
         if folder != top:
             folder.rmdir()

@@ -45,14 +45,16 @@ def _with_keyring(machine: Machine) -> bytes:
     # A 32-bit program has its own numbers for the keyring: 286 to 288 on x86, 309 to 311 on arm. They
     # mean something else to 64-bit ones, so the check goes by the processor that the call names.
     ours = _refused(machine.keyring)
-    return b"".join([
-        _instruction(_LOAD, _PROCESSOR),
-        _instruction(_SAME, machine.audit, 0, len(ours) // 8 + 2),
-        _instruction(_LOAD, _NUMBER),
-        _instruction(_AND, ~_X32 & 0xFFFFFFFF),
-        ours,
-        _same_everywhere(),
-    ])
+    return b"".join(
+        [
+            _instruction(_LOAD, _PROCESSOR),
+            _instruction(_SAME, machine.audit, 0, len(ours) // 8 + 2),
+            _instruction(_LOAD, _NUMBER),
+            _instruction(_AND, ~_X32 & 0xFFFFFFFF),
+            ours,
+            _same_everywhere(),
+        ]
+    )
 
 
 def _same_everywhere() -> bytes:

@@ -117,7 +117,9 @@ class Services:
         """
         checked_name(name, field="service")
         if name in self._entries and _alive(self._entries[name]):
-            raise BadInput(f"service {name} is running", hint=f"stop it first, or choose another name than {name}")
+            raise BadInput(
+                f"service {name} is running", hint=f"stop it first, or choose another name than {name}"
+            )
         if len(self.living()) >= SERVICES_MAX:
             raise BadInput(f"{SERVICES_MAX} services are running", hint="stop one first")
         folder = self._folder / name

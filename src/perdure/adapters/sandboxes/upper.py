@@ -216,7 +216,7 @@ class _Reader:
         mode = stat.S_IMODE(found.st_mode)
         if mode & stat.S_IRWXU != stat.S_IRWXU:
             self.shut.append((path, mode))
-            os.chmod(f"{self._upper}/{path}", mode | stat.S_IRWXU)
+            Path(self._upper, path).chmod(mode | stat.S_IRWXU)
 
     def _marks(self, path: str) -> list[str]:
         marks = [name for name in _names(self._upper, path) if name.startswith(MARK)]

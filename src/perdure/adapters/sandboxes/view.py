@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 HOME: Final = "/home/agent"
+TEMPORARY: Final = "/tmp"  # noqa: S108 - a sandbox has one of its own
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/etc")
 NAMES: Final = ("passwd", "group")
 """Files of /etc that name the machine's users; in a sandbox they name one."""
@@ -69,7 +70,7 @@ def before_workspace(view: View) -> Iterator[str]:
     for name in NAMES:
         if Path("/etc", name).exists():
             yield from ("--ro-bind", str(view.folder / "etc" / name), f"/etc/{name}")
-    yield from ("--proc", "/proc", "--dev", "/dev", "--symlink", "/tmp", "/var/tmp")  # noqa: S108 - the sandbox's own
+    yield from ("--proc", "/proc", "--dev", "/dev", "--symlink", TEMPORARY, "/var/tmp")  # noqa: S108 - the sandbox's own
     yield from ("--bind", str(view.folder / "tmp"), "/tmp", "--bind", str(view.folder / "home"), HOME)  # noqa: S108 - as above
     for path in _readable(view):
         yield from ("--ro-bind", path, path)
