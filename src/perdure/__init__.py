@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from perdure.adapters.tools.tool import tool
     from perdure.adapters.tools.transactions import SQLiteDatabase
     from perdure.assembly.agent import Agent
+    from perdure.assembly.coding import coding_tools
     from perdure.assembly.outcomes import Failed, Finished, Waiting
     from perdure.assembly.run import Run
     from perdure.assembly.store import Store
@@ -40,6 +41,7 @@ _HOMES = {
     "Unknown": "perdure.adapters.tools.outcomes",
     "Waiting": "perdure.assembly.outcomes",
     "ask_person": "perdure.adapters.tools.builtin",
+    "coding_tools": "perdure.assembly.coding",
     "open": "perdure.assembly.store",
     "tool": "perdure.adapters.tools.tool",
     "wait": "perdure.adapters.tools.builtin",
@@ -63,6 +65,7 @@ __all__ = [
     "Unknown",
     "Waiting",
     "ask_person",
+    "coding_tools",
     "open",
     "tool",
     "wait",

@@ -33,10 +33,10 @@ class Service(NamedTuple):
     """its exit code, once it has ended by itself"""
 
 
-class Spoken(NamedTuple):
+class Tail(NamedTuple):
     """The end of what a service printed."""
 
-    tail: bytes
+    content: bytes
     before: int
     """bytes that it printed before that"""
 
@@ -71,7 +71,7 @@ class Shell(Protocol):
         """Return the services of this run, also those that have ended."""
         ...
 
-    async def spoken(self, name: str, *, bytes_max: int) -> Spoken:
+    async def tail(self, name: str, *, bytes_max: int) -> Tail:
         """Return the end of what a service printed; raises ``BadInput`` where there is none of that name."""
         ...
 

@@ -1,0 +1,43 @@
+"""The searching process where there is no ripgrep: run as a file, with nothing of perdure loaded.
+
+It reads one JSON object from its standard input (``pattern``, ``ignore_case``, ``files``: descriptors that
+it was started with, ``most``: of one file) and writes ``descriptor:line`` for each line that matches. It is a
+process of its own because a pattern may go back and forth for ever, and a process can be ended.
+"""
+
+import json
+import os
+import re
+import sys
+from typing import TypedDict, cast
+
+
+class Search(TypedDict):
+    """What is looked for, and where."""
+
+    pattern: str
+    ignore_case: bool
+    files: list[int]
+    most: int
+
+
+def search(order: Search) -> None:
+    """Write the lines that match, file by file."""
+    pattern = re.compile(order["pattern"], re.ASCII | (re.IGNORECASE if order["ignore_case"] else 0))
+    for descriptor in order["files"]:
+        found = 0
+        with os.fdopen(descriptor, "rb") as file:
+            for number, line in enumerate(file, 1):
+                text = line.removesuffix(b"\n").removesuffix(b"\r")
+                if number == 1:
+                    text = text.removeprefix(b"\xef\xbb\xbf")
+                if pattern.search(text.decode("utf-8", "replace")):
+                    sys.stdout.write(f"{descriptor}:{number}\n")
+                    found += 1
+                    if found == order["most"]:
+                        break
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    search(cast("Search", json.load(sys.stdin)))
