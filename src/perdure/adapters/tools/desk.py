@@ -11,16 +11,15 @@ class Ran(NamedTuple):
     """How a command ended. What it printed went to ``on_output`` meanwhile."""
 
     exit: int | None
-    """its exit code; None where it was ended, or ended by a signal"""
-    seconds: float
+    """its exit code, as a shell reports it; None if it was ended from here"""
     timed_out: bool = False
     """it ran until its time was over, and was then ended with all that it had started"""
-    cut: int = 0
-    """bytes of output that were dropped before anyone saw them"""
     refused: tuple[str, ...] = ()
-    """paths that it changed although the contract keeps them out of reach; they were put back"""
-    notes: tuple[str, ...] = ()
-    """what else the model should know of this run, each a sentence"""
+    """paths that it may not change, or that somebody else changed: then none of its changes was made"""
+    why: str = ""
+    """why they were refused"""
+    left: tuple[str, ...] = ()
+    """programs that it had left running in the background, and that were ended with it"""
 
 
 class Service(NamedTuple):

@@ -57,21 +57,20 @@ async def shell(
 async def _run(shell: Shell, ctx: Context, command: str, seconds: float) -> dict[str, Json]:
     admitted = Admitted()
     ran = await shell.run(command, timeout=seconds, key=ctx.key, on_output=admitted.take)
-    return {"exit": ran.exit, "output": admitted.text(dropped=ran.cut), **_told(ran, seconds)}
+    return {"exit": ran.exit, "output": admitted.text(), **_told(ran, seconds)}
 
 
 def _told(ran: Ran, seconds: float) -> dict[str, Json]:
     """Return what a result says beside exit code and output; nothing of it where all went well."""
     told: dict[str, Json] = {}
     if ran.timed_out:
-        told["timed_out"] = (
-            f"it was ended after {seconds:g} s, with all that it had started; what it had done by then is done"
-        )
+        told["timed_out"] = f"it was ended after {seconds:g} s, with all that it had started"
     if ran.refused:
-        told["put_back"] = list(ran.refused)
-        told["why"] = "these paths are out of reach; what the command did to them was put back"
-    if ran.notes:
-        told["notes"] = list(ran.notes)
+        told["refused"] = list(ran.refused)
+        told["why"] = f"{ran.why}; nothing that the command changed was kept"
+    if ran.left:
+        told["ended"] = list(ran.left)
+        told["hint"] = 'it left these running; start what shall stay with action "start"'
     return told
 
 
