@@ -1,11 +1,25 @@
-"""Keeping a store: copies, figures, and saying which copy counts."""
+"""Keeping a store: copies, figures, room, what may go, and saying which copy counts."""
 
+import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from perdure.adapters.sqlite import SqliteStore
+from perdure.adapters.sqlite.budget import Room
+from perdure.adapters.sqlite.compacting import Compacted
+from perdure.adapters.sqlite.heaps import Collected
+from perdure.adapters.sqlite.marking import Tell
 from perdure.adapters.sqlite.stats import StoreStats
+from perdure.assembly.clock import SystemClock
+from perdure.assembly.letting_go import LettingGo, letting_go, may_be_pinned
+from perdure.assembly.store import Store
+from perdure.log import events as e
+from perdure.log.port import Post
+
+__all__ = ["Collected", "Compacted", "LettingGo", "Room", "StoreStats"]
 
 
 def back_up(location: Path, target: Path) -> None:
@@ -27,6 +41,65 @@ def release_store(location: Path, by: str) -> None:
     """``by`` says that this copy is the one that counts; its runs may be driven from here on."""
     with _opened(location) as books:
         books.release_store(by)
+
+
+def collect(location: Path, *, trial: bool, tell: Tell) -> Collected:
+    """What no event, fork, claim or waiting post reaches is gone, or waits while somebody may still name it.
+
+    A trial takes nothing away. Raises ``BlobMissing`` or ``StoreDamaged``, before anything goes, if the store
+    is damaged, ``StoreNewer`` if it holds events of a newer perdure.
+    """
+    with _opened(location) as books:
+        return books.collect(trial=trial, tell=tell)
+
+
+def compact(location: Path) -> Compacted:
+    """The log's file holds no free pages any more; see ``perdure.adapters.sqlite.compacting``."""
+    with _opened(location) as books:
+        return books.compact()
+
+
+def room_of(location: Path) -> Room:
+    """Return what the store takes on disk, and what it may take."""
+    with _opened(location) as books:
+        return books.room()
+
+
+def set_budget(location: Path, budget: int | None, *, forget: bool = False) -> Room:
+    """The store may take ``budget`` bytes (None: without bound), or with ``forget`` what it may by itself."""
+    with _opened(location) as books:
+        if forget:
+            books.forget_budget()
+        else:
+            books.set_budget(budget)
+        return books.room()
+
+
+def thin(store: Store, run: str, before: int, *, by: str, trial: bool) -> LettingGo:
+    """Files of positions before ``before`` may go: recorded, and the next collection frees what only they need.
+
+    Raises what ``letting_go`` raises. A trial records nothing.
+    """
+    found = letting_go(store.books, run, before, by)
+    if not trial:
+        _record(store, run, found.body)
+    return found
+
+
+def pin(store: Store, run: str, position: int, *, by: str, pinned: bool = True) -> None:
+    """Files of ``position`` stay, or need not stay any more because of an earlier pin.
+
+    Raises ``BadPosition`` if the run has no such position, or its files were let go.
+    """
+    if pinned:
+        may_be_pinned(store.books, run, position)
+    _record(store, run, e.CheckpointPinned(position, by, pinned))
+
+
+def _record(store: Store, run: str, body: e.Body) -> None:
+    raw = msgspec.Raw(msgspec.json.encode(body))
+    store.books.post(run, Post(uuid.uuid4().hex, e.KIND_OF[type(body)], raw, SystemClock().now()))
+    store.call(store.house.nudge(run))
 
 
 @contextmanager

@@ -14,10 +14,11 @@ from typing import Final, Literal, NamedTuple
 import apsw
 import psutil
 
-from perdure.assembly.keeping import stats_of
+from perdure.assembly.keeping import Room, stats_of
 from perdure.assembly.presence import driver_of
 from perdure.cli.ink import count, size, span
 from perdure.cli.place import LOG, Place, opened
+from perdure.cli.room import RELIEF
 from perdure.values.errors import PerdureError
 
 SYNCS: Final = 12
@@ -93,6 +94,7 @@ def store_checks(directory: Path) -> Iterator[Check]:
         stats = stats_of(directory)
         held = f"{count(stats.runs, 'run')}, {count(stats.events, 'event')}, {size(stats.file_bytes)}"
         yield Check("store", "ok", f"{directory}: {held}")
+        yield _budget(stats.room)
         if stats.suspended:
             cure = "perdure store release --by NAME, if no other copy is used any more"
             yield Check("release", "warn", f"its runs are suspended: {stats.suspended}", cure)
@@ -201,6 +203,15 @@ def _model(name: str, module: str, key: str) -> Check:
     if key and not os.environ.get(key):
         return Check(name, "warn", f"installed; {key} is not set", f"set {key}, or use --base-url")
     return Check(name, "ok", f"installed, and {key} is set" if key else "installed")
+
+
+def _budget(room: Room) -> Check:
+    if room.budget is None:
+        return Check("budget", "ok", f"{size(room.used)} of all there is")
+    words = f"{size(room.used)} of {size(room.budget)}"
+    if room.over:
+        return Check("budget", "fail", f"{words}: no workspace is recorded any more", RELIEF)
+    return Check("budget", "warn" if room.scarce else "ok", words, RELIEF if room.scarce else "")
 
 
 def _chains(place: Place) -> Check:

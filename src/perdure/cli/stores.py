@@ -1,4 +1,4 @@
-"""``perdure store``: backup, stats, release."""
+"""``perdure store``: backup, stats, release; what it lets go stands in ``perdure.cli.room``."""
 
 from pathlib import Path
 
@@ -10,12 +10,17 @@ from perdure.cli.ink import count, inked, size
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import known_directory
+from perdure.cli.room import RELIEF, allowed, budget, gc, pin, thin
 from perdure.cli.tables import Cell, table
 
 
 @click.group()
 def store() -> None:
-    """Back a store up, measure it, or release a copy."""
+    """Back a store up, measure it, free what nobody needs, or release a copy."""
+
+
+for command in (gc, thin, pin, budget):
+    store.add_command(command)
 
 
 @store.command(epilog=example("perdure store backup ./backups/monday"))
@@ -57,9 +62,12 @@ def stats(*, store: Path | None, as_json: bool) -> int:
         *([(f"of it: {part}", "quiet"), (size(room), "plain")] for part, room in found.bytes_by_part.items()),
         [("of it: write-ahead log", "quiet"), (size(found.wal_bytes), "plain")],
         [("of it: blob files", "quiet"), (size(found.blob_file_bytes), "plain")],
+        [("may take", "quiet"), (allowed(found.room), "plain")],
         [("format", "quiet"), (f"{found.format}, SQLite {found.sqlite}, store {found.id}", "plain")],
     ]
     click.echo(table(rows))
+    if found.room.scarce:
+        click.echo(f"{inked('!', 'doubt', bold=True)} it takes {size(found.room.used)}: {RELIEF}")
     if found.released:
         click.echo(inked(f"released by {found.released}", "quiet"))
     if found.suspended:

@@ -3,6 +3,7 @@
 import apsw
 import msgspec
 
+from perdure.adapters.sqlite.budget import Room, room_of
 from perdure.adapters.sqlite.database import Database, ask, number, text, text_or_none, whole
 from perdure.adapters.sqlite.identity import Seal
 from perdure.adapters.sqlite.layout import FORMAT, Places
@@ -34,6 +35,8 @@ class StoreStats(msgspec.Struct, frozen=True):
     blobs: int
     blob_files: int
     snapshots: int
+    room: Room
+    """what it takes and may take on disk"""
     bytes_by_part: dict[str, int]
     file_bytes: int
     wal_bytes: int
@@ -61,6 +64,7 @@ def stats_of(db: Database, places: Places, seal: Seal, suspended: str | None) ->
         blobs=number(db, "SELECT count(*) FROM blobs"),
         blob_files=len(files),
         snapshots=number(db, "SELECT count(*) FROM snapshots"),
+        room=room_of(db, places),
         bytes_by_part=_bytes_by_part(db),
         file_bytes=places.log.stat().st_size,
         wal_bytes=places.wal.stat().st_size if places.wal.exists() else 0,
