@@ -247,3 +247,6 @@ CACHE_WORTH_BYTES: Final = 16 * 1024 * 1024
 
 NAMES_SHOWN: Final = 20
 """Paths that a message or an event lists before it only counts: what a person reads."""
+
+TEMPORARY_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Of the services' /tmp in an image: sockets, locks and small files; more is a cache, and belongs elsewhere."""

@@ -19,7 +19,8 @@ from shlex import quote
 from typing import Final, NamedTuple, TypeVar
 
 from perdure.adapters.sandboxes.images.criu import Criu, run_criu
-from perdure.adapters.sandboxes.images.layout import Layout, Mount
+from perdure.adapters.sandboxes.images.kept import keep_temporary
+from perdure.adapters.sandboxes.images.layout import Layout
 from perdure.adapters.sandboxes.images.manifest import OUTPUT, Binding, Manifest, ServiceNote, write_manifest
 from perdure.adapters.sandboxes.images.members import memory_bytes, ports
 from perdure.adapters.sandboxes.images.service import TreeService
@@ -43,6 +44,8 @@ _HOOK: Final = """\
 echo frozen >{frozen} || exit 1
 read -r answer <{answer} && [ "$answer" = recorded ]
 """
+
+_OWN: Final = frozenset({"workspace", "services", "home", "tmp"})
 
 T = TypeVar("T")
 
@@ -92,6 +95,7 @@ async def freeze_tree(
             await _until_frozen(gate, dump)
             begins = time.time_ns()
             notes = await asyncio.to_thread(_noted, services, part)
+            await asyncio.to_thread(keep_temporary, tree.layout.source("tmp"), part)
             listening = ports(tree.first)
             captured = await capture()
             os.write(gate.answer, b"recorded\n")
@@ -120,22 +124,18 @@ def bound(tree: Tree) -> tuple[Binding, ...]:
 
 
 def _bindings(table: str, made: set[str], layout: Layout) -> Iterator[Binding]:
-    # The one that holds a mount within a mount is the nearest above it.
-    known = sorted(
-        (mount for mount in layout.mounts if mount.kind == "bind"), key=lambda mount: -len(mount.at)
-    )
+    bound_mounts = [mount for mount in layout.mounts if mount.kind == "bind"]
     for line in table.splitlines():
         at = line.split()[4].encode().decode("unicode_escape")
-        if at == "/" or at in made:
+        holders = [mount for mount in bound_mounts if at == mount.at or at.startswith(mount.at + "/")]
+        if at == "/" or at in made or not holders:
             continue
-        holder = next((mount for mount in known if _holds(mount, at)), None)
-        if holder is not None:
-            rest = at[len(holder.at) :].lstrip("/")
-            yield Binding(at=at, source=holder.source, role=holder.role, rest=rest)
-
-
-def _holds(mount: Mount, at: str) -> bool:
-    return at == mount.at or at.startswith(mount.at + "/")
+        nearest = max(holders, key=lambda mount: len(mount.at))
+        # What lies in a run's own place is found below that place, wherever it will be.
+        own = (mount for mount in holders if mount.role == nearest.role and mount.role in _OWN)
+        holder = min(own, key=lambda mount: len(mount.at), default=nearest)
+        rest = at[len(holder.at) :].lstrip("/")
+        yield Binding(at=at, source=holder.source, role=holder.role, rest=rest)
 
 
 def _words(criu: Criu, tree: Tree, bindings: Sequence[Binding], part: Path, hook: Path) -> list[str]:

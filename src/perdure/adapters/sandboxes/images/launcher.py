@@ -8,14 +8,14 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from perdure.adapters.sandboxes.images.criu import Criu
 from perdure.adapters.sandboxes.images.freezing import Image, freeze_tree
 from perdure.adapters.sandboxes.images.layout import Layout, layout
-from perdure.adapters.sandboxes.images.manifest import Manifest, read_manifest
+from perdure.adapters.sandboxes.images.manifest import Manifest, ServiceNote, read_manifest
 from perdure.adapters.sandboxes.images.members import Standing, standing
 from perdure.adapters.sandboxes.images.service import TreeService, begin
 from perdure.adapters.sandboxes.images.thawing import thaw_tree
@@ -35,10 +35,19 @@ class Thawed(NamedTuple):
 
 
 class ImageLauncher:
-    """Services of one run, started in a tree of their own and seen by CRIU."""
+    """Services of one run, started in a tree of their own and seen by CRIU.
 
-    def __init__(self, view: View, folders: Path, scratch: Path, criu: Criu) -> None:
-        """Show services what ``view`` says; each has its folder below ``folders``. ``scratch`` is ours alone."""
+    They have a loopback of their own and no other network, also where the machine's is open to commands.
+    """
+
+    def __init__(
+        self, view: View, folders: Path, scratch: Path, criu: Criu, writable: Sequence[Path] | None = None
+    ) -> None:
+        """Show services what ``view`` says; each has its folder below ``folders``. ``scratch`` is ours alone.
+
+        Where ``writable`` is given, services can change only those paths of the workspace.
+        """
+        self._writable: Sequence[Path] | None = writable
         self._view: View = view
         self._folders: Path = folders
         self._scratch: Path = scratch
@@ -106,7 +115,7 @@ class ImageLauncher:
                 return await self._anew(manifest, environment, str(failed))
             self._tree = tree
             for each in manifest.services:
-                order = ServiceOrder(each.name, each.command, environment, self._folders / each.folder)
+                order = self._order(each, environment)
                 self._services[each.name] = TreeService(order, tree, each.pid, self._folders)
             self._since = await asyncio.to_thread(standing, tree.first)
             return Thawed(dict(self._services))
@@ -124,7 +133,8 @@ class ImageLauncher:
         """Return the root's layout, after what a killed perdure left alive here was ended."""
         await asyncio.to_thread(furnished, self._view)
         await asyncio.to_thread(self._folders.mkdir, parents=True, exist_ok=True)
-        made = layout(self._view, self._folders, self._scratch / "root", inside)
+        root = self._scratch / "root"
+        made = layout(self._view, self._folders, root, inside=inside, writable=self._writable)
         await asyncio.to_thread(made.root.mkdir, parents=True, exist_ok=True)
         await sweep(self._scratch / "tree.note", made)
         return made
@@ -133,10 +143,13 @@ class ImageLauncher:
         tree = await self._grown()
         notes: list[str] = []
         for each in manifest.services:
-            order = ServiceOrder(each.name, each.command, environment, self._folders / each.folder)
+            order = self._order(each, environment)
             self._services[each.name] = await begin(order, tree, self._folders)
             notes.append(f"service {each.name} was started anew by its command: {why}")
         return Thawed(dict(self._services), tuple(notes))
+
+    def _order(self, note: ServiceNote, environment: Mapping[str, str]) -> ServiceOrder:
+        return ServiceOrder(note.name, note.command, environment, self._folders / note.folder)
 
     async def _ended(self) -> None:
         if self._tree is not None:

@@ -12,7 +12,7 @@ the user namespace of a sandbox without privileges.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Final, Literal, NamedTuple
@@ -28,7 +28,7 @@ _MASKED: Final = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", 
 
 _DEVICES: Final = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
 
-Role = Literal["system", "workspace", "services", "home", "nothing"]
+Role = Literal["system", "workspace", "services", "home", "tmp", "nothing"]
 """What is bound: a run's own places may lie elsewhere when it is thawed, the others may not."""
 
 
@@ -53,23 +53,35 @@ class Layout(NamedTuple):
     inside: str
     """the workspace, as its services see it"""
 
+    def source(self, role: Role) -> Path:
+        """Return the place outside that is the run's own for ``role``."""
+        return Path(next(mount.source for mount in self.mounts if mount.role == role))
 
-def layout(view: View, folders: Path, root: Path, inside: str = "") -> Layout:
+
+def layout(
+    view: View, folders: Path, root: Path, *, inside: str = "", writable: Sequence[Path] | None = None
+) -> Layout:
     """Return the root for ``view``, made at ``root``; output of services goes to ``folders``.
 
     ``inside`` is the path under which services see the workspace; that of the workspace unless the
-    image of another run is thawed.
+    image of another run is thawed. Where ``writable`` is given, only those paths of it can be changed.
     """
     seen_at = inside or str(view.root)
     mounts = [*_system(view), Mount("/proc", kind="proc")]
     mounts += [Mount(at, kind="masked") for at in _MASKED if Path(at).exists()]
-    mounts += [Mount("/dev", kind="tmpfs"), Mount("/tmp", kind="tmpfs", mode="1777")]  # noqa: S108 - the services' own
     mounts += [
+        Mount("/dev", kind="tmpfs"),
         Mount("/run", kind="tmpfs"),
+        # The same as that of commands: what one of them leaves there for a service, it finds.
+        Mount("/tmp", str(view.folder / "tmp"), "tmp", writable=True),  # noqa: S108 - the run's own
         Mount(HOME, str(view.folder / "home"), "home", writable=True),
-        Mount(seen_at, str(view.root), "workspace", writable=True),
-        Mount(SERVICES, str(folders), "services", writable=True),
+        Mount(seen_at, str(view.root), "workspace", writable=writable is None),
     ]
+    for path in writable or ():
+        mounts.append(
+            Mount(f"{seen_at}/{path.relative_to(view.root)}", str(path), "workspace", writable=True)
+        )
+    mounts.append(Mount(SERVICES, str(folders), "services", writable=True))
     links = tuple((path, str(Path(path).readlink())) for path in SYSTEM if Path(path).is_symlink())
     return Layout(root, (*mounts, *_hidden(view, seen_at, root)), links, seen_at)
 

@@ -56,6 +56,11 @@ class TreeService:
             return -signal.SIGKILL if self._killed and not self.programs() else None
         return 128 - said if said > 128 else said
 
+    @property
+    def over(self) -> bool:
+        """Whether no program of it is left."""
+        return not self.programs()
+
     def programs(self) -> list[int]:
         """Return the ids of its living programs, as seen from here."""
         mark = f"{MARK}={self.order.name}".encode()

@@ -15,6 +15,7 @@ from typing import Final
 
 from perdure.adapters.sandboxes.images.criu import Criu, run_criu
 from perdure.adapters.sandboxes.images.freezing import NETWORK
+from perdure.adapters.sandboxes.images.kept import put_temporary_back
 from perdure.adapters.sandboxes.images.layout import Layout, furnish, prepared
 from perdure.adapters.sandboxes.images.manifest import OUTPUT, Binding, Manifest, ServiceNote
 from perdure.adapters.sandboxes.images.tree import Tree, needed, remembered
@@ -32,6 +33,7 @@ async def thaw_tree(
     sources = [(binding.at, _source(binding, made)) for binding in manifest.bindings]
     await asyncio.to_thread(_require_there, sources)
     await asyncio.to_thread(_put_back, image, manifest.services, folders)
+    await asyncio.to_thread(put_temporary_back, image, made.source("tmp"))
     await asyncio.to_thread(furnish, made)
     work = note.with_name("thaw")
     await asyncio.to_thread(work.mkdir, parents=True, exist_ok=True)
