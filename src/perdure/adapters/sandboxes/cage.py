@@ -36,7 +36,7 @@ class Cage:
 
     @property
     def exit(self) -> int | None:
-        """The command's exit state; None while it lives, negative if the sandbox was ended by a signal."""
+        """The command's exit state; as a shell reports it; None while it lives."""
         return self._monitor.returncode
 
     @property
@@ -58,9 +58,7 @@ class Cage:
         try:
             await readable(self._watched)
             self._monitor.wait()
-            # Its command has ended: what that left running goes with the namespace.
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._first, signal.SIGKILL)
+            # Where the monitor itself was killed, the first process goes by the kernel's word to it.
             await readable(self._first)
         finally:
             os.close(self._first)

@@ -65,7 +65,9 @@ def _namespaces(loopback: Loopback) -> Iterator[str]:
     yield from ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
     # Without user namespaces inside, most of the kernel that has been a way out can't be reached.
     yield from ("--disable-userns", "--cap-drop", "ALL", "--die-with-parent", "--new-session")
-    yield from ("--hostname", "sandbox")
+    # The command's shell is the first process itself: it is reaped by its monitor, not left to a
+    # container's init that may reap nobody.
+    yield from ("--as-pid-1", "--hostname", "sandbox")
     if inner_id() == AGENT_ID:  # root, or that very user
         yield from ("--uid", str(AGENT_ID), "--gid", str(AGENT_ID))
     if loopback == "own":

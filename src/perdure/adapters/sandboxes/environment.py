@@ -36,7 +36,13 @@ def clean_environment(
 
 
 def _path(inherited: str) -> str:
-    """Return the search path, with the running Python's and the system's programs in it in any case."""
+    """Return the search path, with the running Python and the system's programs on it in any case.
+
+    Python goes first: what chose it outside (a version manager's folder in a home) is not there inside.
+    """
     places = inherited.split(os.pathsep) if inherited else []
-    places += [str(Path(sys.base_prefix, "bin")), "/usr/local/bin", "/usr/bin", "/bin"]
+    python = str(Path(sys.base_prefix, "bin"))
+    if python not in (*places, "/usr/bin"):
+        places.insert(0, python)
+    places += ["/usr/local/bin", "/usr/bin", "/bin"]
     return os.pathsep.join(dict.fromkeys(place for place in places if place.startswith("/")))

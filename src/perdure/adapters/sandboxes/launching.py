@@ -8,7 +8,7 @@ from perdure.adapters.sandboxes.jail import Jail
 from perdure.adapters.sandboxes.network import SharedLoopback, loopback
 from perdure.adapters.sandboxes.plain import Unconfined, unconfined
 from perdure.adapters.sandboxes.services import Running, ServiceOrder
-from perdure.adapters.sandboxes.view import shell
+from perdure.adapters.sandboxes.wrapper import reaping
 from perdure.values.errors import SandboxMissing
 
 
@@ -27,7 +27,7 @@ class BubblewrapLauncher:
         said, nothing = _opened(order.output), os.open(os.devnull, os.O_RDONLY)
         try:
             running = await self._jail.begin(
-                (shell(), "-c", order.command), env=order.env, stdin=nothing, output=said, entrance=entrance
+                reaping(order.command), env=order.env, stdin=nothing, output=said, entrance=entrance
             )
         finally:
             os.close(said)

@@ -27,9 +27,9 @@ port, root, lower = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 found = {}
 try:
     socket.create_connection(("127.0.0.1", port), 1).close()
-    found.get("network", True) = True
+    found["network"] = True
 except OSError:
-    found.get("network", True) = False
+    found["network"] = False
 os.listdir(root)
 if lower:
     open(os.path.join(root, sys.argv[4]), "x").close()

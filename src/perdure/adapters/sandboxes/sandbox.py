@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from perdure.adapters.sandboxes import watching
 from perdure.adapters.sandboxes.environment import clean_environment
 from perdure.adapters.sandboxes.jail import Jail
 from perdure.adapters.sandboxes.ladder import Ladder, probe
@@ -26,6 +27,7 @@ from perdure.adapters.sandboxes.services import Launcher, Service, Services
 from perdure.adapters.sandboxes.unbroken import unbroken
 from perdure.adapters.sandboxes.upper import Change
 from perdure.adapters.sandboxes.view import View
+from perdure.adapters.sandboxes.watching import Deleted
 from perdure.checkpoint.inspection import Level
 from perdure.values.errors import SandboxMissing
 
@@ -113,6 +115,18 @@ class Sandbox:
         self._changed = set() if self._overlays and not self.services.living() else None
         return None if taken is None else frozenset(taken)
 
+    def mapped_shared(self) -> set[str]:
+        """Return the files that services can change through their memory, unseen: read these to know."""
+        return watching.mapped_shared(self._pids(), self.root)
+
+    def open_deleted(self) -> set[Deleted]:
+        """Return the files that have no name any more and live on in a service."""
+        return watching.open_deleted(self._pids(), self.root)
+
+    def runtime_ns(self) -> int:
+        """Return how long the services have run, in ns: the same twice means that none ran in between."""
+        return watching.runtime_ns(self._pids())
+
     async def close(self) -> None:
         """No process of the run is left, and neither is its scratch but for what services said."""
         async with self._turn:
@@ -137,6 +151,9 @@ class Sandbox:
         if self._changed is not None:
             self._changed |= change.paths
         return ran._replace(level="L1")
+
+    def _pids(self) -> list[int]:
+        return [service.pid for service in self.services.living()]
 
     def _environment(self, env: Mapping[str, str]) -> dict[str, str]:
         if self._jail is not None:

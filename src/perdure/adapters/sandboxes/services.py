@@ -47,7 +47,7 @@ class Running(Protocol):
 
     @property
     def exit(self) -> int | None:
-        """The exit state of the command (negative: the signal); None while it lives or if it isn't known."""
+        """The exit state of the command, as a shell reports it; None while it lives or if it isn't known."""
         ...
 
     @property

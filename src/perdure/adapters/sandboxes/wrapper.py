@@ -18,7 +18,7 @@ echo begun >&3
 code=$?
 for place in /proc/[0-9]*; do
   number=${place#/proc/}
-  case $number in 1|$$) continue ;; esac
+  [ "$number" = $$ ] && continue
   { read -r line <"$place/stat"; } 2>/dev/null || continue
   case ${line##*) } in [ZX]*) continue ;; esac
   line=${line#*\\(}
@@ -39,6 +39,11 @@ class Report(NamedTuple):
 def wrapped(command: str) -> Sequence[str]:
     """Return the words that run ``command`` by the shell, reporting to their standard input."""
     return ("/bin/sh", "-c", _SCRIPT, "sh", shell(), command)
+
+
+def reaping(command: str) -> Sequence[str]:
+    """Return the words that run ``command`` by the shell below one that outlives and reaps its children."""
+    return ("/bin/sh", "-c", '"$1" -c "$2"; exit $?', "sh", shell(), command)
 
 
 def reported(said: bytes) -> Report:
