@@ -112,6 +112,9 @@ class PlainDesk:
         grounds = grounds_of(self._contract, tool, hidden=self._hidden)
         return grounds.barred(write=touch == "write", path=path)
 
+    def telltales(self, path: str) -> tuple[bytes, ...]:
+        return (b"PRIVATE KEY",) if path.endswith(".pem") else ()
+
     def noted(self, path: str, key: str) -> None:
         self.changed[path] = key
 

@@ -96,6 +96,13 @@ class Desk(Protocol):
         """
         ...
 
+    def telltales(self, path: str) -> tuple[bytes, ...]:
+        """Return what a file at ``path`` holds only if it is secret (``PRIVATE KEY`` in a ``*.pem``).
+
+        No tool shows a file in which one of them stands.
+        """
+        ...
+
     def noted(self, path: str, key: str) -> None:
         """Learn that the effect ``key`` has changed ``path`` (relative to the root)."""
         ...

@@ -8,15 +8,15 @@ import itertools
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 from perdure.adapters.tools.coding.beneath import reached
 from perdure.adapters.tools.coding.files import Seen, open_at, read_whole, walked
 from perdure.adapters.tools.coding.globbing import globs_of, matches
 from perdure.adapters.tools.coding.searching import checked, found_in, ripgrep
+from perdure.adapters.tools.coding.sight import Sight
 from perdure.adapters.tools.coding.text import is_binary
 from perdure.adapters.tools.coding.trophies import Hunt, Quarry, Trophies
 from perdure.adapters.tools.outcomes import NotDone
@@ -35,15 +35,12 @@ SKIPPED: Final = frozenset({
 })  # fmt: skip
 """Entered only where a call names them: made by tools, and larger than what people wrote."""
 
-Barred = Callable[[str], bool]
-"""Whether a path (relative to the root) is out of reach."""
 
-
-def paths_like(root: Path, base: str, pattern: str, barred: Barred) -> str:
+def paths_like(sight: Sight, base: str, pattern: str) -> str:
     """Return the paths below ``base`` that match, sorted, one a line; directories end in a slash."""
     globs = globs_of(pattern, anywhere=False)
     passed: set[str] = set()
-    start, seen = _walk(root, base, passed, barred)
+    start, seen = _walk(sight, base, passed)
     found = sorted(
         f"{each.path}/" if each.kind == "dir" else each.path
         for each in seen
@@ -56,8 +53,9 @@ def paths_like(root: Path, base: str, pattern: str, barred: Barred) -> str:
     return "\n".join([*found[:PATHS_SHOWN_MAX], *notes]) or "[nothing matches]"
 
 
-def _walk(root: Path, base: str, passed: set[str], barred: Barred) -> tuple[str, Iterator[Seen]]:
+def _walk(sight: Sight, base: str, passed: set[str]) -> tuple[str, Iterator[Seen]]:
     """Return where ``base`` really is, and all below it that may be seen."""
+    root = sight.desk.root
     with reached(root, base) as spot:
         start = spot.path
 
@@ -67,7 +65,7 @@ def _walk(root: Path, base: str, passed: set[str], barred: Barred) -> tuple[str,
                 raise NotDone(
                     f"there are more than {WORKSPACE_FILES_MAX} files below {base!r}; narrow the path"
                 )
-            if not barred(each.path) and not each.path.rpartition("/")[2].startswith(PART_PREFIX):
+            if not sight.hides(each.path) and not each.path.rpartition("/")[2].startswith(PART_PREFIX):
                 yield each
 
     return start, seen()
@@ -81,17 +79,17 @@ def _left_out(passed: set[str]) -> list[str]:
     return [f"[not looked into: {', '.join(sorted(passed))}]"] if passed else []
 
 
-def lines_like(root: Path, base: str, hunt: Hunt, barred: Barred) -> str:
+def lines_like(sight: Sight, base: str, hunt: Hunt) -> str:
     """Return the lines that match in the file or the directory ``base``, in the order of their paths."""
     checked(hunt.query)
     until = time.monotonic() + SEARCH_SECONDS_MAX
-    program = ripgrep(root)
+    program = ripgrep(sight.desk.root)
     passed: set[str] = set()
     trophies = Trophies(hunt)
-    paths = iter(_candidates(root, base, hunt.glob, passed, barred))
+    paths = iter(_candidates(sight, base, hunt.glob, passed))
     while not trophies.full:
         with ExitStack() as held:
-            files = list(itertools.islice(_searchable(held, root, paths, trophies), SEARCH_FILES_TOGETHER))
+            files = list(itertools.islice(_searchable(held, sight, paths, trophies), SEARCH_FILES_TOGETHER))
             if not files:
                 break
             lines: dict[int, list[int]] = {}
@@ -103,15 +101,15 @@ def lines_like(root: Path, base: str, hunt: Hunt, barred: Barred) -> str:
     return trophies.text(_left_out(passed))
 
 
-def _candidates(root: Path, base: str, glob: str, passed: set[str], barred: Barred) -> list[str]:
+def _candidates(sight: Sight, base: str, glob: str, passed: set[str]) -> list[str]:
     """Return the files to search, sorted."""
     globs = globs_of(glob, anywhere=True) if glob else ()
-    with reached(root, base) as spot:
+    with reached(sight.desk.root, base) as spot:
         if not stat.S_ISDIR(os.stat(spot.name, dir_fd=spot.directory, follow_symlinks=False).st_mode):
-            if barred(spot.path):
+            if sight.hides(spot.path):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             return [spot.path]
-    start, seen = _walk(root, base, passed, barred)
+    start, seen = _walk(sight, base, passed)
     return sorted(
         each.path
         for each in seen
@@ -119,22 +117,24 @@ def _candidates(root: Path, base: str, glob: str, passed: set[str], barred: Barr
     )
 
 
-def _searchable(held: ExitStack, root: Path, paths: Iterator[str], trophies: Trophies) -> Iterator[Quarry]:
+def _searchable(held: ExitStack, sight: Sight, paths: Iterator[str], trophies: Trophies) -> Iterator[Quarry]:
     """Yield those of ``paths`` that are text of a size to be searched, open for as long as ``held`` is."""
     for path in paths:
         try:
-            with reached(root, path) as spot:
+            with reached(sight.desk.root, path) as spot:
                 if spot.path != path:  # a link took its place, and leads elsewhere
                     continue
                 descriptor = open_at(spot)
         except (OSError, NotDone):  # it went, or became another thing
             continue
-        held.callback(os.close, descriptor)
-        content = read_whole(descriptor, bytes_max=EDIT_BYTES_MAX)
-        if content is None:
-            trophies.too_large.append(path)
-        elif not is_binary(content):
-            yield Quarry(path, descriptor, _is_plain(content))
+        with ExitStack() as unless_searched:
+            unless_searched.callback(os.close, descriptor)
+            content = read_whole(descriptor, bytes_max=EDIT_BYTES_MAX)
+            if content is None:
+                trophies.too_large.append(path)
+            elif not is_binary(content) and not sight.hides_content(path, content):
+                held.push(unless_searched.pop_all())
+                yield Quarry(path, descriptor, _is_plain(content))
 
 
 def _is_plain(content: bytes) -> bool:

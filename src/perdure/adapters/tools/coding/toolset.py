@@ -11,17 +11,18 @@ from typing import Annotated, Final
 
 import msgspec
 
-from perdure.adapters.tools.coding.beneath import Judge, Spot, reached
+from perdure.adapters.tools.coding.beneath import Spot, reached
 from perdure.adapters.tools.coding.editing import edited
 from perdure.adapters.tools.coding.files import Written, content_of, opened, present, replaced
 from perdure.adapters.tools.coding.looking import lines_like, paths_like
 from perdure.adapters.tools.coding.reading import excerpt
 from perdure.adapters.tools.coding.searching import Query
 from perdure.adapters.tools.coding.shelling import shell
+from perdure.adapters.tools.coding.sight import Sight
 from perdure.adapters.tools.coding.text import written
 from perdure.adapters.tools.coding.trophies import Hunt
 from perdure.adapters.tools.context import Context
-from perdure.adapters.tools.desk import Desk, Touch
+from perdure.adapters.tools.desk import Desk
 from perdure.adapters.tools.outcomes import NotDone
 from perdure.adapters.tools.tool import AnyTool, declare
 from perdure.values.limits import (
@@ -72,10 +73,11 @@ def read(
         offset: the first line to read, from 1
         limit: how many lines to read
     """
-    desk = _desk(ctx)
+    desk, sight = _desk(ctx, "read")
     with _told(path), reached(desk.root, path) as spot:
-        _judge(desk, "read", "read")(spot.path)
+        sight.judge(spot.path)
         with opened(spot) as descriptor:
+            sight.judge_content(spot.path, descriptor)
             return excerpt(descriptor, path, offset=offset, limit=limit)
 
 
@@ -88,13 +90,12 @@ def write(ctx: Context, path: str, content: str) -> str:
         path: the file, from the workspace on: src/app.py
         content: the whole of what shall be in it
     """
-    desk = _desk(ctx)
+    desk, sight = _desk(ctx, "write")
     stored = written(content, name="content")
     if len(stored) > EDIT_BYTES_MAX:
         raise NotDone(f"content has {len(stored)} bytes, and {EDIT_BYTES_MAX} is the most; write it in parts")
-    judge = _judge(desk, "write", "write")
-    with _told(path), reached(desk.root, path, make=judge) as spot:
-        judge(spot.path)
+    with _told(path), reached(desk.root, path, make=sight.judge_writing) as spot:
+        sight.judge_writing(spot.path)
         if _holds(spot, stored):
             return f"{spot.path} is so already"
         became = replaced(spot, stored)
@@ -116,11 +117,13 @@ def edit(ctx: Context, path: str, old: str, new: str, all: bool = False) -> str:
         new: what shall stand there instead
         all: replace it everywhere in the file
     """
-    desk = _desk(ctx)
+    desk, sight = _desk(ctx, "edit")
     with _told(path), reached(desk.root, path) as spot:
-        _judge(desk, "edit", "read")(spot.path)
-        _judge(desk, "edit", "write")(spot.path)
+        sight.judge(spot.path)
+        sight.judge_writing(spot.path)
         content, seen = content_of(spot, bytes_max=EDIT_BYTES_MAX)
+        if sight.hides_content(spot.path, content):
+            raise NotDone(f"{path!r} holds a secret, and is changed by nobody here")
         change = edited(content, path, old, new, everywhere=all)
         became = replaced(spot, change.content, seen=seen)
         _note(ctx, desk, spot)
@@ -140,9 +143,9 @@ def glob(ctx: Context, pattern: str, path: str = ".") -> str:
         pattern: what the path has to be, as seen from ``path``
         path: the directory to look in
     """
-    desk = _desk(ctx)
+    _, sight = _desk(ctx, "glob")
     with _told(path):
-        return paths_like(desk.root, path, pattern, lambda each: bool(desk.barred("glob", "read", each)))
+        return paths_like(sight, path, pattern)
 
 
 def grep(
@@ -169,27 +172,16 @@ def grep(
         names_only: show only the paths of files with a match
         limit: how many matches to show
     """
-    desk = _desk(ctx)
+    _, sight = _desk(ctx, "grep")
     hunt = Hunt(Query(pattern, ignore_case, limit + 1), glob, context, names_only, limit)
     with _told(path):
-        return lines_like(desk.root, path, hunt, lambda each: bool(desk.barred("grep", "read", each)))
+        return lines_like(sight, path, hunt)
 
 
-def _desk(ctx: Context) -> Desk:
+def _desk(ctx: Context, tool: str) -> tuple[Desk, Sight]:
     if ctx.desk is None:
         raise NotDone("there is no workspace: the agent was declared without one")
-    return ctx.desk
-
-
-def _judge(desk: Desk, tool: str, touch: Touch) -> Judge:
-    """Return what raises ``NotDone`` where ``tool`` may not touch a path."""
-
-    def judge(path: str) -> None:
-        reason = desk.barred(tool, touch, path)
-        if reason:
-            raise NotDone(reason)
-
-    return judge
+    return ctx.desk, Sight(ctx.desk, tool)
 
 
 @contextmanager
