@@ -52,18 +52,7 @@ class Ground:
 
         Names can be made and removed in it. Raises ``OSError`` where it, or what is above it, is no directory.
         """
-        parts = os.fsencode(directory).split(b"/") if directory else []
-        common = 0
-        while common < min(len(parts), len(self._chain)) and self._chain[common][0] == parts[common]:
-            common += 1
-        self._cut(common)
-        for place, part in enumerate(parts[common:], common):
-            if not self._may_all:
-                self._open_up(os.fsdecode(b"/".join(parts[:place])), self._last, stat.S_IXUSR)
-            self._chain.append((part, os.open(part, _DIRECTORY, dir_fd=self._last)))
-        if not self._may_all:
-            self._open_up(directory, self._last, _WRITE)
-        return self._last
+        return self._walk(directory, 0 if self._may_all else _WRITE)
 
     def of(self, path: str) -> tuple[int, bytes]:
         """Return the descriptor of the directory that holds ``path``, and the name in it."""
@@ -75,8 +64,8 @@ class Ground:
         if not path:
             return os.fstat(self._root)
         try:
-            directory, name = self.of(path)
-            return os.stat(name, dir_fd=directory, follow_symlinks=False)
+            directory, _, name = path.rpartition("/")
+            return os.stat(name, dir_fd=self._walk(directory, 0), follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -105,7 +94,7 @@ class Ground:
         for directory, mode in sorted(self._opened_up.items(), reverse=True):
             parent, name = directory.rpartition("/")[0], os.fsencode(directory.rpartition("/")[2])
             try:
-                place = self._reach(parent)
+                place = self._walk(parent, 0)
                 handle = os.open(name or b".", _DIRECTORY, dir_fd=place)
             except OSError:
                 continue
@@ -117,11 +106,19 @@ class Ground:
     def _last(self) -> int:
         return self._chain[-1][1] if self._chain else self._root
 
-    def _reach(self, directory: str) -> int:
-        """Return the descriptor of ``directory`` without opening up anything."""
-        self._cut(0)
-        for part in os.fsencode(directory).split(b"/") if directory else ():
+    def _walk(self, directory: str, needed: int) -> int:
+        """Return the descriptor of ``directory``; ``needed`` are the bits of its mode without which it opens up."""
+        parts = os.fsencode(directory).split(b"/") if directory else []
+        common = 0
+        while common < min(len(parts), len(self._chain)) and self._chain[common][0] == parts[common]:
+            common += 1
+        self._cut(common)
+        for place, part in enumerate(parts[common:], common):
+            if needed:
+                self._open_up(os.fsdecode(b"/".join(parts[:place])), self._last, stat.S_IXUSR)
             self._chain.append((part, os.open(part, _DIRECTORY, dir_fd=self._last)))
+        if needed:
+            self._open_up(directory, self._last, needed)
         return self._last
 
     def _cut(self, length: int) -> None:

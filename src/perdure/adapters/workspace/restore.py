@@ -24,14 +24,11 @@ from perdure.adapters.workspace.locks import held_lock
 from perdure.checkpoint.steps import Plan, Step
 from perdure.checkpoint.tree import PART_PREFIX, Entry, Fetch, read_recipe, spelled
 from perdure.values.digest import short_digest
-from perdure.values.errors import RestoreRefused
+from perdure.values.errors import RestoreRefused, require
 from perdure.values.limits import PARTS_BYTES_MAX, PARTS_MAX
 
 Progress = Callable[[int, int], None]
 """steps done, steps in all"""
-
-Moment = Callable[[str], None]
-"""Hears of each moment before something is done that a kill would part from what comes next."""
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -54,7 +51,6 @@ def apply_plan(
     since: int = 0,
     sync: bool = True,
     progress: Progress = lambda _done, _all: None,
-    moment: Moment = lambda _: None,
 ) -> Applied:
     """Carry out ``plan`` below ``root``, with contents from ``fetch``; return what was done.
 
@@ -62,6 +58,8 @@ def apply_plan(
     what changed later is refused. ``sync``: whether it has to outlast a power cut. Raises ``RestoreRefused``
     (P112) before anything is touched; ``OSError`` half-way, after which the same restore can be done again.
     """
+    for step in plan.steps:
+        require(_is_below(step.path), f"a tree's name leads out of the workspace: {spelled(step.path)!r}")
     with Ground(root) as ground:
         lock = held_lock(root, ground, plan.repositories)
         if lock is not None:
@@ -71,12 +69,16 @@ def apply_plan(
             )
         if since:
             _refuse_newer(ground, plan, since)
-        return _Restore(ground, fetch, owners=owners, sync=sync, moment=moment).run(plan, progress)
+        return _Restore(ground, fetch, owners=owners, sync=sync).run(plan, progress)
 
 
 def part_name(name: bytes) -> bytes:
     """Return the name under which ``name`` is made: always the same, so that the next try finds it."""
     return os.fsencode(PART_PREFIX + short_digest(name)[:16])
+
+
+def _is_below(path: str) -> bool:
+    return not path or not {"", ".", ".."}.intersection(path.split("/"))
 
 
 def _refuse_newer(ground: Ground, plan: Plan, since: int) -> None:
@@ -99,29 +101,29 @@ def _refuse_newer(ground: Ground, plan: Plan, since: int) -> None:
 class _Restore:
     """One restore under way. ``_parts`` are files made whole that wait for their names."""
 
-    def __init__(self, ground: Ground, fetch: Fetch, *, owners: bool, sync: bool, moment: Moment) -> None:
+    def __init__(self, ground: Ground, fetch: Fetch, *, owners: bool, sync: bool) -> None:
         self._ground: Ground = ground
         self._fetch: Fetch = fetch
         self._owners: bool = owners
         self._sync: bool = sync
-        self._moment: Moment = moment
         self._parts: list[str] = []
         self._parts_bytes: int = 0
         self._notes: list[str] = []
+        self._at: str = ""
+        """the path that is worked on, for whoever reads why it stopped"""
 
     def run(self, plan: Plan, progress: Progress) -> Applied:
         for directory in plan.directories:
             self._sweep(directory)
-        path = ""
         try:
             for done, step in enumerate(plan.steps):
-                path = step.path
+                self._at = step.path
                 self._take(step)
                 progress(done + 1, len(plan.steps))
             self._name_parts()
         except OSError as error:
             self._drop_parts()
-            raise _stopped(error, path) from error
+            raise _stopped(error, self._at) from error
         self._ground.close_up()
         if self._sync and plan.steps:
             flush(self._ground.at(""))
@@ -130,9 +132,8 @@ class _Restore:
         return Applied(len(made), gone, tuple(self._notes))
 
     def _take(self, step: Step) -> None:
-        if step.verb not in ("write", "mkdir"):
+        if step.verb in ("hard", "amend"):
             self._name_parts()
-        self._moment(f"{step.verb} {step.path}")
         match step:
             case Step("clear" | "unlink" | "rmdir"):
                 self._remove(step)
@@ -158,7 +159,6 @@ class _Restore:
         except OSError:
             return
         for name in left:
-            self._moment(f"sweep {directory}/{name}")
             os.unlink(name, dir_fd=self._ground.at(directory))
 
     def _remove(self, step: Step) -> None:
@@ -198,7 +198,6 @@ class _Restore:
         part = self._fresh(directory, name)
         handle = os.open(part, _CREATE, 0o600, dir_fd=directory)
         try:
-            self._moment(f"pour {path}")
             self._pour(handle, entry)
             self._attributes(path, handle, entry)
         except BaseException:
@@ -223,10 +222,9 @@ class _Restore:
         if not self._parts:
             return
         if self._sync:
-            self._moment("flush")
             flush(self._ground.at(""))
         for path in self._parts:
-            self._moment(f"name {path}")
+            self._at = path
             directory, name = self._ground.of(path)
             os.rename(part_name(name), name, src_dir_fd=directory, dst_dir_fd=directory)
         self._parts, self._parts_bytes = [], 0
@@ -245,7 +243,6 @@ class _Restore:
             return
         recipe = read_recipe(content)
         for piece in recipe.pieces:
-            self._moment(f"piece {piece.start}")
             _write_at(handle, self._fetch(piece.blob.hex()), piece.start)
         os.ftruncate(handle, recipe.size)
 
@@ -264,7 +261,6 @@ class _Restore:
         handle = os.open(part, LOOK, dir_fd=directory)
         self._attributes(path, handle, entry)
         os.close(handle)
-        self._moment(f"name {path}")
         os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
 
     def _link(self, path: str, entry: Entry, part: bytes) -> None:
@@ -275,7 +271,6 @@ class _Restore:
             os.link(first, part, src_dir_fd=held, dst_dir_fd=directory, follow_symlinks=False)
         finally:
             os.close(held)
-        self._moment(f"name {path}")
         os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
         self._fresh(directory, name)  # a rename onto another name of the same file does nothing
 
