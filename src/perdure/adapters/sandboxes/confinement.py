@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from perdure.adapters.sandboxes.view import AGENT_ID, View, after_workspace, before_workspace, inner_id
+from perdure.adapters.sandboxes.view import AGENT_ID, View, after_workspace, inner_id
 
 
 class Overlay(NamedTuple):
@@ -33,13 +33,17 @@ def confined(
     view: View,
     workspace: Sequence[str],
     *,
+    around: Sequence[str],
     fds: Fds | None,
     loopback: Loopback,
     command: Sequence[str],
 ) -> list[str]:
-    """Return the words that run ``command`` in a sandbox whose workspace is mounted by ``workspace``."""
+    """Return the words that run ``command`` in a sandbox whose workspace is mounted by ``workspace``.
+
+    ``around`` is what ``before_workspace`` gives for the view, which takes as long as all the rest.
+    """
     words = [str(program), *_namespaces(loopback), *(_watch(fds) if fds else ())]
-    words += [*before_workspace(view), *workspace, *after_workspace(view)]
+    words += [*around, *workspace, *after_workspace(view)]
     return [*words, "--chdir", str(view.root), "--", *command]
 
 

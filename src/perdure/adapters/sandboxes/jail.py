@@ -6,7 +6,7 @@ from pathlib import Path
 from perdure.adapters.sandboxes.cage import Cage, begun
 from perdure.adapters.sandboxes.confinement import Fds, Loopback, Overlay, confined, in_place, over
 from perdure.adapters.sandboxes.seccomp import filter_program
-from perdure.adapters.sandboxes.view import View, furnished
+from perdure.adapters.sandboxes.view import View, before_workspace, furnished
 
 
 class Jail:
@@ -23,6 +23,7 @@ class Jail:
         self.seccomp: Path = view.folder / "seccomp"
         self.seccomp.write_bytes(filter_program())
         self._writable: Sequence[Path] | None = writable
+        self._around: tuple[str, ...] = tuple(before_workspace(view))
 
     async def begin(
         self,
@@ -44,7 +45,15 @@ class Jail:
         whose: Loopback = "machine" if self.view.network else "shared" if entrance else "own"
 
         def words(fds: Fds) -> list[str]:
-            return confined(self.program, self.view, workspace, fds=fds, loopback=whose, command=command)
+            return confined(
+                self.program,
+                self.view,
+                workspace,
+                around=self._around,
+                fds=fds,
+                loopback=whose,
+                command=command,
+            )
 
         return await begun(
             words, env=env, stdin=stdin, output=output, seccomp=self.seccomp, entrance=entrance

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from perdure.adapters.sandboxes.confinement import Overlay, confined, in_place, over
-from perdure.adapters.sandboxes.view import View, furnished
+from perdure.adapters.sandboxes.view import View, before_workspace, furnished
 
 _SECONDS_MAX: Final = 10
 _MARK: Final = ".perdure-probe"
@@ -66,6 +66,7 @@ def explored(program: Path, root: Path, place: Path, *, overlay: bool) -> Findin
     try:
         view = View(root, place / "view")
         furnished(view)
+        around = tuple(before_workspace(view))
         over_root, over_sample = _overlay(place / "root"), _overlay(place / "sample")
         sample = _sample(place)
         workspace = in_place(root)
@@ -83,7 +84,9 @@ def explored(program: Path, root: Path, place: Path, *, overlay: bool) -> Findin
                 str(sample) if overlay else "",
                 _MARK,
             )
-            words = confined(program, view, workspace, fds=None, loopback="own", command=script)
+            words = confined(
+                program, view, workspace, around=around, fds=None, loopback="own", command=script
+            )
             said = subprocess.run(  # noqa: S603 - our own words
                 words, capture_output=True, text=True, timeout=_SECONDS_MAX, check=False, env={}
             )
