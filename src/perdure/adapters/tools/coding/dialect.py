@@ -11,7 +11,7 @@ from typing import Final
 _WORD: Final = {"w": "0-9A-Za-z_", "d": "0-9", "s": r" \t\n\r\x0b\x0c"}
 _TOKEN: Final = re.compile(
     r"(?P<class>\[\^?(?:[^\\\[\]^&~-](?:-[A-Za-z0-9])?|\\[wds])+\])"
-    r"|(?P<escape>\\[wdsWDSb]|\\[.^$*+?()\[\]{}|\\/-]|\\[nrtfv])"
+    r"|(?P<escape>\\[wdsWDS]|\\b(?![*+?])|\\[.^$*+?()\[\]{}|\\/-]|\\[nrtfv])"
     r"|(?P<dot>\.)"
     r"|(?P<group>\((?:\?:|(?!\?))|\))"
     r"|(?P<repeat>[*+?]\??(?![*+?]))"

@@ -1,15 +1,18 @@
 """The searching process where there is no ripgrep: run as a file, with nothing of perdure loaded.
 
 It reads one JSON object from its standard input (``pattern``, ``ignore_case``, ``files``: descriptors that
-it was started with, ``most``: of one file) and writes ``descriptor:line`` for each line that matches. It is a
-process of its own because a pattern may go back and forth for ever, and a process can be ended.
+it was started with, ``most``: of one file) and writes ``descriptor:line`` for each line that matches. Where the
+pattern can't be read it writes why, and ends with ``UNREADABLE``. It is a process of its own because a pattern may go back and forth for ever, and a process can be ended.
 """
 
 import json
 import os
 import re
 import sys
-from typing import TypedDict, cast
+from typing import Final, TypedDict, cast
+
+UNREADABLE: Final = 3
+"""The exit code that says so."""
 
 
 class Search(TypedDict):
@@ -21,9 +24,13 @@ class Search(TypedDict):
     most: int
 
 
-def search(order: Search) -> None:
-    """Write the lines that match, file by file."""
-    pattern = re.compile(order["pattern"], re.ASCII | (re.IGNORECASE if order["ignore_case"] else 0))
+def search(order: Search) -> int:
+    """Write the lines that match, file by file; return the exit code."""
+    try:
+        pattern = re.compile(order["pattern"], re.ASCII | (re.IGNORECASE if order["ignore_case"] else 0))
+    except (re.error, OverflowError, RecursionError, ValueError) as error:
+        sys.stdout.write(str(error))
+        return UNREADABLE
     for descriptor in order["files"]:
         found = 0
         with os.fdopen(descriptor, "rb") as file:
@@ -37,7 +44,8 @@ def search(order: Search) -> None:
                     if found == order["most"]:
                         break
         sys.stdout.flush()
+    return 0
 
 
 if __name__ == "__main__":
-    search(cast("Search", json.load(sys.stdin)))
+    sys.exit(search(cast("Search", json.load(sys.stdin))))

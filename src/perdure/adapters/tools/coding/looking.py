@@ -15,7 +15,7 @@ from typing import Final
 from perdure.adapters.tools.coding.beneath import reached
 from perdure.adapters.tools.coding.files import Seen, open_at, read_whole, walked
 from perdure.adapters.tools.coding.globbing import globs_of, matches
-from perdure.adapters.tools.coding.searching import checked, found_in, ripgrep
+from perdure.adapters.tools.coding.searching import found_in, ripgrep
 from perdure.adapters.tools.coding.sight import Sight
 from perdure.adapters.tools.coding.text import is_binary
 from perdure.adapters.tools.coding.trophies import Hunt, Quarry, Trophies
@@ -81,21 +81,25 @@ def _left_out(passed: set[str]) -> list[str]:
 
 def lines_like(sight: Sight, base: str, hunt: Hunt) -> str:
     """Return the lines that match in the file or the directory ``base``, in the order of their paths."""
-    checked(hunt.query)
     until = time.monotonic() + SEARCH_SECONDS_MAX
     program = ripgrep(sight.desk.root)
     passed: set[str] = set()
     trophies = Trophies(hunt)
     paths = iter(_candidates(sight, base, hunt.glob, passed))
+    searched = False
     while not trophies.full:
         with ExitStack() as held:
             files = list(itertools.islice(_searchable(held, sight, paths, trophies), SEARCH_FILES_TOGETHER))
-            if not files:
+            if not files and searched:
                 break
             lines: dict[int, list[int]] = {}
             for plain in (True, False):
                 descriptors = [file.descriptor for file in files if file.plain == plain]
-                lines |= found_in(hunt.query, descriptors, program=program if plain else None, until=until)
+                if descriptors or not searched:  # at least once, to hear whether the pattern can be read
+                    lines |= found_in(
+                        hunt.query, descriptors, program=program if plain else None, until=until
+                    )
+                    searched = True
             for file in files:
                 trophies.add(file, lines.get(file.descriptor, []))
     return trophies.text(_left_out(passed))

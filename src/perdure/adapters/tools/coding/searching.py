@@ -10,17 +10,17 @@ Invariants:
 """
 
 import json
-import re
+import os
 import shutil
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from perdure.adapters.tools.coding.dialect import for_ripgrep
+from perdure.adapters.tools.coding.finder import UNREADABLE
 from perdure.adapters.tools.outcomes import NotDone
 from perdure.values.limits import SEARCH_SECONDS_MAX
 
@@ -37,22 +37,10 @@ class Query(NamedTuple):
     """lines of one file after which it is left"""
 
 
-def checked(query: Query) -> Query:
-    """Return ``query`` if its pattern can be read; raise ``NotDone`` with what is wrong with it."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            re.compile(query.pattern, re.ASCII)
-    except re.error as error:
-        raise NotDone(
-            f"the pattern can't be read: {error}; it is a regular expression as Python has it, and signs "
-            "like ( [ . * need a backslash where they are meant as such"
-        ) from error
-    return query
-
-
 def ripgrep(root: Path) -> str | None:
-    """Return the program ripgrep; None where there is none outside of ``root``."""
-    found = shutil.which("rg")
+    """Return the program ripgrep, from the path or from beside Python; None where there is none outside of ``root``."""
+    folders = (os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent))
+    found = shutil.which("rg", path=os.pathsep.join(folders))
     if found is None or not Path(_HELD).is_dir():
         return None
     return None if Path(found).resolve().is_relative_to(root) else found
@@ -64,12 +52,11 @@ def found_in(
     """Return the numbers of the lines that match, by descriptor; those without are left out.
 
     ``program``: ripgrep, for files that are plain. ``until``: the monotonic time at which the search is given
-    up with ``NotDone``.
+    up. Raises ``NotDone`` for that, and for a pattern that can't be read; also where there is nothing to search.
     """
-    if not descriptors:
-        return {}
     said = for_ripgrep(query.pattern, ignore_case=query.ignore_case)
-    if program is not None and said is not None:
+    # without files, ripgrep would look for some of its own
+    if program is not None and said is not None and descriptors:
         lines = _by_ripgrep(program, said, query, descriptors, until)
         if lines is not None:
             return lines
@@ -103,8 +90,13 @@ def _by_finder(query: Query, descriptors: Sequence[int], until: float) -> dict[i
     # -I: nothing of the environment or the working directory can slip in; -S: it starts sooner
     words = [sys.executable, "-I", "-S", "-W", "ignore", str(_FINDER)]
     code, output = _ended(words, json.dumps(order), descriptors, until)
+    if code == UNREADABLE:
+        raise NotDone(
+            f"the pattern can't be read: {output.decode()}; it is a regular expression as Python has it, and "
+            "signs like ( [ . * need a backslash where they are meant as such"
+        )
     if code:
-        raise NotDone("the search failed in its process")
+        raise NotDone(f"the searching process ended with {code}; try a simpler pattern")
     lines: dict[int, list[int]] = {}
     for line in output.splitlines():
         descriptor, _, number = line.partition(b":")
