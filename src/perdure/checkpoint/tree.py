@@ -185,23 +185,35 @@ def find(fetch: Fetch, tree: str, path: str) -> Entry | None:
 def objects(fetch: Fetch, tree: str, seen: set[str]) -> Iterator[str]:
     """Yield the digests of all blobs that ``tree`` needs, its own first; those in ``seen`` are passed over.
 
-    ``seen`` grows by what is yielded, so many trees that share most of their objects are read once.
+    ``seen`` grows by what is yielded and followed, so many trees that share most of their objects are read once.
     """
-    if tree in seen:
-        return
-    seen.add(tree)
-    yield tree
-    yield from _objects(fetch, read_root(fetch(tree)).top, seen)
+    if tree not in seen:
+        seen.add(tree)
+        yield tree
+    if _first_as("root", tree, seen):
+        yield from _objects(fetch, read_root(fetch(tree)).top, seen)
+
+
+def _first_as(role: str, name: str, seen: set[str]) -> bool:
+    """Tell whether ``name`` is to be followed: once in each role, since a file may hold an object's very bytes."""
+    key = f"{role} {name}"
+    if key in seen:
+        return False
+    seen.add(key)
+    return True
 
 
 def _objects(fetch: Fetch, entry: Entry, seen: set[str]) -> Iterator[str]:
     if entry.kind not in ("dir", "file"):
         return
     name = entry.content.hex()
-    if name in seen:
+    if name not in seen:
+        seen.add(name)
+        yield name
+    if not (entry.kind == "dir" or entry.recipe) or not _first_as(
+        "recipe" if entry.recipe else "dir", name, seen
+    ):
         return
-    seen.add(name)
-    yield name
     if entry.kind == "dir":
         for below in read_directory(fetch(name)):
             yield from _objects(fetch, below, seen)
