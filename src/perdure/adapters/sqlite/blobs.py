@@ -70,6 +70,11 @@ def has_blob(db: Database, name: str) -> bool:
     return _is_digest(name) and ask_one(db, _KNOWN, (bytes.fromhex(name),)) is not None
 
 
+def condemns(db: Database) -> bool:
+    """Tell whether this store knows of condemned blobs; one that was made before there were any doesn't."""
+    return ask_one(db, "SELECT 1 FROM sqlite_schema WHERE name = 'condemned'") is not None
+
+
 def lasts(db: Database, name: str) -> bool:
     """Tell whether the blob is here and nobody has condemned it: an event may name it without putting it."""
     return _is_digest(name) and ask_one(db, _LASTING, (bytes.fromhex(name),)) is not None

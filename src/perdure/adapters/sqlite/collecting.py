@@ -1,6 +1,8 @@
 """Collecting garbage: what nothing reaches is condemned, and taken away once nobody can be about to name it.
 
 Invariants:
+- What is unreached is condemned in one transaction, before or with the first of it that goes. So an object of a
+  tree that isn't condemned has all that is below it, and half a tree is never taken for a whole one.
 - A condemned blob counts as not here for whoever would lean on it; putting it again takes the sentence back.
   So only those who looked before can still name it: none if no other store object leans on blobs
   (``usage``), and after ``COLLECT_GRACE_SECONDS`` none whose recording keeps to its bound.
@@ -32,7 +34,8 @@ from perdure.values.limits import COLLECT_GRACE_SECONDS
 SWEEP_BYTES: Final = 64 << 20
 """Content that one transaction takes away: others wait for it, and it should take no more than a moment."""
 
-_CONDEMN = "INSERT OR IGNORE INTO condemned SELECT b.number, ? FROM blobs b WHERE b.number <= ? AND "
+_CONDEMN = "INSERT OR IGNORE INTO condemned SELECT b.number, ? FROM blobs b WHERE b.number > ? AND "
+_NEWEST = "SELECT max(number) FROM blobs"
 _PARDON = """
 DELETE FROM condemned WHERE number IN
 (SELECT b.number FROM condemned c JOIN blobs b ON b.number = c.number JOIN temp.reached r ON r.digest = b.digest)
@@ -62,6 +65,7 @@ class Collector:
         self._grace_ns = int(grace_seconds * 1e9)
         self._began = time.time_ns()
         self._version = -1
+        self._judged = 0
         self._used = False
 
     def collect(self) -> Collected:
@@ -79,12 +83,11 @@ class Collector:
         return found
 
     def _collect(self) -> Collected:
-        # What is put from here on is young, and not judged.
-        top = number(self._db, "SELECT max(number) FROM blobs")
         self._db.execute(_FREED)
         self._marks = Marking(self._db, self._places, self._tell)
         self._marks.advance()
-        self._condemn(top)
+        self._begin()
+        self._db.execute("COMMIT")
         kept, unreached = reached_heap(self._db, self._places), unreached_heap(self._db, self._places)
         taken = Heap()
         while gone := self._sweep():
@@ -93,11 +96,6 @@ class Collector:
         freed, strays = self._take_files()
         self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         return Collected(kept, unreached, in_all(taken, freed), strays, self._used, trial=False)
-
-    def _condemn(self, top: int) -> None:
-        self._begin()
-        self._db.execute(_CONDEMN + UNREACHED, (time.time_ns(), top))
-        self._db.execute("COMMIT")
 
     def _sweep(self) -> Heap | None:
         """Take some of what is due away; None if nothing is."""
@@ -120,17 +118,22 @@ class Collector:
             self._db.executemany("DELETE FROM condemned WHERE number = ?", rows)
             self._db.executemany("INSERT OR IGNORE INTO temp.freed VALUES (?)", files)
             self._db.execute(_SWEPT)
+            # The numbers of the newest are given out again.
+            self._judged = min(self._judged, number(self._db, _NEWEST))
         self._db.execute("COMMIT")
         return Heap(len(rows), content) if rows else None
 
     def _begin(self) -> None:
-        """Begin a transaction in which the marks are up to date, and the reached are condemned no more."""
+        """Begin a transaction in which the marks are up to date, and what is unreached is condemned, no more."""
         self._turnstile.begin(self._db)
         version = number(self._db, "PRAGMA data_version")
         if version != self._version:
             self._version = version
             self._marks.advance()
             self._db.execute(_PARDON)
+            # All of it, however young: an object that isn't condemned has all that is below it.
+            self._db.execute(_CONDEMN + UNREACHED, (time.time_ns(), self._judged))
+            self._judged = number(self._db, _NEWEST)
 
     # -- files ---------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import time
 
 import msgspec
 
-from perdure.adapters.sqlite.blobs import blob_directories, named_by
+from perdure.adapters.sqlite.blobs import blob_directories, condemns, named_by
 from perdure.adapters.sqlite.database import Database, ask, ask_one, raw, whole
 from perdure.adapters.sqlite.layout import Places
 from perdure.adapters.sqlite.marking import Marking, Tell
@@ -16,7 +16,6 @@ _CONDEMNED = "{} AND EXISTS (SELECT 1 FROM condemned c WHERE c.number = b.number
 _SUM = "SELECT count(*), coalesce(sum(length(b.content)), 0) FROM blobs b WHERE "
 _FILES = "SELECT b.digest FROM blobs b WHERE b.form = 2 AND "
 _HAS_ROW = "SELECT 1 FROM blobs WHERE digest = ?"
-_KNOWS_CONDEMNED = "SELECT 1 FROM sqlite_schema WHERE name = 'condemned'"
 
 
 class Heap(msgspec.Struct, frozen=True):
@@ -77,8 +76,7 @@ def tried(db: Database, places: Places, tell: Tell, grace_seconds: float) -> Col
     taken = unreached
     if used:
         until = time.time_ns() - int(grace_seconds * 1e9)
-        known = ask_one(db, _KNOWS_CONDEMNED) is not None
-        taken = _heap(db, places, _CONDEMNED.format(UNREACHED, until)) if known else Heap()
+        taken = _heap(db, places, _CONDEMNED.format(UNREACHED, until)) if condemns(db) else Heap()
     return Collected(reached_heap(db, places), unreached, taken, _strays(db, places), used, trial=True)
 
 

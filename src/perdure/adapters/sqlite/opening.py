@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import apsw
 
+from perdure.adapters.sqlite.blobs import condemns
 from perdure.adapters.sqlite.database import Database, ask_one, connect, number
 from perdure.adapters.sqlite.disk import sync_directory
 from perdure.adapters.sqlite.faults import said
@@ -65,6 +66,7 @@ def _make_file(places: Places, setup: Setup) -> None:
     finally:
         # Closing copies the write-ahead log into the file and syncs it: from here on it is all there is.
         db.close()
+    places.usage.touch()
     fresh.replace(places.log)
 
 
@@ -146,7 +148,7 @@ def open_for_writing(places: Places, setup: Setup) -> Opened:
 
 def _add_tables(db: Database, turnstile: Turnstile) -> None:
     """The tables that came later are there; what reads the store without writing does without them."""
-    if ask_one(db, "SELECT 1 FROM sqlite_schema WHERE name = 'condemned'") is None:
+    if not condemns(db):
         turnstile.begin(db)
         db.execute(_tables("keeping.sql"))
         db.execute("COMMIT")

@@ -21,6 +21,7 @@ from perdure.adapters.holders import Proof
 from perdure.adapters.sqlite.backup import back_up
 from perdure.adapters.sqlite.blobs import (
     check_blob,
+    condemns,
     has_blob,
     insert_blob,
     lasts,
@@ -97,10 +98,15 @@ class SqliteStore:
         self._tokens: set[str] = set()
         self._ahead: dict[str, bytes] = {}
         self._use = Use(self._places.usage)
+        self._leaned = False
         self._meter = Meter(self.room)
         if create and not self._places.log.exists():
             make_store(self._places, self._setup)
+        with suppress(OSError):
+            self._use.begin(make=False)
         self._readers = Readers(self._places, self._setup)
+        with self._readers.borrowed("looking at the tables") as db:
+            self._condemns = condemns(db)
         self._watch = Watch(open_reader(self._places, self._setup))
 
     def __enter__(self) -> Self:
@@ -235,10 +241,9 @@ class SqliteStore:
     def has(self, digest: str) -> bool:
         if digest in self._ahead:
             return True
-        # Who never writes names nothing, and may look at a store that knows of no sentence.
-        here = has_blob if self._writer is None else lasts
+        self._leaned = True
         with self._readers.borrowed(f"looking for blob {digest}") as db:
-            return here(db, digest)
+            return lasts(db, digest) if self._condemns else has_blob(db, digest)
 
     def flush(self) -> None:
         self._writing().do(lambda _db: None)
@@ -308,8 +313,13 @@ class SqliteStore:
             with self._readers.fresh("looking for garbage") as db:
                 return tried(db, self._places, tell, grace_seconds)
         self._writing()
-        opened = open_for_writing(self._places, self._setup)
-        return Collector(opened, tell, grace_seconds=grace_seconds).collect()
+        if not self._leaned:
+            self._use.end()
+        try:
+            opened = open_for_writing(self._places, self._setup)
+            return Collector(opened, tell, grace_seconds=grace_seconds).collect()
+        finally:
+            self._use.begin()
 
     def compact(self) -> Compacted:
         """The log's file holds no free pages any more. Raises ``BadInput`` if there is no room for that, ``Busy``."""
@@ -344,13 +354,14 @@ class SqliteStore:
             return self._writer
 
     def _leaning(self) -> Writer:
-        """Return the writer; from here on collectors know that somebody leans on blobs."""
-        writer = self._writing()
-        self._use.begin()
-        return writer
+        """Return the writer; from here on this store object leans on blobs."""
+        self._leaned = True
+        return self._writing()
 
     def _begin_writing(self) -> Writer:
+        self._use.begin()
         writer = Writer(open_for_writing(self._places, self._setup), self._watch.note)
+        self._condemns = True
         seen = read_witness(self._places)
 
         def settle(db: Database) -> int:
