@@ -173,7 +173,12 @@ class Scan:
         """Return the directory's node; its object is made anew only if an entry is another."""
         asked = self._asked
         calm = not seen.moved and settled(marks, asked.now, asked.grain)
-        if before is not None and _unchanged(before, marks, seen, calm=calm):
+        xattrs = self._xattrs(place, before, marks)
+        if (
+            before is not None
+            and xattrs == before.entry.xattrs
+            and _unchanged(before, marks, seen, calm=calm)
+        ):
             return before
         entries = entries_of(seen.below, seen.aside)
         if before is not None and before.entries == entries:
@@ -189,7 +194,7 @@ class Scan:
             content=content,
             identity=identity,
             owner=(marks[5], marks[6]) if asked.owners else None,
-            xattrs=self._xattrs(place, before, marks),
+            xattrs=xattrs,
         )
         return folder_of(marks, entry, seen.below, seen.aside, calm=calm)
 
