@@ -52,6 +52,7 @@ class Agent:
         model: str | ModelAdapter,
         contract: str | Path | Contract | None = None,
         workspace: str | Path | None = None,
+        secret_files: Sequence[str] | None = None,
         secrets: Mapping[str, str] | SecretSource | None = None,
         settings: Mapping[str, Json] | None = None,
         base_url: str | None = None,
@@ -62,8 +63,9 @@ class Agent:
         ``tools``: functions with ``@tool``, ``other_agent.as_tool(...)``, or ``wait`` and
         ``ask_person``; a plain function counts as ``once``. ``model``: a name like
         ``"anthropic:claude-..."`` or anything with the model port. ``contract``: a file or a
-        ``Contract``. ``workspace``: the directory that ``workspace`` tools change. ``secrets``:
-        values by name for ``ctx.secrets``. ``settings`` go to the model as they are.
+        ``Contract``. ``workspace``: the directory that ``workspace`` tools change. ``secret_files``:
+        globs of names of files in it that are recorded by digest only and can't be put back (``.env`` and
+        the like unless said otherwise). ``secrets``: values by name for ``ctx.secrets``. ``settings`` go to the model as they are.
 
         Raises ``BadName``, ``BadTool`` or ``BadContract``, each naming what to change.
         """
@@ -73,6 +75,7 @@ class Agent:
         self.base_url: str | None = base_url
         self.contract: Contract = _contract(contract)
         self.workspace: Path | None = Path(workspace) if workspace is not None else None
+        self.secret_files: tuple[str, ...] | None = None if secret_files is None else tuple(secret_files)
         self.secrets: SecretSource = _secrets(secrets)
         self.turns_max: int = turns_max
         self.settings: dict[str, Json] = dict(settings or {})
@@ -118,6 +121,7 @@ class Agent:
             turns_max=self.turns_max,
             settings=self.settings,
             workspace=self.workspace is not None,
+            secret_files=self.secret_files,
         )
 
     def rules(self) -> Rules:

@@ -18,7 +18,8 @@ from typing import NamedTuple
 from perdure.adapters.holders import this_holder
 from perdure.assembly.agent import Agent
 from perdure.assembly.beginnings import acquired, adopted, bereaved, forked
-from perdure.assembly.ports import MakePorts, OpenPlace, Site, place_of, ports_of, toolbox_of
+from perdure.assembly.ports import MakePorts, OpenPlace, place_of, ports_of, toolbox_of
+from perdure.assembly.site import Site
 from perdure.driver.answers import Answers
 from perdure.driver.books import Books, arguments_of, read_state, text_of
 from perdure.driver.drive import Drive, heard_post
@@ -77,6 +78,7 @@ class House:
         self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
         self._drives: dict[str, Drive] = {}
         self._agents: set[Agent] = set()
+        self._owners: dict[str, str] = {}
         self._answers: dict[asyncio.AbstractEventLoop, Answers[Appended | Remembered]] = {}
 
     async def start(
@@ -191,7 +193,7 @@ class House:
             await place.close()
 
     def _site(self, run: str, root: str) -> Site:
-        return Site(run, Path(root), self._scratch / run)
+        return Site(run, Path(root), self._scratch / run, self._owners.get(run, run))
 
     async def look_for_drift(self, agent: Agent, run: str) -> tuple[e.DriftFound, ...]:
         """Ask the checks of the agent's tools whether what the receipts say is still so; record what isn't.
@@ -215,6 +217,10 @@ class House:
         if found:
             await self.attend(run, then=tuple(Heard(each) for each in found))
         return tuple(found)
+
+    def share(self, child: str, parent: str) -> None:
+        """The child may work in its parent's directory."""
+        self._owners[child] = self._owners.get(parent, parent)
 
     async def close(self) -> None:
         """Let go of models that were asked from this loop."""
@@ -368,6 +374,7 @@ class _Family:
         house, agent = self._house, self._agent.children[tool]
         rows = house.store.rows(child)
         text_only = Watcher(self._watcher.progress)
+        house.share(child, parent)
         try:
             if rows and rows[0].position:
                 state = await house.resume(agent, child, watcher=text_only)

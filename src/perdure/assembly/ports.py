@@ -1,24 +1,15 @@
 """What an agent's run is driven with: its tools, its model, its workspace."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from perdure.assembly.agent import Agent
+from perdure.assembly.site import Site
 from perdure.assembly.toolbox import Toolbox
 from perdure.assembly.workplace import Workplace
 from perdure.driver.port import Model, Tools, Workspace
 from perdure.intention.declaration import Definition
 from perdure.log.port import BlobStore
-
-
-class Site(NamedTuple):
-    """Where a run has its workspace, and where perdure may write beside it."""
-
-    run: str
-    root: Path
-    scratch: Path
-    """outside of the workspace; everything in it may be deleted while nobody drives the run"""
 
 
 class Place(Workspace, Protocol):
@@ -51,8 +42,7 @@ def ports_of(agent: Agent, store: BlobStore, site: Site | None) -> Ports:
 
 def place_of(site: Site, store: BlobStore, definition: Definition) -> Workplace:
     """Return the workspace at ``site``, opened."""
-    del definition
-    return Workplace(site.root, store)
+    return Workplace(site, store, definition)
 
 
 def toolbox_of(agent: Agent, place: Workplace | None = None) -> Toolbox:

@@ -76,6 +76,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     """what the model is asked with beside the conversation: temperature, maximum output, ..."""
     workspace: bool = False
     """whether the agent has a workspace that can be put back"""
+    secret_files: tuple[str, ...] | None = None
+    """globs of names of files in it that are recorded by digest only; None: the usual ones"""
 
     def tool(self, name: str) -> Declaration | None:
         """Return the tool of that name."""

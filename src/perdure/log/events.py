@@ -515,6 +515,10 @@ class ChangeReverted(Body, frozen=True):
     position: int
     key: str
     by: str
+    tree: str = ""
+    """what the workspace becomes; empty where a tool's undo does it"""
+    paths: tuple[str, ...] = ()
+    """the paths that it takes back, at most ``PATHS_IN_EVENT_MAX``"""
 
 
 class ChildSpawned(Body, frozen=True):

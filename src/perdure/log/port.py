@@ -246,6 +246,10 @@ class BlobStore(Protocol):
         """Tell whether the blob is here."""
         ...
 
+    def flush(self) -> None:
+        """What was put before is durable on disk; raises as ``put`` does."""
+        ...
+
 
 class SnapshotStore(Protocol):
     """Caches of projections; every one can be deleted without loss."""

@@ -1,4 +1,4 @@
-"""After going back, the model is told what the world remembers."""
+"""After going back, the model is told what the world remembers, and what people changed in its workspace."""
 
 from perdure.log import events as e
 from perdure.orchestrator.draft import Draft
@@ -30,6 +30,18 @@ def remembered(d: Draft) -> None:
     text = "\n".join(lines)
     name = f"note-{d.state.position + 1}"
     d.emit(e.MessageReceived(name, "perdure", d.say(text)))
+
+
+def taken_back(d: Draft, body: e.ChangeReverted) -> None:
+    """Say which files a person took back: the model knows them as it left them."""
+    if d.state.closed or d.state.live.turn is None:
+        return
+    receipt = d.state.world.receipts.get(body.key)
+    act = f"{receipt.tool} {receipt.what}" if receipt is not None else f"position {body.position}"
+    lines = [f"{body.by} took back what {act} had changed. What came after it stays. These files are others now:"]
+    lines += [f"- {path}" for path in body.paths]
+    text = "\n".join(lines)
+    d.emit(e.MessageReceived(f"note-{d.state.position + 1}", "perdure", d.say(text)))
 
 
 def _line(item: Effect, outcome: str) -> str:

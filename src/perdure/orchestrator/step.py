@@ -17,7 +17,7 @@ from perdure.log import events as e
 from perdure.orchestrator.advance import advance
 from perdure.orchestrator.draft import Decision, Draft, Fact
 from perdure.orchestrator.judge import full_digest
-from perdure.orchestrator.remember import remembered
+from perdure.orchestrator.remember import remembered, taken_back
 from perdure.projection.state import State
 from perdure.values.digest import canonical
 from perdure.values.limits import (
@@ -56,6 +56,8 @@ def _react(d: Draft) -> None:
             _found(d, body)
         case e.EffectSettled():
             _compensated(d, body.key)
+        case e.ChangeReverted() if body.tree:
+            taken_back(d, body)
         case e.RunRewound() | e.MemoryLearned(tell=True):
             remembered(d)
         case e.LeaseAcquired():

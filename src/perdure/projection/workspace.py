@@ -63,12 +63,13 @@ def failed(state: State, body: e.CheckpointFailed, event: Event) -> State:
     return replace(state, live=replace(state.live, workspace_error=body.error))
 
 
-def to_be_put_back(live: Live, body: e.RunRewound | e.RunForked, position: int) -> Live:
-    """The files follow a rewind or a fork that names a tree, before anything else goes on."""
+def to_be_put_back(live: Live, body: e.RunRewound | e.RunForked | e.ChangeReverted, position: int) -> Live:
+    """The files become the tree that the event names, before anything else goes on."""
     if not body.tree:
         return live
     keep = body.keep if isinstance(body, e.RunRewound) else ()
-    return replace(live, put_back=PutBack(body.tree, position, body.image, keep))
+    image = live.image if isinstance(body, e.ChangeReverted) else body.image
+    return replace(live, put_back=PutBack(body.tree, position, image, keep))
 
 
 def _bounded(touches: tuple[Touch, ...]) -> tuple[Touch, ...]:

@@ -12,9 +12,10 @@ from perdure.adapters.holders import Fate, Proof
 from perdure.assembly.agent import Agent
 from perdure.assembly.house import House
 from perdure.assembly.people import People
-from perdure.assembly.ports import Ports, Site, place_of, ports_of
+from perdure.assembly.ports import Ports, place_of, ports_of
+from perdure.assembly.site import Site
 from perdure.driver.books import Books, read_state
-from perdure.log.port import BlobStore, Holder
+from perdure.log.port import Holder
 from perdure.projection.state import State
 from perdure.testing.disks import Disk, MakeDisk, MemoryDisk
 from perdure.testing.moments import Course, Killed, Life, living
@@ -118,15 +119,17 @@ class History:
         return House(
             MortalStore(self.store, life, self.witness),
             MortalClock(self.course.clock, life),
-            make_ports=lambda agent, store, site: self._ports(agent, store, site, life),
-            open_place=lambda site, store, definition: MortalWorkspace(
-                place_of(site, store, definition), life
+            make_ports=lambda agent, _, site: self._ports(agent, site, life),
+            open_place=lambda site, _, definition: MortalWorkspace(
+                place_of(site, self.store, definition), life
             ),
             name=life.token,
         )
 
-    def _ports(self, agent: Agent, store: BlobStore, site: Site | None, life: Life) -> Ports:
-        real = ports_of(agent, store, site)
+    def _ports(self, agent: Agent, site: Site | None, life: Life) -> Ports:
+        # How often a workspace asks the store hangs on real clocks, so no history may hang on that: deaths in the
+        # middle of a recording or a restore are enumerated by tests of their own.
+        real = ports_of(agent, self.store, site)
 
         def threaded(tool: str) -> bool:
             known = agent.tools.get(tool)

@@ -113,6 +113,10 @@ class MortalStore:
         """Look for a blob."""
         return self._pass("has", digest[:12], lambda: self._store.has(digest))
 
+    def flush(self) -> None:
+        """Make what was put durable."""
+        self._pass("flush", "", self._store.flush, changes=True)
+
     def save(self, run: str, position: int, manifest: bytes, chunks: Sequence[tuple[str, bytes]]) -> None:
         """Keep a snapshot."""
         words = f"{run} at {position}"
@@ -208,7 +212,7 @@ class MortalWorkspace:
         """Record it."""
         self._life.moment("workspace.record", "before", str)
         found = at_once(self._workspace.record(known, image, windows))
-        self._life.moment("workspace.record", "after", lambda: found.tree[:12])
+        self._life.moment("workspace.record", "after", lambda: f"{found.what}, {found.files} files")
         return found
 
     def hurry(self) -> None:
@@ -221,10 +225,10 @@ class MortalWorkspace:
 
     async def restore(self, tree: str, image: str, keep: Sequence[str]) -> Restored:
         """Put it back."""
-        self._life.moment("workspace.restore", "before", lambda: tree[:12])
+        self._life.moment("workspace.restore", "before", str)
         found = at_once(self._workspace.restore(tree, image, keep))
         self._life.course.changed()
-        self._life.moment("workspace.restore", "after", lambda: tree[:12])
+        self._life.moment("workspace.restore", "after", str)
         return found
 
 

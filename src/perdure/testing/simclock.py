@@ -10,6 +10,7 @@ Invariants:
 import asyncio
 import math
 import selectors
+from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -84,6 +85,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         self.idle: Callable[[], bool] = _never
         """whether looking again would show nothing new; then time passes to what else is waited for"""
         self._left: list[Callable[[], object]] = []
+        self._arrived: deque[tuple[Callable[[], object], Context | None]] = deque()
         self.halted: bool = False
         super().__init__(_Jumps(self))
         self.set_exception_handler(_unheard)
@@ -146,8 +148,21 @@ class SimLoop(asyncio.SelectorEventLoop):
         *args: *Args,
         context: Context | None = None,
     ) -> asyncio.Handle:
-        """Like ``call_soon``, from another thread."""
-        return super().call_soon_threadsafe(self._unless_halted, lambda: callback(*args), context=context)
+        """Like ``call_soon``, from another thread: but not before everything else has come to rest.
+
+        How long a thread takes hangs on the machine, so nothing may hang on whether it was quicker than a task.
+        """
+        self._arrived.append((lambda: callback(*args), context))
+        return super().call_soon_threadsafe(_woken)
+
+    def let_in(self) -> bool:
+        """Let what other threads called back with go on; tell whether there was anything."""
+        found = False
+        while self._arrived:
+            callback, context = self._arrived.popleft()
+            super().call_soon(self._unless_halted, callback, context=context)
+            found = True
+        return found
 
     def call_at(
         self,
@@ -219,11 +234,18 @@ class _Jumps(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         found = super().select(0)
-        if not found and timeout != 0 and self._loop.threads_work:
+        if timeout == 0 or self._loop.let_in():
+            return found
+        if not found and self._loop.threads_work:
             found = super().select(PATIENCE_SECONDS)
-        if not found and timeout != 0:
+            self._loop.let_in()
+        if not found:
             self._loop.let_pass(timeout)
         return found
+
+
+def _woken() -> None:
+    """The selector has looked up."""
 
 
 def _never() -> bool:

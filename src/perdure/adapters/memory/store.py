@@ -167,6 +167,10 @@ class MemoryStore:
         with self._changed:
             return digest in self._shelf.blobs
 
+    def flush(self) -> None:
+        with self._changed:
+            self._check_open()
+
     # -- snapshots -----------------------------------------------------------------------------------
 
     def save(self, run: str, position: int, manifest: bytes, chunks: Sequence[tuple[str, bytes]]) -> None:

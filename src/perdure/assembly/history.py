@@ -1,0 +1,203 @@
+"""A run's files as people look at them: at a position, between two, line by line. Nothing here writes."""
+
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import NamedTuple
+
+from perdure.assembly.timeline import events_after, files_of
+from perdure.checkpoint.blame import blame
+from perdure.checkpoint.compare import Difference, compare
+from perdure.checkpoint.tree import Entry, find, read_recipe, spelled, walk
+from perdure.driver.books import Books, read_state
+from perdure.log import events as e
+from perdure.log.envelope import Event, unseal
+from perdure.replay.files import FilesAt
+from perdure.replay.versions import Version, versions
+from perdure.values.errors import BadInput, BadPosition, UnknownRun
+from perdure.values.limits import BLAME_BYTES_MAX
+
+
+class Origin(NamedTuple):
+    """Why a version is as it is. Positions are 0 where there is none."""
+
+    position: int
+    """of the event that recorded it"""
+    by: str
+    """'agent', 'several' (more than one action at once), 'unknown', 'start' or 'put back'"""
+    key: str = ""
+    tool: str = ""
+    what: str = ""
+    turn: int = 0
+    proposed: int = 0
+    """of the intention"""
+    replied: int = 0
+    """of the model's reply that the intention came from"""
+
+
+class Line(NamedTuple):
+    """A line of a file, without its end, and where it came from."""
+
+    number: int
+    text: str
+    origin: Origin
+
+
+class FileHistory:
+    """The files of one store's runs."""
+
+    def __init__(self, books: Books) -> None:
+        """Read from ``books``."""
+        self._books: Books = books
+
+    def at(self, run: str, position: int | None = None) -> FilesAt:
+        """Return which tree stands at ``position``, or at the end.
+
+        Raises ``UnknownRun``, ``BadPosition``, and ``BadInput`` where no files were recorded.
+        """
+        rows = self._books.rows(run)
+        if not rows:
+            raise UnknownRun(f"there is no run {run!r} in this store")
+        end = rows[0].position
+        if position is not None and not 1 <= position <= end:
+            raise BadPosition(f"run {run!r} has positions 1 to {end}, not {position}")
+        found = files_of(self._books, run, end if position is None else position)
+        if not found.tree:
+            raise BadInput(
+                f"run {run!r} has no files recorded at {position or end}",
+                hint="give its agent a workspace, or name a later position",
+            )
+        return found
+
+    def paths(self, run: str, position: int | None = None) -> Iterator[tuple[str, Entry]]:
+        """Yield the paths of the tree at ``position`` with their entries, the root left out."""
+        tree = self.at(run, position).tree
+        return ((path, entry) for path, entry in walk(self._books.get, tree) if path)
+
+    def changes(self, run: str, before: int, after: int) -> tuple[Difference, ...]:
+        """Return what differs between the files at two positions, times left out."""
+        first, second = self.at(run, before).tree, self.at(run, after).tree
+        found = compare(self._books.get, first, second)
+        return tuple(each for each in found if not each.times_only)
+
+    def entry(self, run: str, path: str, position: int | None = None) -> Entry:
+        """Return the entry at ``path``. Raises ``BadInput`` where there is none."""
+        tree = self.at(run, position).tree
+        found = find(self._books.get, tree, path.strip("/"))
+        if found is None:
+            where = f"at {position}" if position is not None else "at the end"
+            raise BadInput(
+                f"{spelled(path)}: run {run!r} has no such file {where}", hint="look at `perdure files RUN`"
+            )
+        return found
+
+    def content(self, run: str, path: str, position: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of the file at ``path``, piece by piece.
+
+        Raises ``BadInput`` where it is no file, or one whose content is stored nowhere.
+        """
+        entry = self.entry(run, path, position)
+        if entry.kind == "hard":
+            return self.content(run, entry.content.decode("utf-8", "surrogateescape"), position)
+        return self.bytes_of(path, entry)
+
+    def bytes_of(self, path: str, entry: Entry) -> Iterator[bytes]:
+        """Yield the bytes of ``entry``, holes as zeros."""
+        match entry.kind:
+            case "file" if not entry.recipe:
+                yield self._books.get(entry.content.hex())
+            case "file":
+                yield from self._pieces(entry)
+            case "link":
+                yield entry.content
+            case "secret":
+                raise BadInput(
+                    f"{spelled(path)} was declared secret: its content is in no store",
+                    hint="look at its digest",
+                )
+            case _:
+                raise BadInput(f"{spelled(path)} is a {_KINDS.get(entry.kind, entry.kind)}, not a file")
+
+    def _pieces(self, entry: Entry) -> Iterator[bytes]:
+        recipe, at = read_recipe(self._books.get(entry.content.hex())), 0
+        for piece in recipe.pieces:
+            yield from _zeros(piece.start - at)
+            yield self._books.get(piece.blob.hex())
+            at = piece.start + piece.size
+        yield from _zeros(recipe.size - at)
+
+    def versions(self, run: str, position: int | None = None) -> tuple[Version, ...]:
+        """Return the versions on the path at ``position``, and the one recorded next if it stands there."""
+        end = self._books.rows(run)[0].position if position is None else position
+        known = versions(self._upto(run, end))
+        here = self.at(run, position)
+        if here.recorded > end:
+            later = versions(self._upto(run, here.recorded))
+            known = (*known, *(each for each in later if each.position == here.recorded))
+        return known
+
+    def blame(self, run: str, path: str, position: int | None = None) -> tuple[Line, ...]:
+        """Return the lines of the file at ``path``, each with where it came from.
+
+        Raises ``BadInput`` where it is no text, or larger than ``BLAME_BYTES_MAX``.
+        """
+        entry = self.entry(run, path, position)
+        if entry.size > BLAME_BYTES_MAX:
+            raise BadInput(f"{spelled(path)} has {entry.size} bytes; blame reads up to {BLAME_BYTES_MAX}")
+        chain: list[tuple[Version, bytes]] = []
+        held: bytes | None = None
+        for version in self.versions(run, position):
+            found = find(self._books.get, version.tree, path.strip("/"))
+            if found is None or found.kind != "file" or found.size > BLAME_BYTES_MAX:
+                if chain:
+                    chain.append((version, b""))
+                held = None
+            elif found.content != held:
+                held = found.content
+                chain.append((version, b"".join(self.bytes_of(path, found))))
+        origins: dict[int, Origin] = {}
+        lines: list[Line] = []
+        for number, (version, said) in enumerate(blame(chain), start=1):
+            if version.position not in origins:
+                origins[version.position] = self.origin(run, version, first=version is chain[0][0])
+            text = said.decode("utf-8", "backslashreplace").rstrip("\r\n")
+            lines.append(Line(number, text, origins[version.position]))
+        return tuple(lines)
+
+    def origin(self, run: str, version: Version, *, first: bool = False) -> Origin:
+        """Return why ``version`` is as it is: which act of which turn, and the reply that it came from."""
+        if not version.changed:
+            return Origin(version.position, "start" if first else "put back")
+        if not version.key:
+            body = unseal(self._books.read(run, version.changed - 1, 1)[0]).body
+            known = isinstance(body, e.WorkspaceChanged) and any(each.by != "unknown" for each in body.paths)
+            return Origin(version.position, "several" if known else "unknown")
+        world = read_state(self._books, run).state.world
+        effect = world.receipts.get(version.key) or world.open.get(version.key)
+        if effect is None or not effect.proposed:
+            return Origin(version.position, "agent", version.key)
+        (proposed,) = self._books.read(run, effect.proposed - 1, 1)
+        cause = unseal(proposed).cause
+        (replied,) = self._books.read(run, cause - 1, 1)
+        body = unseal(replied).body
+        turn = body.turn if isinstance(body, e.ModelReplied) else 0
+        return Origin(
+            version.position, "agent", version.key, effect.tool, effect.what, turn, effect.proposed, cause
+        )
+
+    def _upto(self, run: str, position: int) -> Iterator[Event]:
+        return takewhile(lambda event: event.position <= position, events_after(self._books, run, 0))
+
+
+_KINDS = {
+    "dir": "directory",
+    "left": "path that a rule leaves out",
+    "fifo": "named pipe",
+    "special": "socket or device",
+}
+
+
+def _zeros(count: int) -> Iterator[bytes]:
+    while count > 0:
+        size = min(count, 1 << 20)
+        yield bytes(size)
+        count -= size
