@@ -15,6 +15,8 @@ from perdure.adapters.sandboxes.sandbox import Sandbox
 
 T = TypeVar("T")
 
+_ladders: dict[int, Ladder] = {}
+
 
 class Ground(NamedTuple):
     """A workspace and a scratch directory beside it."""
@@ -44,8 +46,14 @@ def ground(place: Path) -> Ground:
 
 
 def confining(here: Ground) -> Ladder:
-    """Return what this machine allows, and skip the test where it allows no overlay."""
-    ladder = probe(here.root, here.scratch)
+    """Return what this machine allows, and skip the test where it allows no overlay.
+
+    It is probed once for all workspaces on one file system, of which it says the same.
+    """
+    disk = here.root.stat().st_dev
+    if disk not in _ladders:
+        _ladders[disk] = probe(here.root, here.scratch)
+    ladder = _ladders[disk]
     for name in ("sandbox", "overlay"):
         rung = ladder.rung(name)
         if not rung.ok:

@@ -21,6 +21,7 @@ from perdure.values.limits import LANDING_DEPTH_MAX
 MARK: Final = "user.overlay."
 """Attributes that the kernel's overlay keeps for itself."""
 
+_PIECE_BYTES: Final = 1024 * 1024
 _OPAQUE: Final = MARK + "opaque"
 _ORIGIN: Final = MARK + "origin"
 
@@ -124,10 +125,22 @@ class _Reader:
                 steps += self._removed(entry.name, inner, there)
             elif stat.S_ISDIR(found.st_mode):
                 steps.append(self._folder(inner, found, there, depth))
-            else:
+            elif not self._untouched(inner, found, there):
                 self._put(inner, found, there)
                 steps.append(Step(entry.name, "move"))
         return tuple(steps)
+
+    def _untouched(self, path: str, found: os.stat_result, there: os.stat_result | None) -> bool:
+        """Whether a file was only opened to be written: the overlay copies it then, whatever follows."""
+        return (
+            there is not None
+            and stat.S_ISREG(found.st_mode) and stat.S_ISREG(there.st_mode)
+            and found.st_nlink == there.st_nlink == 1
+            and (found.st_size, found.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
+            and _looks(found) == _looks(there)
+            and _attributes(self._upper, path) == _attributes(self._root, path)
+            and _same_content(f"{self._upper}/{path}", f"{self._root}/{path}")
+        )  # fmt: skip
 
     def _removed(self, name: str, path: str, there: os.stat_result | None) -> list[Step]:
         self.paths.add(path)
@@ -251,6 +264,14 @@ def _above(paths: set[str]) -> set[str]:
                 break
             found.add(path)
     return found
+
+
+def _same_content(one: str, other: str) -> bool:
+    with Path(one).open("rb") as here, Path(other).open("rb") as there:
+        while (piece := here.read(_PIECE_BYTES)) == there.read(_PIECE_BYTES):
+            if not piece:
+                return True
+    return False
 
 
 def _names(top: str, path: str) -> list[str]:
