@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Final
 
@@ -90,7 +90,7 @@ class Place:
 
 
 @contextlib.asynccontextmanager
-async def place(base: Path, criu: Criu) -> AsyncIterator[Place]:
+async def place(base: Path, criu: Criu) -> AsyncGenerator[Place]:
     """Give a place, and leave nothing alive."""
     made = Place(base, criu)
     try:

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -75,6 +76,7 @@ async def run_criu(words: Sequence[str], log: Path, *, seconds: int) -> None:
     When this is cancelled, CRIU goes on until it ends or its time is over: killing it in the middle
     of its work could harm what it works on.
     """
+    begun = time.monotonic()
     started = await asyncio.create_subprocess_exec(
         *("timeout", "--signal=KILL", str(seconds), *words),
         stdin=asyncio.subprocess.DEVNULL,
@@ -85,8 +87,9 @@ async def run_criu(words: Sequence[str], log: Path, *, seconds: int) -> None:
     _, said = await started.communicate()
     if started.returncode == 0:
         return
-    if started.returncode in (124, 137, -9):
-        raise ImageFailed(f"CRIU did not end within {seconds} s")
+    if started.returncode in (137, -9):
+        late = time.monotonic() - begun >= seconds
+        raise ImageFailed(f"CRIU did not end within {seconds} s" if late else "CRIU was killed")
     raise ImageFailed(reason(_text(log)) or said.decode(errors="replace").strip() or "CRIU failed silently")
 
 

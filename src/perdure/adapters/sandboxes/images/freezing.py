@@ -22,7 +22,7 @@ from perdure.adapters.sandboxes.images.criu import Criu, run_criu
 from perdure.adapters.sandboxes.images.kept import keep_temporary
 from perdure.adapters.sandboxes.images.layout import Layout
 from perdure.adapters.sandboxes.images.manifest import OUTPUT, Binding, Manifest, ServiceNote, write_manifest
-from perdure.adapters.sandboxes.images.members import memory_bytes, ports
+from perdure.adapters.sandboxes.images.members import Standing, memory_bytes, ports, standing, writings
 from perdure.adapters.sandboxes.images.service import TreeService
 from perdure.adapters.sandboxes.images.tree import Tree
 from perdure.values.errors import ImageFailed
@@ -53,14 +53,15 @@ T = TypeVar("T")
 class Image(NamedTuple):
     """An image in its folder.
 
-    ``begins`` and ``ends`` (ns since the epoch): between the moment of the image and that from which
-    on quiescence is judged. A file that changed between the two was changed by a program after its
-    image, so that image is no longer good.
+    ``began`` and ``resumed`` (ns since the epoch): between the two the programs went on after their
+    image, before anybody could look. A file that changed in that time is newer than the image.
     """
 
     folder: Path
-    begins: int
-    ends: int
+    began: int
+    resumed: int
+    stood: Standing | None
+    """how the programs stood then; None if one of them wrote to anything in that time"""
 
 
 class Gate(NamedTuple):
@@ -93,7 +94,7 @@ async def freeze_tree(
         dump = asyncio.create_task(run_criu(words, part / "dump.log", seconds=FREEZE_SECONDS_MAX))
         try:
             await _until_frozen(gate, dump)
-            begins = time.time_ns()
+            began, before = time.time_ns(), writings(tree.first)
             notes = await asyncio.to_thread(_noted, services, part)
             await asyncio.to_thread(keep_temporary, tree.layout.source("tmp"), part)
             listening = ports(tree.first)
@@ -104,7 +105,8 @@ async def freeze_tree(
             await _let_go(gate, dump)
             await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
             raise
-    ends = time.time_ns()
+    # In this order: what has not written until the second look had not done so at the first.
+    stood, after, resumed = standing(tree.first), writings(tree.first), time.time_ns()
     manifest = Manifest(
         criu=criu.version,
         inside=tree.layout.inside,
@@ -113,7 +115,7 @@ async def freeze_tree(
         ports=listening,
     )
     await asyncio.to_thread(_published, manifest, part, into)
-    return Image(into, begins, ends), captured
+    return Image(into, began, resumed, stood if after and after == before else None), captured
 
 
 def bound(tree: Tree) -> tuple[Binding, ...]:

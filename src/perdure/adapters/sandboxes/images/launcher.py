@@ -4,7 +4,8 @@ Invariants:
 - All services of a run live in one tree, so that an image holds all of them at one moment, with the
   connections between them.
 - Nothing is started in the tree while it is being frozen.
-- ``quiescent`` is true only if no program of the tree has run since the image, none began or ended.
+- ``quiescent`` is true only if no program of the tree has run since the image, none began or ended, and
+  none wrote to anything in the moment between its image and the first look at it.
 """
 
 import asyncio
@@ -83,14 +84,16 @@ class ImageLauncher:
             living = [self._services[name] for name in self.living()]
             if self._tree is None or not living:
                 raise ImageFailed("no service lives of which an image could be taken")
+            self._since = None
             image, captured = await freeze_tree(self._criu, self._tree, living, into, capture)
-            self._since = await asyncio.to_thread(standing, self._tree.first)
+            self._since = image.stood
             return image, captured
 
     def quiescent(self) -> bool:
-        """Return whether the image taken or thawed last is still what the services are.
+        """Return whether the image taken last is still what the services are.
 
-        Ask after the files were recorded: then it holds for the time of the recording as well.
+        Ask after the files were recorded: then it holds for the time of the recording as well. After a
+        thaw it is false, since nobody saw what the programs did first: a new image is due.
         """
         if self._tree is None or self._since is None:
             return False
@@ -117,7 +120,6 @@ class ImageLauncher:
             for each in manifest.services:
                 order = self._order(each, environment)
                 self._services[each.name] = TreeService(order, tree, each.pid, self._folders)
-            self._since = await asyncio.to_thread(standing, tree.first)
             return Thawed(dict(self._services))
 
     async def close(self) -> None:

@@ -47,6 +47,14 @@ def standing(first: int) -> Standing | None:
     return Standing(frozenset(threads), still)
 
 
+def writings(first: int) -> frozenset[tuple[int, str]] | None:
+    """Return how often each program below ``first`` has written to anything; None where that can't be told."""
+    try:
+        return frozenset((program, _counted(program, "syscw:")) for program in below(first))
+    except OSError:
+        return None
+
+
 def state(program: int) -> str:
     """Return the state letter of a program, ``X`` if there is none."""
     try:
@@ -109,6 +117,11 @@ def ports(first: int) -> tuple[int, ...]:
             if words[3] == "0A":
                 found.add(int(words[1].rpartition(":")[2], 16))
     return tuple(sorted(found))
+
+
+def _counted(program: int, what: str) -> str:
+    lines = Path(f"/proc/{program}/io").read_text(encoding="ascii").splitlines()
+    return next((line for line in lines if line.startswith(what)), "")
 
 
 def _children(program: int) -> list[int]:
