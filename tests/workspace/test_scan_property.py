@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from perdure.adapters.memory import MemoryStore
@@ -251,9 +251,9 @@ def _on_a_coarse_clock(root: Path, store: MemoryStore) -> Directory:
 
 
 def _whole_seconds(found: os.stat_result) -> Marks:
-    mode, size, mtime, ctime, *rest = marks_of(found)
+    mode, size, mtime, ctime, inode, user, group, links = marks_of(found)
     second = 1_000_000_000
-    return (mode, size, mtime // second * second, ctime // second * second, *rest)
+    return (mode, size, mtime // second * second, ctime // second * second, inode, user, group, links)
 
 
 ROUNDS = settings(

@@ -250,3 +250,9 @@ NAMES_SHOWN: Final = 20
 
 TEMPORARY_BYTES_MAX: Final = 256 * 1024 * 1024
 """Of the services' /tmp in an image: sockets, locks and small files; more is a cache, and belongs elsewhere."""
+
+SNAPSHOTS_AT_ONCE_MAX: Final = 4
+"""Recordings that run at once on a host, and never more than it has CPUs: they hash, and leave room to agents."""
+
+SNAPSHOT_PATIENCE_SECONDS: Final = 0.5
+"""How long a recording that an action waits for stands in line before it goes ahead without a slot."""
