@@ -153,7 +153,7 @@ class Collector:
         return freed, strays
 
     def _without_row(self, directory: Path) -> Iterator[tuple[Path, int]]:
-        old = self._began - (self._grace_ns if self._used else _CLOCK_SLACK_NS)
+        old = self._began - _CLOCK_SLACK_NS - (self._grace_ns if self._used else 0)
         for file in sorted(directory.iterdir()):
             name, state = named_by(file), file.stat()
             # A file that is being written has another name until it is whole.

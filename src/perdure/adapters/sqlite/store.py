@@ -309,17 +309,19 @@ class SqliteStore:
 
         Raises ``BlobMissing`` or ``StoreDamaged`` if what is reached can't be told, before anything goes.
         """
-        if trial:
-            with self._readers.fresh("looking for garbage") as db:
-                return tried(db, self._places, tell, grace_seconds)
-        self._writing()
+        if not trial:
+            self._writing()
         if not self._leaned:
             self._use.end()
         try:
+            if trial:
+                with self._readers.fresh("looking for garbage") as db:
+                    return tried(db, self._places, tell, grace_seconds)
             opened = open_for_writing(self._places, self._setup)
             return Collector(opened, tell, grace_seconds=grace_seconds).collect()
         finally:
-            self._use.begin()
+            with suppress(OSError):
+                self._use.begin(make=False)
 
     def compact(self) -> Compacted:
         """The log's file holds no free pages any more. Raises ``BadInput`` if there is no room for that, ``Busy``."""
