@@ -259,7 +259,6 @@ def _whole_seconds(found: os.stat_result) -> Marks:
 ROUNDS = settings(
     max_examples=150,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
     phases=[Phase.generate, Phase.shrink],
 )
 

@@ -16,11 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from perdure.adapters.workspace.reading import names_in
 from perdure.values.errors import BadRoot, WorkspaceBusy
 
 STORE_NAME: Final = b"log.db"
 _STORE_MARK: Final = (68, b"PERD")
 """Where a SQLite file keeps whose it is, and what ours say there."""
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _SYSTEM: Final = (
     "bin",
@@ -116,12 +119,14 @@ def _homes() -> Iterator[Path]:
 
 def _stores(root: Path) -> Iterator[Path]:
     """Yield stores that hold the workspace, are it, or lie directly below; a pass leaves out deeper ones."""
-    below: list[Path] = []
-    with suppress(PermissionError):
-        below = [each for each in root.iterdir() if each.is_dir() and not each.is_symlink()]
+    fd = os.open(root, _FOLDER)
+    try:
+        below = [root / os.fsdecode(name) for name in names_in(fd, str(root))]
+    finally:
+        os.close(fd)
     for folder in (root, *root.parents, *below):
         try:
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = os.open(folder, _FOLDER | os.O_NOFOLLOW)
         except OSError:
             continue
         try:
