@@ -160,6 +160,15 @@ def test_a_secret_is_neither_overwritten_nor_deleted_and_is_named():
     assert {each.path for each in plan.unrestorable} == {"a.env", "b/c.env"}
 
 
+def test_of_a_submodule_that_came_since_nothing_stays():
+    module = folder(HEAD=text("m"), objects=folder(aa=folder(m=text("m"))))
+    objects = folder(aa=folder(o=text("o")))
+    target = folder(__git=folder(HEAD=text("x"), objects=objects))
+    present = folder(__git=folder(HEAD=text("x"), objects=objects, modules=folder(lib=module)))
+    result = carried_out(copied(present), planned(present, target), both(record(present), record(target)))
+    assert result.tree == record(target).tree
+
+
 def test_gits_objects_stay_and_its_references_go_back():
     def repository(head: str, *objects: str) -> Inode:
         names = {name: text(name) for name in objects}

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from perdure.checkpoint.compare import Change, Difference, compare
 from perdure.checkpoint.steps import Plan, Step, Unrestorable, Verb
-from perdure.checkpoint.survey import Survey, above, parent, repository_of_object, survey
+from perdure.checkpoint.survey import Survey, above, objects_of_git, parent, survey
 from perdure.checkpoint.tree import CACHE_RULE, Entry, Fetch, decoded, encoded, read_root, spelled
 from perdure.log.events import PathChanged
 
@@ -114,8 +114,9 @@ class _Planning:
             return True
         if entry.kind == "left":
             return not _is_cache(entry)
-        repository = repository_of_object(path)
-        return repository is not None and repository in self._then.repositories
+        # Of a repository that came since, a submodule's as well, nothing stays: without the rest it is a wreck.
+        objects = objects_of_git(path)
+        return objects is not None and objects in self._then.entries
 
     def _step(self, verb: Verb, path: str, entry: Entry | None = None) -> None:
         place = "remove" if verb in _REMOVING else "amend" if verb == "amend" else "make"

@@ -46,16 +46,16 @@ def parent(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def repository_of_object(path: str) -> str | None:
-    """Return the ``.git`` directory whose objects ``path`` is one of, or None.
+def objects_of_git(path: str) -> str | None:
+    """Return the directory of git's objects that ``path`` is below, or None.
 
-    The objects of submodules and worktrees, which lie deeper in ``.git``, count too.
+    Those of submodules and worktrees, which lie deeper in ``.git``, count too.
     """
     parts = path.split("/")
     if _GIT not in parts:
         return None
-    at = parts.index(_GIT)
-    return "/".join(parts[: at + 1]) if "objects" in parts[at + 1 : -1] else None
+    at = next((at for at in range(parts.index(_GIT), len(parts) - 1) if parts[at] == "objects"), None)
+    return None if at is None else "/".join(parts[: at + 1])
 
 
 def _last(path: str) -> str:
