@@ -355,3 +355,21 @@ def test_tools_that_look_first_and_open_then_are_caught(ground: Ground):
     decoy.symlink_to(ground.outside)
     account = fight(ground, careless(ground.root), decoy, "d")
     assert account.seen != [] or ground.harmed() != []
+
+
+def test_tools_that_follow_links_when_they_open_are_caught(ground: Ground, monkeypatch: pytest.MonkeyPatch):
+    decoy = ground.root / "decoy"
+    decoy.symlink_to(ground.outside)
+    opening = os.open
+
+    def following(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        return opening(path, flags & ~os.O_NOFOLLOW, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", following)
+    calls = {
+        name: call
+        for name, call in calls_on(PlainDesk(ground.root), "d/f").items()
+        if name in {"read", "new"}
+    }
+    account = fight(ground, calls, decoy, "d")
+    assert account.seen != [] or sorted(path.name for path in ground.outside.iterdir()) != ["f"]

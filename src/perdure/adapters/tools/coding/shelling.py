@@ -9,7 +9,7 @@ from perdure.adapters.tools.context import Context
 from perdure.adapters.tools.desk import Ran, Service, Shell
 from perdure.adapters.tools.outcomes import NotDone
 from perdure.values.digest import Json
-from perdure.values.errors import BadInput
+from perdure.values.errors import BadInput, SandboxMissing
 from perdure.values.limits import SHELL_HEAD_BYTES, SHELL_SECONDS, SHELL_SECONDS_MAX, SHELL_TAIL_BYTES
 
 Action = Literal["run", "start", "stop", "output", "list"]
@@ -46,11 +46,11 @@ async def shell(
         raise NotDone(f'action "{action}" needs a command')
     if action in {"start", "stop", "output"} and not service:
         raise NotDone(f'action "{action}" needs the name of a service')
-    if action == "run":
-        return await _run(shell, ctx, command, timeout_seconds)
     try:
+        if action == "run":
+            return await _run(shell, ctx, command, timeout_seconds)
         return await _serve(shell, action, service, command)
-    except BadInput as error:
+    except (BadInput, SandboxMissing) as error:  # nothing was run
         raise NotDone(f"{error}; {error.hint}") from error
 
 
