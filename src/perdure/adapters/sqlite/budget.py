@@ -32,7 +32,8 @@ class Room(msgspec.Struct, frozen=True):
     """A store's room on disk, in bytes."""
 
     used: int
-    """events, blobs and all else; pages that are free again don't count"""
+    """events, blobs and all else. Pages that are free again don't count, nor does the write-ahead log, which
+    has a bound of its own"""
     budget: int | None
     """None where a person said that there is none"""
     chosen: bool
@@ -55,7 +56,6 @@ def room_of(db: Database, places: Places) -> Room:
     """Measure the store."""
     pages = number(db, "PRAGMA page_count") - number(db, "PRAGMA freelist_count")
     used = pages * number(db, "PRAGMA page_size")
-    used += places.wal.stat().st_size if places.wal.exists() else 0
     for directory in blob_directories(places):
         used += sum(file.stat().st_size for file in directory.iterdir())
     free = shutil.disk_usage(places.directory).free
@@ -78,9 +78,10 @@ def forget_budget(db: Database) -> None:
 class Meter:
     """Counts what one store object puts ahead of events, and measures now and then."""
 
-    def __init__(self, measure: Callable[[], Room]) -> None:
-        """Measure with ``measure``."""
+    def __init__(self, measure: Callable[[], Room], ahead: Callable[[], int]) -> None:
+        """Measure with ``measure``; ``ahead`` are the bytes that were taken and aren't written yet."""
         self._measure = measure
+        self._ahead = ahead
         self._guard = threading.Lock()
         self._room: Room | None = None
         self._added = 0
@@ -93,8 +94,8 @@ class Meter:
             now = time.monotonic()
             if room is None or now > self._until or not _fits(room, self._added + size):
                 room = self._room = self._measure()
-                self._added, self._until = 0, now + MEASURE_SECONDS
-            if not _fits(room, size):
+                self._added, self._until = self._ahead(), now + MEASURE_SECONDS
+            if not _fits(room, self._added + size):
                 raise StoreFull(
                     f"the store takes {room.used:,} bytes and may take {room.budget:,}: nothing is recorded beyond"
                 )

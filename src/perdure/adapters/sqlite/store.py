@@ -99,7 +99,7 @@ class SqliteStore:
         self._ahead: dict[str, bytes] = {}
         self._use = Use(self._places.usage)
         self._leaned = False
-        self._meter = Meter(self.room)
+        self._meter = Meter(self.room, lambda: sum(map(len, tuple(self._ahead.values()))))
         if create and not self._places.log.exists():
             make_store(self._places, self._setup)
         with suppress(OSError):
