@@ -185,7 +185,7 @@ class House:
         if back is None:
             return
         site = self._site(writer.run, writer.state.root)
-        place = self._open_place(site, self.store, writer.law.definition)
+        place = self._open_place(site, self.store, writer.law)
         try:
             request = RestoreTree(back.tree, back.image, back.keep, f"rewind-{back.position}")
             await writer.take(await Files(writer, place).restore(request))

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple, cast
+from typing import NamedTuple
+
+import msgspec
 
 from perdure.assembly.people import effect_at
+from perdure.checkpoint.tree import objects
 from perdure.contract import Law
 from perdure.driver.books import Books, read_law, read_state, reply_of
-from perdure.log import events as e
 from perdure.log.envelope import GENESIS, Event, Stored, unseal
+from perdure.log.naming import named_blobs, named_trees
 from perdure.log.port import RunRow
 from perdure.projection.state import Effect, State
 from perdure.replay.redo import Replayed, redo
@@ -171,16 +174,30 @@ class Inspector:
         return verdict
 
     def _content(self, run: str, verdict: Verdict) -> Verdict:
-        """Look at every blob that events name, and at the snapshot that the fold would begin at."""
+        """Look at every blob that events name, trees to their leaves, and at the snapshot that the fold begins at."""
+        seen: set[str] = set()
+        kept_from: dict[str, int] = {}
         for event in self.events(run):
-            for name in named_blobs(event.body):
-                try:
-                    self._books.get(name)
-                except (BlobMissing, StoreDamaged) as error:
-                    return verdict._replace(position=event.position, wrong=str(error))
+            if event.run not in kept_from:
+                kept_from[event.run] = read_state(self._books, event.run).state.world.kept_from
+            try:
+                self._look_at(event, seen, kept_from[event.run])
+            except (BlobMissing, StoreDamaged, msgspec.MsgspecError) as error:
+                return verdict._replace(position=event.position, wrong=str(error))
         if read_state(self._books, run).state != verdict.state:
             return verdict._replace(position=verdict.events, wrong="a snapshot is not the fold of its events")
         return self._claimed(run, verdict)
+
+    def _look_at(self, event: Event, seen: set[str], kept_from: int) -> None:
+        """Read all that ``event`` names; trees only from ``kept_from`` on: earlier ones were let go."""
+        trees = named_trees(event.body)
+        for name in named_blobs(event.body):
+            if name not in seen and name not in trees:
+                seen.add(name)
+                self._books.get(name)
+        for tree in trees if event.position >= kept_from else ():
+            for name in objects(self._books.get, tree, seen):
+                self._books.get(name)
 
     def _claimed(self, run: str, verdict: Verdict) -> Verdict:
         """The store's claims of this run are what its events opened and closed, no more and no less."""
@@ -234,20 +251,6 @@ def _chained(pages: Iterable[Sequence[Stored]]) -> Verdict:
     for page in pages:
         events, head = events + len(page), page[-1].digest
     return Verdict(events, head, State())
-
-
-def named_blobs(body: e.Body) -> tuple[str, ...]:
-    """Return the digests of all blobs that an event names."""
-    match body:
-        case e.RunOpened() | e.ContractAdopted():
-            return body.definition, body.contract
-        case e.CheckpointTaken():
-            return (body.tree,)
-        case e.PageAdmitted():
-            return (body.blob,)
-        case _:
-            values = (cast("object", getattr(body, name)) for name in body.__struct_fields__)
-            return tuple(value.blob for value in values if isinstance(value, e.Content) and value.blob)
 
 
 def _remembered(head: str | None) -> "tuple[int, str] | None":

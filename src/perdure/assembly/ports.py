@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from perdure.assembly.agent import Agent
+from perdure.assembly.desk import RunDesk
+from perdure.assembly.shelter import Shelter
 from perdure.assembly.site import Site
 from perdure.assembly.toolbox import Toolbox
 from perdure.assembly.workplace import Workplace
+from perdure.contract import Law
 from perdure.driver.port import Model, Tools, Workspace
-from perdure.intention.declaration import Definition
 from perdure.log.port import BlobStore
 
 
@@ -29,23 +31,27 @@ class Ports(NamedTuple):
 
 
 MakePorts = Callable[[Agent, BlobStore, Site | None], Ports]
-OpenPlace = Callable[[Site, BlobStore, Definition], Place]
+OpenPlace = Callable[[Site, BlobStore, Law], Place]
 
 
 def ports_of(agent: Agent, store: BlobStore, site: Site | None) -> Ports:
     """Return the real ports of ``agent``; the workspace's trees are read from ``store``."""
     if site is None:
         return Ports(toolbox_of(agent), agent.ask_with())
-    place = place_of(site, store, agent.definition())
-    return Ports(toolbox_of(agent, place), agent.ask_with(), place)
+    law = agent.rules().law
+    shelter = Shelter(site, law)
+    place = Workplace(site, store, law.definition, shelter)
+    toolbox = Toolbox(
+        agent.tools, secrets=agent.secrets, workspace=site.root, desk=RunDesk(place, law, shelter)
+    )
+    return Ports(toolbox, agent.ask_with(), place)
 
 
-def place_of(site: Site, store: BlobStore, definition: Definition) -> Workplace:
-    """Return the workspace at ``site``, opened."""
-    return Workplace(site, store, definition)
+def place_of(site: Site, store: BlobStore, law: Law) -> Workplace:
+    """Return the workspace at ``site``, opened to put files back; nothing runs in it."""
+    return Workplace(site, store, law.definition)
 
 
-def toolbox_of(agent: Agent, place: Workplace | None = None) -> Toolbox:
-    """Return the agent's tools, ready to be called."""
-    root = place.root if place is not None else agent.workspace
-    return Toolbox(agent.tools, secrets=agent.secrets, workspace=root)
+def toolbox_of(agent: Agent) -> Toolbox:
+    """Return the agent's tools, ready to be asked what they see."""
+    return Toolbox(agent.tools, secrets=agent.secrets, workspace=agent.workspace)

@@ -1,45 +1,58 @@
-"""A run's workspace, opened: its directory, recorded and put back, behind the driver's port.
+"""A run's workspace, opened: its directory and its services, recorded and put back, behind the driver's port.
 
 Invariants:
 - One run at a time works in a directory; the claim ends with the process, however that ends.
 - What is overwritten is in the store, durably, before the first file is touched.
 - A restore is looked at afterwards: what isn't as it should be is an error, not a note.
+- Files are looked at one by one unless every change since the last look is accounted for by whoever made it;
+  what nobody has told of, a person's edit, is found by a whole look every few seconds all the same.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from perdure.adapters.workspace.directory import Directory
 from perdure.adapters.workspace.guard import Claim, claim_root
 from perdure.adapters.workspace.restore import apply_plan
+from perdure.assembly.processes import Processes
+from perdure.assembly.shelter import Shelter
 from perdure.assembly.site import Site
 from perdure.checkpoint.compare import compare
-from perdure.checkpoint.inspection import Inspection, Restored, Window
+from perdure.checkpoint.inspection import Inspection, Level, Restored, What, Window
 from perdure.checkpoint.plan import plan_restore
 from perdure.checkpoint.steps import Plan
 from perdure.checkpoint.tree import read_root, spelled
 from perdure.intention.declaration import Definition
 from perdure.log.port import BlobStore
 from perdure.values.errors import BadRoot, RestoreRefused
-from perdure.values.limits import NAMES_SHOWN
+from perdure.values.limits import NAMES_SHOWN, WHOLE_LOOK_SECONDS
 
 
 class Workplace:
     """The workspace of one run."""
 
-    def __init__(self, site: Site, store: BlobStore, definition: Definition) -> None:
+    def __init__(
+        self, site: Site, store: BlobStore, definition: Definition, shelter: Shelter | None = None
+    ) -> None:
         """Open ``site``; contents go to ``store``. Raises ``BadRoot``, ``WorkspaceBusy``.
 
-        A directory that isn't there is made when something is put back into it.
+        ``shelter`` is where the agent's commands run; without it only files are put back. A directory that
+        isn't there is made when something is put back into it.
         """
         self.site: Site = site
         self.root: Path = site.root
         self._store: BlobStore = store
         self._definition: Definition = definition
+        self._shelter: Shelter | None = shelter
+        self._processes: Processes | None = (
+            Processes(shelter, store, site.scratch) if shelter is not None else None
+        )
         self._directory: Directory | None = None
         self._claim: Claim | None = None
         self._noted: dict[str, str] = {}
+        self._looked: float = 0.0
         if site.root.is_dir():
             self._open()
 
@@ -48,20 +61,44 @@ class Workplace:
         self._noted[path] = key
 
     async def record(self, known: str, image: str, windows: Sequence[Window]) -> Inspection:
-        """Record what has changed since tree ``known``."""
-        del image
-        return await asyncio.to_thread(self._record, known, windows)
+        """Record what has changed since tree ``known`` and process image ``image``."""
 
-    async def restore(self, tree: str, image: str, keep: Sequence[str]) -> Restored:
-        """Make the directory that tree, but for the paths in ``keep``; the image is brought back by a driver."""
-        done = await asyncio.to_thread(self._restore, tree, keep)
-        return done._replace(image=image)
+        async def files() -> Inspection:
+            return await asyncio.to_thread(self._record, known, windows)
+
+        processes = self._processes
+        if processes is None:
+            return (await files())._replace(image=image)
+        if not processes.living:
+            return _together(await files(), image, "", self._level(memory=False))
+        frozen = await processes.frozen(image, files)
+        found = _together(frozen.found, image, frozen.image, self._level(memory=not frozen.failed))
+        return found._replace(notes=(*found.notes, frozen.failed)) if frozen.failed else found
+
+    async def restore(
+        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None
+    ) -> Restored:
+        """Make the directory that tree, but for the paths in ``keep``, and bring the services back.
+
+        With ``windows``, what nobody's tool has changed since the tree is kept as well.
+        """
+        processes = self._processes
+        if processes is None:
+            return (await asyncio.to_thread(self._restore, tree, keep, windows))._replace(image=image)
+        await processes.ended()
+        done = await asyncio.to_thread(self._restore, tree, keep, windows)
+        if not image:
+            return done
+        notes = await processes.revived(image)
+        return done._replace(image=image, notes=(*done.notes, *notes))
 
     def hurry(self) -> None:
         """Somebody waits for the recording that is under way."""
 
     async def close(self) -> None:
-        """Others may work in the directory."""
+        """No process of the run is left, and others may work in the directory."""
+        if self._shelter is not None:
+            await self._shelter.close()
         if self._claim is not None:
             self._claim.release()
             self._claim = None
@@ -76,23 +113,54 @@ class Workplace:
             )
         done, self._noted = self._noted, {}
         try:
-            return self._directory.record(known, windows, done=done)
+            exact = self._exact(windows, done)
+            found = self._directory.record(known, windows, done=done, exact=exact, hot=self._hot())
         except BaseException:
             self._noted = done | self._noted
             raise
+        if exact is None:
+            self._looked = time.monotonic()
+        return found
 
-    def _restore(self, tree: str, keep: Sequence[str]) -> Restored:
+    def _exact(self, windows: Sequence[Window], done: dict[str, str]) -> frozenset[str] | None:
+        """Return the only paths that can have changed, if every effect has told all of its own."""
+        shelter = self._shelter
+        if shelter is None or self._processes is None or self._processes.living:
+            return None
+        told, shelter.accounted = shelter.accounted, {}
+        for key, paths in told.items():
+            done.update(dict.fromkeys(paths, key))
+        silent = {each.key for each in windows} - told.keys() - set(done.values())
+        if silent or shelter.sandbox is None or shelter.sandbox.level != "L1":
+            return None
+        if time.monotonic() - self._looked > WHOLE_LOOK_SECONDS:
+            return None
+        return frozenset(done)
+
+    def _hot(self) -> set[str]:
+        return self._processes.hot() if self._processes is not None and self._processes.living else set()
+
+    def _level(self, *, memory: bool) -> Level:
+        if memory:
+            return "L2"
+        sandbox = self._shelter.sandbox if self._shelter is not None else None
+        return sandbox.level if sandbox is not None else "L0"
+
+    def _restore(self, tree: str, keep: Sequence[str], windows: Sequence[Window] | None) -> Restored:
         directory = self._open()
         # Against the tree that is wanted, so that unchanged contents are known to be there.
-        before = directory.record(tree, ()).tree
+        before = directory.record(tree, windows or ())
         self._store.flush()
-        plan = plan_restore(self._store.get, before, tree, keep)
+        foreign = (
+            [each.path for each in before.changes if each.by == "unknown"] if windows is not None else []
+        )
+        plan = plan_restore(self._store.get, before.tree, tree, (*keep, *foreign))
         owners = read_root(self._store.get(tree)).owners
         applied = apply_plan(self.root, plan, self._store.get, owners=owners)
         self._check(directory, tree, plan)
         notes = (*applied.notes, *(f"{spelled(each.path)}: {each.why}" for each in plan.unrestorable))
         return Restored(
-            applied.written, applied.deleted, len(plan.kept), notes=notes[:NAMES_SHOWN], saved=before
+            applied.written, applied.deleted, len(plan.kept), notes=notes[:NAMES_SHOWN], saved=before.tree
         )
 
     def _check(self, directory: Directory, tree: str, plan: Plan) -> None:
@@ -113,16 +181,26 @@ class Workplace:
     def _open(self) -> Directory:
         if self._directory is None:
             self.root.mkdir(parents=True, exist_ok=True)
+            self._directory = directory_of(self.site, self._store, self._definition)
             self._claim = claim_root(self.root, self.site.owner)
-            cache = self.site.scratch / "marks"
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            secrets = self._definition.secret_files
-            self._directory = (
-                Directory(self.root, self._store, cache=cache)
-                if secrets is None
-                else Directory(self.root, self._store, cache=cache, secrets=secrets)
-            )
         return self._directory
+
+
+def directory_of(site: Site, store: BlobStore, definition: Definition) -> Directory:
+    """Return the keeper of the directory at ``site``, without a claim on it. Raises ``BadRoot``."""
+    cache = site.scratch / "marks"
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    secrets = definition.secret_files
+    if secrets is None:
+        return Directory(site.root, store, cache=cache)
+    return Directory(site.root, store, cache=cache, secrets=secrets)
+
+
+def _together(found: Inspection, before: str, image: str, level: Level) -> Inspection:
+    """Return what was found with the services beside it."""
+    files, processes = found.what != "none", image != before
+    what: What = "both" if files and processes else "processes" if processes else found.what
+    return found._replace(what=what, image=image, level=level)
 
 
 def _excused(path: str, excused: set[str]) -> bool:

@@ -38,11 +38,10 @@ class Files:
         if self._workspace is None:
             return self._failed(_ABSENT)
         live = self._writer.state.live
-        windows = tuple(Window(each.key, each.begins, each.ends) for each in live.touched)
         bound = asyncio.timeout(CHECKPOINT_SECONDS_MAX)
         try:
             async with bound:
-                found = await self._workspace.record(live.tree, live.image, windows)
+                found = await self._workspace.record(live.tree, live.image, _windows(live))
         except (OSError, PerdureError) as error:
             return self._failed(_late("recorded") if bound.expired() else str(error))
         return _facts(live, found)
@@ -51,13 +50,16 @@ class Files:
         """Return that the workspace is that tree again, or why it isn't."""
         if self._workspace is None:
             return self._failed(_ABSENT)
+        rewinds = request.why.startswith("rewind-")
+        # Who rewinds was asked about what others changed; who only puts a deed back was not.
+        windows = None if rewinds else _windows(self._writer.state.live)
         bound = asyncio.timeout(CHECKPOINT_SECONDS_MAX)
         try:
             async with bound:
-                done = await self._workspace.restore(request.tree, request.image, request.keep)
+                done = await self._workspace.restore(request.tree, request.image, request.keep, windows)
         except (OSError, PerdureError) as error:
             return self._failed(_late("put back") if bound.expired() else str(error))
-        why = "the run went back" if request.why.startswith("rewind-") else "a deed in doubt is put back"
+        why = "the run went back" if rewinds else "a deed in doubt is put back"
         body = e.CheckpointRestored(
             request.tree, why, done.written, done.deleted, done.image, done.kept, done.notes, done.saved
         )
@@ -70,6 +72,10 @@ class Files:
 
     def _failed(self, why: str) -> tuple[Heard, ...]:
         return (Heard(e.CheckpointFailed(told(self._writer.law, why))),)
+
+
+def _windows(live: Live) -> tuple[Window, ...]:
+    return tuple(Window(each.key, each.begins, each.ends) for each in live.touched)
 
 
 def _late(done: str) -> str:

@@ -112,9 +112,13 @@ class Workspace(Protocol):
         """
         ...
 
-    async def restore(self, tree: str, image: str, keep: Sequence[str]) -> Restored:
+    async def restore(
+        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None
+    ) -> Restored:
         """Make the workspace that tree but for the paths in ``keep``, and bring the processes back.
 
+        With ``windows`` (when effects ran since the tree was recorded) what changed outside of all of them
+        is somebody else's, and stays as well.
         Raises ``OSError`` or ``PerdureError`` where it can't be put back.
         """
         ...

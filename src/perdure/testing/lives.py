@@ -120,9 +120,7 @@ class History:
             MortalStore(self.store, life, self.witness),
             MortalClock(self.course.clock, life),
             make_ports=lambda agent, _, site: self._ports(agent, site, life),
-            open_place=lambda site, _, definition: MortalWorkspace(
-                place_of(site, self.store, definition), life
-            ),
+            open_place=lambda site, _, law: MortalWorkspace(place_of(site, self.store, law), life),
             name=life.token,
         )
 

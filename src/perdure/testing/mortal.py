@@ -223,10 +223,12 @@ class MortalWorkspace:
         """Let it go."""
         await self._workspace.close()
 
-    async def restore(self, tree: str, image: str, keep: Sequence[str]) -> Restored:
+    async def restore(
+        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None
+    ) -> Restored:
         """Put it back."""
         self._life.moment("workspace.restore", "before", str)
-        found = at_once(self._workspace.restore(tree, image, keep))
+        found = at_once(self._workspace.restore(tree, image, keep, windows))
         self._life.course.changed()
         self._life.moment("workspace.restore", "after", str)
         return found

@@ -23,7 +23,7 @@ Args = TypeVarTuple("Args")
 NEW_YEAR_NS: Final = 1_767_225_600_000_000_000
 """Where simulated time begins unless said otherwise: 2026-01-01 00:00 UTC."""
 
-PATIENCE_SECONDS: Final = 0.2
+PATIENCE_SECONDS: Final = 0.6
 """Real time that threads get before simulated time goes on without them."""
 
 DISCARD_ROUNDS_MAX: Final = 200

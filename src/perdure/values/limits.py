@@ -245,6 +245,10 @@ BLAME_BYTES_MAX: Final = 8 * 1024 * 1024
 CACHE_WORTH_BYTES: Final = 16 * 1024 * 1024
 """Bytes read since the marks of a workspace were last saved: a tenth of a second's reading after a restart."""
 
+WHOLE_LOOK_SECONDS: Final = 10.0
+"""Between two looks at every file where each change is accounted for: a person's edit is seen by then, and the
+looks cost a twentieth of one each turn."""
+
 NAMES_SHOWN: Final = 20
 """Paths that a message or an event lists before it only counts: what a person reads."""
 

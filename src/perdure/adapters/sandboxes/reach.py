@@ -8,33 +8,35 @@ from perdure.contract.paths import Glob, Unclear, glob_of, let_through, resolved
 
 
 class WriteReach(NamedTuple):
-    """Globs as a contract spells them: relative to the workspace, ``!`` forbids."""
+    """Globs as a contract spells them: relative to the workspace, ``!`` forbids. Every bound must let a path through."""
 
-    globs: tuple[Glob, ...]
+    bounds: tuple[tuple[Glob, ...], ...]
 
     @classmethod
-    def of(cls, lines: Iterable[str]) -> "WriteReach":
-        """Compile ``lines``; raises ``BadGlob``."""
-        return cls(tuple(glob_of(line) for line in lines))
+    def of(cls, *bounds: Iterable[str]) -> "WriteReach":
+        """Compile the lines of each bound; raises ``BadGlob``."""
+        return cls(tuple(tuple(glob_of(line) for line in lines) for lines in bounds))
 
     def allows(self, path: str) -> bool:
         """Tell whether ``path`` of the workspace may be changed; what can't be read in one way may not."""
         spelled = resolved(path)
-        return not isinstance(spelled, Unclear) and let_through(self.globs, spelled)
+        return not isinstance(spelled, Unclear) and all(let_through(globs, spelled) for globs in self.bounds)
 
     def everything(self) -> bool:
         """Tell whether there is nothing to judge."""
-        return {glob.text for glob in self.globs} == {"**"}
+        return all({glob.text for glob in globs} == {"**"} for globs in self.bounds)
 
     def writable(self, root: Path) -> Sequence[Path]:
         """Return the directories and files of ``root`` that may be changed as a whole.
 
         It is what can be held without judging each change: globs of the form ``a/b/**`` and plain names
-        of files that exist. Where something is forbidden within, nothing can be held like that.
+        of files that exist. Where something is forbidden within, or several bounds have to agree, nothing
+        can be held like that.
         """
-        if any(glob.forbids for glob in self.globs):
+        bounds = [globs for globs in self.bounds if {glob.text for glob in globs} != {"**"}]
+        if len(bounds) != 1 or any(glob.forbids for glob in bounds[0]):
             return ()
-        found = [root / glob.text.removesuffix("/**") for glob in self.globs if _plain(glob.text)]
+        found = [root / glob.text.removesuffix("/**") for glob in bounds[0] if _plain(glob.text)]
         return sorted(path for path in found if _inside(path, root))
 
 
