@@ -1,62 +1,23 @@
 """Works on a code base: the directory ``project`` below where it is started.
 
-Before a tool changes the workspace, perdure records it; if the change is in doubt, the workspace is put
-back and the change is made again.
+Its tools read, change and search files and run commands, all within that directory and within what the
+contract lets it reach. perdure records the directory turn by turn: a change that is in doubt is put back and made
+again, and every turn can be returned to.
 
 perdure run examples/coder.py:agent "Greet in Dutch as well" --run code
 """
 
 from http.client import HTTPSConnection
 from pathlib import Path
-from typing import TypedDict
 from urllib.parse import urlsplit
 
-from perdure import Agent, Context, NotDone, tool
+from perdure import Agent, NotDone, coding_tools, tool
 from perdure.testing import ScriptedModel, call, say
 
 PROJECT = Path("project")
 
 
-class Edit(TypedDict):
-    path: str
-    old: str
-    new: str
-
-
-def inside(ctx: Context, path: str) -> Path:
-    if ctx.workspace is None:
-        raise NotDone("there is no workspace")
-    return ctx.workspace / path
-
-
-@tool(effect="read")
-def read_file(ctx: Context, path: str) -> str:
-    """Return the text of a file."""
-    return inside(ctx, path).read_text()
-
-
-@tool(effect="workspace")
-def write_file(ctx: Context, path: str, content: str) -> str:
-    """Write a file, and the directories that it needs."""
-    target = inside(ctx, path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(content)
-    return f"{len(content)} characters"
-
-
-@tool(effect="workspace")
-def apply_edits(ctx: Context, edits: list[Edit]) -> str:
-    """Replace pieces of files; each piece has to be there exactly once."""
-    for edit in edits:
-        target = inside(ctx, edit["path"])
-        text = target.read_text()
-        if text.count(edit["old"]) != 1:
-            raise NotDone(f"{edit['path']} has {edit['old']!r} {text.count(edit['old'])} times")
-        target.write_text(text.replace(edit["old"], edit["new"]))
-    return f"{len(edits)} edits"
-
-
-@tool(effect="read", timeout=20)
+@tool(effect="read", connects=("url",), timeout=20)
 def fetch(url: str) -> str:
     """Return what a web page says."""
     place = urlsplit(url)
@@ -73,15 +34,12 @@ def git_push(branch: str) -> str:
 
 model = ScriptedModel(
     [
-        call("read_file", path="src/greet.py"),
-        call("read_file", path=".env"),
-        call(
-            "apply_edits",
-            edits=[{"path": "src/greet.py", "old": '"en": "Hello"', "new": '"en": "Hello", "nl": "Hallo"'}],
-        ),
-        call(
-            "write_file", path="tests/test_greet.py", content="from greet import WORDS\nassert WORDS['nl']\n"
-        ),
+        call("grep", pattern="WORDS", glob="*.py"),
+        call("read", path="src/greet.py"),
+        call("read", path=".env"),
+        call("edit", path="src/greet.py", old='"en": "Hello"', new='"en": "Hello", "nl": "Hallo"'),
+        call("write", path="tests/test_greet.py", content="from greet import WORDS\nassert WORDS['nl']\n"),
+        call("shell", command="PYTHONPATH=src python3 tests/test_greet.py && echo it greets"),
         call("git_push", branch="main"),
         say("It greets in Dutch now, and a test says so."),
     ]
@@ -89,7 +47,7 @@ model = ScriptedModel(
 agent = Agent(
     name="coder",
     instructions="Make the change that is asked for, with a test.",
-    tools=[read_file, write_file, apply_edits, fetch, git_push],
+    tools=[*coding_tools(), fetch, git_push],
     model=model,
     workspace=PROJECT,
     contract=Path(__file__).with_name("contracts") / "coder.yaml",

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from perdure import coding_tools
 from perdure.adapters.contract_files import load_contract, problems
 from perdure.contract import (
     ApprovalRule,
@@ -94,20 +96,15 @@ def test_every_condition_that_the_page_shows_is_cel():
 
 def taking(name: str, **arguments: str) -> Declaration:
     """Return a tool that needs these arguments."""
-    properties: dict[str, Json] = {
-        argument: {"type": "array", "items": {"type": "object"}} if kind == "objects" else {"type": kind}
-        for argument, kind in arguments.items()
-    }
+    properties: dict[str, Json] = {argument: {"type": kind} for argument, kind in arguments.items()}
     return Declaration(name, schema={"type": "object", "properties": properties, "required": [*properties]})
 
 
 AGENTS = {
     "payables.yaml": (taking("open_invoices"), taking("pay", invoice="string", amount_cents="integer")),
     "coder.yaml": (
-        taking("read_file", path="string"),
-        taking("write_file", path="string", content="string"),
-        taking("apply_edits", edits="objects"),
-        taking("fetch", url="string"),
+        *(each.declaration for each in coding_tools()),
+        replace(taking("fetch", url="string"), connects=("url",)),
         taking("git_push"),
     ),
     "cluster.py": (

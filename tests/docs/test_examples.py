@@ -43,8 +43,9 @@ def test_the_coder_changes_what_it_may_and_is_refused_the_rest(tmp_path: Path):
     assert source.read_text() == 'WORDS = {"en": "Hello", "nl": "Hallo"}\n'
     assert (tmp_path / "project" / "tests" / "test_greet.py").exists()
     refused = perdure(tmp_path, "log", "code", "--kind", "intention.refused")
-    assert "read_file path=.env" in refused
+    assert "read path=.env" in refused
     assert "git_push branch=main" in refused
+    assert "shell" in perdure(tmp_path, "log", "code", "--kind", "effect.settled")
     assert "hunter2" not in perdure(tmp_path, "log", "code", "--json")
     assert "checkpoint.taken" in perdure(tmp_path, "log", "code")
 

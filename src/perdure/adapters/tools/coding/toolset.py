@@ -52,7 +52,7 @@ def make_tools(*, confined: bool) -> tuple[AnyTool, ...]:
         declare(
             shell,
             effect="workspace" if confined else "once",
-            keeps=("read", "write"),
+            keeps=("read", "write", "hosts"),
             timeout=SHELL_SECONDS_MAX + _AFTERWARDS_SECONDS,
         ),
     )
