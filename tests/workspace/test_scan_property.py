@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from perdure.adapters.memory import MemoryStore
 from perdure.adapters.workspace import Directory
 from perdure.adapters.workspace.marks import Marks, marks_of
+from perdure.checkpoint.tree import decoded
 from tests.workspace.scan_truth import differing, recorded, truth, wait_until_settled
 
 NAMES = ["a", "b", "B", "c c", ".x", "\u00e9", os.fsdecode(b"\xff"), "d", "e"]
@@ -215,8 +216,11 @@ def perform(root: Path, op: Op) -> None:
 Make = Callable[[Path, MemoryStore], Directory]
 
 
-def play(operations: list[Op], make: Make) -> int:
-    """Do them all, look where that is asked and at the end; return how many looks there were."""
+def play(operations: list[Op], make: Make, *, exact: bool = False) -> int:
+    """Do them all, look where that is asked and at the end; return how many looks there were.
+
+    ``exact``: the scanner is told which paths have changed, and looks at no others.
+    """
     store = MemoryStore()
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "work"
@@ -231,7 +235,11 @@ def play(operations: list[Op], make: Make) -> int:
             elif op.kind != "look":
                 perform(root, op)
                 continue
-            found, after = directory.record(known, ()), truth(root)
+            after = truth(root)
+            changed = [
+                decoded(path) for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+            ]
+            found = directory.record(known, (), exact=changed if exact else None)
             assert recorded(store.get, found.tree) == after
             assert {each.path: each.change for each in found.changes} == differing(before, after)
             assert found.what == ("files" if before != after else "none")
@@ -273,6 +281,12 @@ def test_no_change_is_missed_and_none_is_made_up(operations: list[Op]) -> None:
 @given(OPERATIONS)
 def test_none_is_missed_where_the_clock_of_the_file_system_is_coarse(operations: list[Op]) -> None:
     play(operations, _on_a_coarse_clock)
+
+
+@ROUNDS
+@given(OPERATIONS)
+def test_none_is_missed_where_a_detector_names_the_paths(operations: list[Op]) -> None:
+    play(operations, whole, exact=True)
 
 
 # -- broken scanners that the property must catch ------------------------------------------------------

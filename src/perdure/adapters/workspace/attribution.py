@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from perdure.adapters.workspace.marks import CTIME, Marks
+from perdure.adapters.workspace.marks import CTIME, GRAIN_NS, Marks
 from perdure.adapters.workspace.nodes import Folder, at
 from perdure.checkpoint.compare import Difference
 from perdure.checkpoint.inspection import Window
@@ -72,7 +72,9 @@ def _stamp(top: Folder, path: str, change: str) -> int:
 
 
 def _by(stamp: int, windows: Sequence[Window], grain: int) -> str:
+    # A stamp is up to a grain older than its change and never younger, unless another machine's clock gave it.
+    late = grain - GRAIN_NS
     for window in windows:
-        if stamp >= window.begins - grain and (not window.ends or stamp <= window.ends + grain):
+        if stamp >= window.begins - grain and (not window.ends or stamp <= window.ends + late):
             return WINDOW
     return UNKNOWN
