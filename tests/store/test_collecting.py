@@ -5,7 +5,7 @@ import os
 import random
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -280,7 +280,7 @@ def test_a_writer_that_does_not_look_is_caught(place: Path, monkeypatch: pytest.
 
 
 @contextmanager
-def held_up(place: Path, write: Callable[[], object]) -> Iterator[apsw.Connection]:
+def held_up(place: Path, write: Callable[[], object]) -> Generator[apsw.Connection]:
     """Within this, ``write`` has packed its blobs and waits for the write lock, which the test has."""
     db = apsw.Connection(str(place / "log.db"))
     db.execute("BEGIN IMMEDIATE")
@@ -650,7 +650,7 @@ class NothingGoes(Marking):
         self._db.execute("INSERT OR IGNORE INTO temp.reached SELECT digest FROM blobs")
 
 
-FOUND = {
+FOUND: dict[type[Marking], list[Step]] = {
     PostsForgotten: [("post", 0, 1)],
     RootsOnly: [("take", 0, 1)],
     NothingGoes: [("orphan", 0, 1)],

@@ -7,7 +7,6 @@ from typing import Final, cast
 import click
 import msgspec
 
-from perdure.assembly.inspect import named_blobs
 from perdure.cli.ink import clean, inked, moment, one_line
 from perdure.cli.logs import event_shape
 from perdure.cli.naming import names_of
@@ -15,6 +14,7 @@ from perdure.cli.place import Place
 from perdure.cli.words import line_of
 from perdure.log import events as e
 from perdure.log.envelope import Event, Stored, unseal
+from perdure.log.naming import named_blobs, named_trees
 from perdure.values.digest import Json
 from perdure.values.errors import BadPosition
 
@@ -95,7 +95,8 @@ def _contents(place: Place, event: Event) -> Iterator[tuple[str, str]]:
         value.blob: name for name, value in _fields(event.body) if isinstance(value, e.Content) and value.blob
     }
     spelled = {value: name for name, value in _fields(event.body) if isinstance(value, str)}
-    for blob in named_blobs(event.body):
+    trees = named_trees(event.body)
+    for blob in (name for name in named_blobs(event.body) if name not in trees):
         content = place.store.books.get(blob)
         name = fields.get(blob) or spelled.get(blob, blob)
         try:
