@@ -57,7 +57,7 @@ VERBS: Final = {
     "replay": Verb("perdure.cli.proving:replay", _PROVE, "Decide a run again and compare."),
     "verify": Verb("perdure.cli.proving:verify", _PROVE, "Check that a log is what was written."),
     "contract": Verb("perdure.cli.contracts:contract", _PROVE, "Check a contract, or try it on a run."),
-    "store": Verb("perdure.cli.stores:store", _KEEP, "Back a store up, measure it, free what nobody needs, or release a copy."),
+    "store": Verb("perdure.cli.stores:store", _KEEP, "Back up, measure, bound, thin, free or release a store."),
     "doctor": Verb("perdure.cli.doctor:doctor", _KEEP, "Check this machine and a store."),
     "demo": Verb("perdure.cli.demo:demo", _KEEP, "See invoices paid once, whatever is killed."),
 }

@@ -222,6 +222,10 @@ def _around(body: e.Body, names: Names) -> Line | None:
             return Line("▣", "doubt", f"{written} written, {deleted} deleted: {why}")
         case e.CheckpointFailed(error=error):
             return Line("✗", "bad", error)
+        case e.CheckpointPinned(position=position, by=by, pinned=stays):
+            return Line("▣", "head", f"{by} {'pins' if stays else 'unpins'} position {position}")
+        case e.CheckpointReleased(before=before, by=by):
+            return Line("▣", "doubt", f"{by} lets the files of positions before {before} go")
         case e.ChangeReverted(position=position, key=key, by=by):
             return Line("↶", "head", f"{by} asks to undo {names.act(key)}", f"event {position}")
         case _:
