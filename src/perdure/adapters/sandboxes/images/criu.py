@@ -22,12 +22,13 @@ OLDEST: Final = (4, 1)
 CURE: Final = "run tests/setup/criu.sh, which builds one, or name one with PERDURE_CRIU"
 
 _NOISE: Final = ("rlimit: Can't setup", "Dumping FAILED", "Restoring FAILED", "Can't set process dumpable")
-_ERROR: Final = re.compile(r"\)\s+Error \([^)]*\):\s*(?:[\w-]+:\s*)?(.*)")
+_ERROR: Final = re.compile(r"^(?:\([^)]*\)\s+)?Error \([^)]*\):\s*(?:[\w-]+:\s*)?(.*)$", re.MULTILINE)
+_WHOSE: Final = re.compile(r"\(pid: (\d+)\)|non-zombie (\d+) found")
 
 _PLAIN: Final = (
     ("io_uring", "it uses io_uring, whose requests live in the kernel"),
-    ("already being traced", "a debugger holds it"),
-    ("ptrace", "a debugger or the kernel holds it"),
+    ("Unseizable", "a debugger holds it"),
+    ("Dangling connection", "it holds a unix socket whose other end is outside of the sandbox"),
     ("xternal socket", "it holds a unix socket whose other end is outside of the sandbox"),
     ("half of stream unix", "it holds a unix socket whose other end is outside of the sandbox"),
     ("xternal pipe", "it holds a pipe whose other end is outside of the sandbox"),
@@ -102,6 +103,12 @@ def reason(log: str) -> str:
             if sign in error:
                 return f"{words} ({error})"
     return telling[0] if telling else ""
+
+
+def culprit(log: Path) -> int:
+    """Return the id of the program that CRIU stumbled over, as seen from here; 0 if it names none."""
+    found = _WHOSE.search(_text(log))
+    return int(found[1] or found[2]) if found else 0
 
 
 def _text(log: Path) -> str:

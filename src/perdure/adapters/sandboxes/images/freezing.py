@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import Final, NamedTuple, TypeVar
 
-from perdure.adapters.sandboxes.images.criu import Criu, run_criu
+from perdure.adapters.sandboxes.images.criu import Criu, culprit, run_criu
 from perdure.adapters.sandboxes.images.kept import keep_temporary
-from perdure.adapters.sandboxes.images.layout import Layout
+from perdure.adapters.sandboxes.images.layout import OWN, Layout
 from perdure.adapters.sandboxes.images.manifest import OUTPUT, Binding, Manifest, ServiceNote, write_manifest
 from perdure.adapters.sandboxes.images.members import Standing, memory_bytes, ports, standing, writings
 from perdure.adapters.sandboxes.images.service import TreeService
@@ -44,8 +44,6 @@ _HOOK: Final = """\
 echo frozen >{frozen} || exit 1
 read -r answer <{answer} && [ "$answer" = recorded ]
 """
-
-_OWN: Final = frozenset({"workspace", "services", "home", "tmp"})
 
 T = TypeVar("T")
 
@@ -91,7 +89,7 @@ async def freeze_tree(
     bindings = await asyncio.to_thread(bound, tree)
     with _gate(into.with_name(f"{into.name}.gate")) as gate:
         words = _words(criu, tree, bindings, part, gate.folder / "hook")
-        dump = asyncio.create_task(run_criu(words, part / "dump.log", seconds=FREEZE_SECONDS_MAX))
+        dump = asyncio.create_task(_dumped(words, part / "dump.log", services))
         try:
             await _until_frozen(gate, dump)
             began, before = time.time_ns(), writings(tree.first)
@@ -134,7 +132,7 @@ def _bindings(table: str, made: set[str], layout: Layout) -> Iterator[Binding]:
             continue
         nearest = max(holders, key=lambda mount: len(mount.at))
         # What lies in a run's own place is found below that place, wherever it will be.
-        own = (mount for mount in holders if mount.role == nearest.role and mount.role in _OWN)
+        own = (mount for mount in holders if mount.role == nearest.role and mount.role in OWN)
         holder = min(own, key=lambda mount: len(mount.at), default=nearest)
         rest = at[len(holder.at) :].lstrip("/")
         yield Binding(at=at, source=holder.source, role=holder.role, rest=rest)
@@ -149,6 +147,17 @@ def _words(criu: Criu, tree: Tree, bindings: Sequence[Binding], part: Path, hook
     for binding in bindings:
         words += ["--external", f"mnt[{binding.at}]:{binding.at}"]
     return words
+
+
+async def _dumped(words: Sequence[str], log: Path, services: Sequence[TreeService]) -> None:
+    try:
+        await run_criu(words, log, seconds=FREEZE_SECONDS_MAX)
+    except ImageFailed as failed:
+        program = await asyncio.to_thread(culprit, log)
+        for service in services:
+            if program in service.programs():
+                raise ImageFailed(f"service {service.order.name} can't be captured: {failed}") from failed
+        raise
 
 
 @contextlib.contextmanager

@@ -31,6 +31,9 @@ _DEVICES: Final = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
 Role = Literal["system", "workspace", "services", "home", "tmp", "nothing"]
 """What is bound: a run's own places may lie elsewhere when it is thawed, the others may not."""
 
+OWN: Final = frozenset[Role]({"workspace", "services", "home", "tmp"})
+"""Places of the run; the first mount of a role is the place, others lie below it."""
+
 
 class Mount(NamedTuple):
     """One mount below the root. Empty ``source``: not bound but made, of ``kind``."""
@@ -67,7 +70,7 @@ def layout(
     image of another run is thawed. Where ``writable`` is given, only those paths of it can be changed.
     """
     seen_at = inside or str(view.root)
-    mounts = [*_system(view), Mount("/proc", kind="proc")]
+    mounts = [Mount("/proc", kind="proc")]
     mounts += [Mount(at, kind="masked") for at in _MASKED if Path(at).exists()]
     mounts += [
         Mount("/dev", kind="tmpfs"),
@@ -75,6 +78,8 @@ def layout(
         # The same as that of commands: what one of them leaves there for a service, it finds.
         Mount("/tmp", str(view.folder / "tmp"), "tmp", writable=True),  # noqa: S108 - the run's own
         Mount(HOME, str(view.folder / "home"), "home", writable=True),
+        # These may lie in one of those, never the other way round.
+        *_system(view),
         Mount(seen_at, str(view.root), "workspace", writable=writable is None),
     ]
     for path in writable or ():
@@ -118,7 +123,7 @@ def script(made: Layout) -> str:
         f"cd {top}",
     ]
     lines.append(f"{quote(sys.executable)} -I -S {quote(shim.__file__)} loopback")
-    lines += [_READ_ONLY]
+    lines += [_THERE, _READ_ONLY]
     for mount in made.mounts:
         lines += _lines(mount, str(made.root))
     return "\n".join([*lines, _ENTER, _INIT])
@@ -141,6 +146,13 @@ def prepared(made: Layout, network_fd: int) -> str:
         ]
     )
 
+
+# A place to mount on, of the same kind as what is mounted; most are there already.
+_THERE: Final = """\
+there() {
+  [ ! -e "$2" ] || return 0
+  if [ -d "$1" ]; then mkdir -p "$2"; else mkdir -p "$(dirname "$2")"; : >"$2"; fi
+}"""
 
 _READ_ONLY: Final = """\
 below() {
@@ -199,9 +211,10 @@ def _lines(mount: Mount, root: str) -> list[str]:
             made = [f"mkdir -p {at}", f"mount -t tmpfs -o mode={mount.mode},nosuid tmpfs {at}"]
             return [*made, *_devices(at)] if mount.at == "/dev" else made
         case "bind":
+            there = f"there {source} {at}"
             if mount.writable:
-                return [f"mkdir -p {at}", f"mount --bind {source} {at}"]
-            return [f"mount --rbind {source} {at}", f"below {at}"]
+                return [there, f"mount --bind {source} {at}"]
+            return [there, f"mount --rbind {source} {at}", f"below {at}"]
 
 
 def _devices(at: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Final
 from perdure.adapters.sandboxes.images.criu import Criu, run_criu
 from perdure.adapters.sandboxes.images.freezing import NETWORK
 from perdure.adapters.sandboxes.images.kept import put_temporary_back
-from perdure.adapters.sandboxes.images.layout import Layout, furnish, prepared
+from perdure.adapters.sandboxes.images.layout import OWN, Layout, furnish, prepared
 from perdure.adapters.sandboxes.images.manifest import OUTPUT, Binding, Manifest, ServiceNote
 from perdure.adapters.sandboxes.images.tree import Tree, needed, remembered
 from perdure.values.errors import ImageFailed
@@ -59,8 +59,7 @@ def _externals(sources: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 def _source(binding: Binding, made: Layout) -> str:
     """Return what is bound now: a run's own places are where the layout has them."""
-    here = {mount.role: mount.source for mount in made.mounts if mount.role != "system"}
-    place = here.get(binding.role, binding.source)
+    place = str(made.source(binding.role)) if binding.role in OWN else binding.source
     return f"{place}/{binding.rest}" if binding.rest else place
 
 
