@@ -119,7 +119,7 @@ def _text(log: Path) -> str:
 
 
 def _places(environment: Mapping[str, str]) -> list[Path]:
-    home = environment.get("HOME", "/root")
+    home = environment.get("HOME") or str(Path.home())
     cache = environment.get("XDG_CACHE_HOME") or f"{home}/.cache"
     found = (
         environment.get("PERDURE_CRIU"),
