@@ -1,0 +1,1 @@
+"""What checkpoints of a workspace cost, measured end to end beside what people use instead."""

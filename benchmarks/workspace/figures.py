@@ -1,0 +1,90 @@
+"""The whole benchmark: which measurements are taken, at which length."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.workspace import ours
+from benchmarks.workspace.bench import Bench
+from benchmarks.workspace.rows import Row
+from benchmarks.workspace.systems import METHODS, absent
+
+SMALL, LARGE = 5_000, 50_000
+QUICK_S, SLOW_S = 0.3, 2.0
+MANY = 16
+
+
+class Plan(NamedTuple):
+    """How many turns each part gets; 0 leaves it out."""
+
+    small: int
+    """perdure and the baseline, 0.3 s, the small tree"""
+    small_others: int
+    slow: int
+    """2 s"""
+    slow_alone: bool
+    """one after the other; else side by side, which turns that mostly wait hardly notice"""
+    large: int
+    """the large tree"""
+    large_others: int
+    many: int
+    """sixteen agents in one process"""
+    processes: int
+    """sixteen processes"""
+
+
+QUICK = Plan(small=40, small_others=4, slow=8, slow_alone=False, large=6, large_others=0, many=5, processes=0)
+FULL = Plan(
+    small=40, small_others=40, slow=40, slow_alone=True, large=24, large_others=8, many=20, processes=20
+)
+
+
+class Cost(NamedTuple):
+    """All rows, and what could not be measured, with the reason."""
+
+    rows: list[Row]
+    absent: dict[str, str]
+
+    def row(
+        self, system: str, *, files: int = SMALL, wait_s: float = QUICK_S, setting: str = "1 agent"
+    ) -> Row | None:
+        """Return the row of that setting, if it was measured."""
+        asked = (system, setting, files, wait_s)
+        return next(
+            (row for row in self.rows if (row.system, row.setting, row.files, row.wait_s) == asked), None
+        )
+
+
+def measure_cost(plan: Plan, say: Callable[[str], None]) -> Cost:
+    """Measure everything that ``plan`` asks for; QUICK takes about three minutes."""
+    missing = {name: why for name in (*ours.LEVELS, *METHODS) if (why := absent(name))}
+    for name, why in missing.items():
+        say(f"not measured: {name}: {why}")
+    levels = [name for name in ours.LEVELS if name not in missing]
+    others = [name for name in METHODS if name not in missing]
+    with tempfile.TemporaryDirectory(prefix="perdure-cost-") as place:
+        return Cost(_rows(Bench(Path(place), say), plan, levels, others, say), missing)
+
+
+def _rows(
+    bench: Bench, plan: Plan, levels: list[str], others: list[str], say: Callable[[str], None]
+) -> list[Row]:
+    def turns(ours_: int, others_: int) -> Callable[[str], int]:
+        return lambda system: others_ if system in METHODS else ours_
+
+    say(f"{SMALL} files, the model thinks {QUICK_S} s")
+    rows = bench.in_turn([*levels, *others], SMALL, QUICK_S, turns(plan.small, plan.small_others))
+    say(f"{SMALL} files, the model thinks {SLOW_S} s")
+    if plan.slow_alone:
+        rows += bench.in_turn([*levels, *others], SMALL, SLOW_S, turns(plan.slow, plan.slow))
+    else:
+        rows += bench.side_by_side(levels, SMALL, SLOW_S, plan.slow)
+    say(f"{LARGE} files, the model thinks {QUICK_S} s")
+    with_others = [*levels, *others] if plan.large_others else levels
+    rows += bench.in_turn(with_others, LARGE, QUICK_S, turns(plan.large, plan.large_others))
+    say(f"{MANY} agents, {SMALL} files each, the model thinks {SLOW_S} s")
+    rows += bench.crowd(levels, SMALL, SLOW_S, plan.many, MANY)
+    if plan.processes:
+        rows += bench.processes(levels, SMALL, SLOW_S, plan.processes, MANY)
+    return rows

@@ -1,0 +1,130 @@
+"""One measurement, in a process of its own: `python -m benchmarks.workspace.measure COURSE` prints one JSON line.
+
+A process for each, so that CPU time and memory are those of what is measured alone. Its trees are there
+already. A short run before the measured one loads the code and makes the first full record; then the process
+says "ready" and waits for a line, so that many of them can begin together.
+"""
+
+import resource
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+
+import perdure
+from benchmarks.workspace.course import Course, Measured
+from benchmarks.workspace.marks import Marks
+from benchmarks.workspace.systems import agent_of, ports_by
+from benchmarks.workspace.trees import Turn, trace
+from perdure.assembly.clock import SystemClock
+from perdure.assembly.house import House
+from perdure.assembly.ports import MakePorts
+from perdure.assembly.run import Run
+from perdure.assembly.store import Store
+from perdure.log import events as e
+
+SETTLING_TURNS = 1
+"""Turns at the start that don't count: the first look of a new process may read the whole tree."""
+
+
+def measure(course: Course) -> Measured:
+    """Run the course."""
+    kept = Path(course.kept)
+    ports = ports_by(course.system, kept / "method")
+    with _opened(kept, ports) as store:
+        first = _Fleet(store, course, "warm", trace(course.files, 2, seed=-1), 0.0).finish()
+    before = _bytes(kept)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    turns = trace(course.files, course.turns + SETTLING_TURNS, seed=course.seed)
+    with _opened(kept, ports) as store:
+        fleet = _Fleet(store, course, "timed", turns, course.wait_s)
+        marks = fleet.finish()
+    grown = _bytes(kept) - before
+    times = [each for mark in marks for each in mark.turns()[SETTLING_TURNS:]]
+    found = [each for mark in marks for each in mark.found[SETTLING_TURNS:]]
+    measured = Measured(
+        path_ms=_ms(each.path for each in times),
+        whole_ms=_ms(each.whole for each in times),
+        tool_ms=_ms(each.tool for each in times),
+        look_ms=_ms(each for mark in marks for each in mark.records[SETTLING_TURNS:]),
+        first_look_ms=_ms(mark.records[0] for mark in first if mark.records),
+        cpu_ms=_cpu(marks),
+        bytes_per_turn=grown / (len(turns) * len(marks)),
+        skipped=sum(each.what == "none" for each in found),
+        looks=len(found),
+        restore_ms=[],
+        rss_mb=0.0,
+    )
+    if course.restores:
+        with _opened(kept, ports) as store:
+            fleet.step_back(store, course.restores)
+    return measured._replace(
+        restore_ms=_ms(marks[0].restores),
+        rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    )
+
+
+class _Fleet:
+    """The agents of a course at work, one in each of its trees."""
+
+    def __init__(self, store: Store, course: Course, name: str, turns: Sequence[Turn], wait_s: float) -> None:
+        made = [agent_of(course.system, Path(tree), turns, wait_s) for tree in course.trees]
+        self._agents = [agent for agent, _ in made]
+        self._marks = [marks for _, marks in made]
+        for agent in self._agents:
+            agent.rules()  # an agent is made ready once, not once for each of its runs
+        self._runs = [
+            store.start(agent, "go", run=f"{name}-{index}") for index, agent in enumerate(self._agents)
+        ]
+
+    def finish(self) -> list[Marks]:
+        """Return the instants of all runs, once they have ended."""
+        for run in self._runs:
+            _finished(run)
+        return self._marks
+
+    def step_back(self, store: Store, steps: int) -> None:
+        """The first agent's run goes back over the last turns that changed files, one after the other."""
+        name = self._runs[0].name
+        taken = [each for each in store.events(name) if isinstance(each.body, e.CheckpointTaken)]
+        for each in reversed(taken[:-1][-steps:]):
+            store.rewind(name, to=each.position)
+            _finished(store.resume(self._agents[0], name))
+
+
+def _finished(run: Run) -> None:
+    outcome = run.wait()
+    if not isinstance(outcome, perdure.Finished):
+        raise SystemExit(f"run {run.name} did not finish: {outcome}")
+
+
+def _opened(kept: Path, ports: MakePorts) -> Store:
+    store = perdure.open(kept / "store")
+    store.house = House(store.books, SystemClock(), make_ports=ports)
+    return store
+
+
+def _cpu(marks: Sequence[Marks]) -> list[float]:
+    """Return CPU milliseconds for each turn: of the one agent, or the mean over all that ran side by side."""
+    if len(marks) == 1:
+        return [(after - before) * 1000 for before, after in pairwise(marks[0].cpu[SETTLING_TURNS:])]
+    turns = sum(len(mark.cpu) - 1 - SETTLING_TURNS for mark in marks)
+    begins, ends = min(mark.cpu[SETTLING_TURNS] for mark in marks), max(mark.cpu[-1] for mark in marks)
+    return [(ends - begins) / turns * 1000]
+
+
+def _ms(seconds: Iterable[float]) -> list[float]:
+    return [each * 1000 for each in seconds]
+
+
+def _bytes(directory: Path) -> int:
+    """Return what the files below ``directory`` take up on disk; a name of a file that was counted counts nothing."""
+    found = {(each.st_dev, each.st_ino): each for path in directory.rglob("*") if (each := path.lstat())}
+    return sum(each.st_blocks * 512 for each in found.values())
+
+
+if __name__ == "__main__":
+    print(msgspec.json.encode(measure(msgspec.json.decode(sys.argv[1], type=Course))).decode())
