@@ -136,3 +136,8 @@ def text(desk: PlainDesk, name: str, **arguments: Json) -> str:
     said = use(desk, name, **arguments)
     assert isinstance(said, str)
     return said
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    """Return the files below ``root`` with their content."""
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}

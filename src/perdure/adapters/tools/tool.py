@@ -13,6 +13,7 @@ from perdure.adapters.tools.docstring import described
 from perdure.adapters.tools.schema import reader_of, schema_of
 from perdure.adapters.tools.signature import Function, Parameter, is_async, is_context, parameters_of
 from perdure.intention.declaration import Bounded, Declaration, Divergence, EffectClass, Scope
+from perdure.values.digest import Json
 from perdure.values.errors import BadTool
 from perdure.values.limits import SENDS_MAX, TIMEOUT_SECONDS
 
@@ -130,32 +131,9 @@ def tool(
     return decorate
 
 
-def declare(
-    function: Callable[P, R_co],
-    *,
-    effect: EffectClass = "once",
-    identity: Sequence[str] | None = None,
-    scope: Scope = "lineage",
-    volatile: Sequence[str] = (),
-    probe: Function | None = None,
-    undo: Function | None = None,
-    check: Function | None = None,
-    poll: Function | None = None,
-    key_lifetime: float | None = None,
-    visible_within: float | None = None,
-    timeout: float = TIMEOUT_SECONDS,
-    on_divergence: Divergence | None = None,
-    database: Database | None = None,
-    name: str | None = None,
-    description: str | None = None,
-    sends_max: int | None = None,
-    reads: Sequence[str] = (),
-    writes: Sequence[str] = (),
-    connects: Sequence[str] = (),
-    keeps: Sequence[Bounded] = (),
-) -> Tool[P, R_co]:
+def declare(function: Callable[P, R_co], **options: Unpack[Options]) -> Tool[P, R_co]:
     """Return ``function`` as a tool; raise ``BadTool`` if the declaration contradicts it or itself."""
-    name = name or cast("str", getattr(function, "__name__", ""))
+    name = options.get("name") or cast("str", getattr(function, "__name__", ""))
     label = f"tool {name}"
     everything = parameters_of(function, label=label)
     wants_context = bool(everything) and is_context(everything[0])
@@ -163,29 +141,10 @@ def declare(
     names = tuple(each.name for each in parameters)
     reader = reader_of(name, parameters, label=label)
     said = described(function)
-    companions = _companions(names, label, probe=probe, undo=undo, check=check, poll=poll)
-    declaration = Declaration(
-        name=name,
-        description=said.summary if description is None else description,
-        schema=schema_of(reader, parameters, said.parameters, label=label),
-        effect=effect,
-        identity=None if identity is None else _names(identity),
-        scope=scope,
-        volatile=_names(volatile),
-        on_divergence=on_divergence or _divergence(effect, identified=identity is not None),
-        key_lifetime=_ns(key_lifetime),
-        visible_within=_ns(visible_within),
-        probes=companions["probe"] is not None,
-        undoes=companions["undo"] is not None,
-        checks=companions["check"] is not None,
-        polls=companions["poll"] is not None,
-        timeout=int(timeout * NS_PER_SECOND),
-        sends_max=SENDS_MAX if sends_max is None else sends_max,
-        reads=_names(reads),
-        writes=_names(writes),
-        connects=_names(connects),
-        keeps=tuple(keeps),
-    )
+    schema = schema_of(reader, parameters, said.parameters, label=label)
+    companions = _companions(names, label, options)
+    declaration = _declaration(name, said.summary, schema, companions, options)
+    database = options.get("database")
     check_declaration(declaration, arguments=names, database=database is not None, label=label)
     warn_of_minted(declaration, parameters, label=label)
     return Tool(
@@ -195,6 +154,43 @@ def declare(
         wants_context=wants_context,
         companions=companions,
         database=database,
+    )
+
+
+def _declaration(
+    name: str,
+    summary: str,
+    schema: dict[str, Json],
+    companions: dict[str, Companion | None],
+    options: Options,
+) -> Declaration:
+    """Return what was declared, with the safe side of what wasn't."""
+    effect = options.get("effect", "once")
+    identity = options.get("identity")
+    description = options.get("description")
+    sends_max = options.get("sends_max")
+    divergence = options.get("on_divergence")
+    return Declaration(
+        name=name,
+        description=summary if description is None else description,
+        schema=schema,
+        effect=effect,
+        identity=None if identity is None else _names(identity),
+        scope=options.get("scope", "lineage"),
+        volatile=_names(options.get("volatile", ())),
+        on_divergence=divergence or _divergence(effect, identified=identity is not None),
+        key_lifetime=_ns(options.get("key_lifetime")),
+        visible_within=_ns(options.get("visible_within")),
+        probes=companions["probe"] is not None,
+        undoes=companions["undo"] is not None,
+        checks=companions["check"] is not None,
+        polls=companions["poll"] is not None,
+        timeout=int(options.get("timeout", TIMEOUT_SECONDS) * NS_PER_SECOND),
+        sends_max=SENDS_MAX if sends_max is None else sends_max,
+        reads=_names(options.get("reads", ())),
+        writes=_names(options.get("writes", ())),
+        connects=_names(options.get("connects", ())),
+        keeps=tuple(options.get("keeps", ())),
     )
 
 
@@ -212,21 +208,16 @@ def _arguments(everything: tuple[Parameter, ...], *, label: str) -> tuple[Parame
     return found
 
 
-def _companions(
-    arguments: tuple[str, ...],
-    label: str,
-    *,
-    probe: Function | None,
-    undo: Function | None,
-    check: Function | None,
-    poll: Function | None,
-) -> dict[str, Companion | None]:
-    receipt, reference = ("ctx", "receipt"), ("ctx", "reference")
+def _companions(arguments: tuple[str, ...], label: str, options: Options) -> dict[str, Companion | None]:
+    given = {
+        "probe": (options.get("probe"), ("ctx",), arguments),
+        "undo": (options.get("undo"), ("ctx", "receipt"), arguments),
+        "check": (options.get("check"), ("ctx", "receipt"), arguments),
+        "poll": (options.get("poll"), ("ctx", "reference"), ()),
+    }
     return {
-        "probe": companion(_bare(probe), role="probe", about=("ctx",), arguments=arguments, label=label),
-        "undo": companion(_bare(undo), role="undo", about=receipt, arguments=arguments, label=label),
-        "check": companion(_bare(check), role="check", about=receipt, arguments=arguments, label=label),
-        "poll": companion(_bare(poll), role="poll", about=reference, arguments=(), label=label),
+        role: companion(_bare(function), role=role, about=about, arguments=known, label=label)
+        for role, (function, about, known) in given.items()
     }
 
 

@@ -20,7 +20,7 @@ _MARK = b"\xef\xbb\xbf"
 _GULP = 1024 * 1024
 
 
-class Line(NamedTuple):
+class _Line(NamedTuple):
     """A line without its end: as much of it as is shown, and how many bytes of it are not."""
 
     text: bytes
@@ -42,7 +42,7 @@ def excerpt(descriptor: int, path: str, *, offset: int, limit: int) -> str:
 def _told(file: BinaryIO, path: str, *, offset: int, limit: int) -> str:
     said: list[str] = []
     characters, number, last, odd = 0, 0, 0, 0
-    for number, line in enumerate(lines_of(file), 1):
+    for number, line in enumerate(_lines(file), 1):
         if number < offset:
             continue
         text, clean = shown(line.text, cut=line.cut > 0)
@@ -61,7 +61,7 @@ def _told(file: BinaryIO, path: str, *, offset: int, limit: int) -> str:
     return "\n".join((*said, *(f"[{note}]" for note in notes)))
 
 
-def lines_of(file: BinaryIO) -> Iterator[Line]:
+def _lines(file: BinaryIO) -> Iterator[_Line]:
     """Yield the lines of a file opened for reading bytes, as far as ``SCAN_BYTES_MAX`` allows."""
     first = True
     while file.tell() < SCAN_BYTES_MAX and (piece := file.readline(LINE_BYTES_MAX + 2)):
@@ -75,7 +75,7 @@ def lines_of(file: BinaryIO) -> Iterator[Line]:
         body = length - end
         text = text[: min(body, LINE_BYTES_MAX)]
         cut = body - len(text)
-        yield Line(text.removeprefix(_MARK) if first else text, cut)
+        yield _Line(text.removeprefix(_MARK) if first else text, cut)
         first = False
 
 

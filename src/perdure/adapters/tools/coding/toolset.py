@@ -105,7 +105,7 @@ def write(ctx: Context, path: str, content: str) -> str:
         return f"{spot.path}: {what}, {lines} lines, {len(stored)} bytes{_others(became)}"
 
 
-def edit(ctx: Context, path: str, old: str, new: str, all: bool = False) -> str:  # noqa: A002, FBT001, FBT002 - the model's word, given by name
+def edit(ctx: Context, path: str, old: str, new: str, *, all: bool = False) -> str:  # noqa: A002 - the model's word
     """Replace a piece of a text file by another. The piece has to stand there exactly once, unless all is set.
 
     Copy the piece as read shows it, with its white space but without the line number and the tab. Ends of lines
@@ -153,9 +153,10 @@ def grep(
     pattern: str,
     path: str = ".",
     glob: str = "",
-    ignore_case: bool = False,  # noqa: FBT001, FBT002 - given by name
+    *,
+    ignore_case: bool = False,
     context: Annotated[int, msgspec.Meta(ge=0, le=CONTEXT_LINES_MAX)] = 0,
-    names_only: bool = False,  # noqa: FBT001, FBT002 - given by name
+    names_only: bool = False,
     limit: Annotated[int, msgspec.Meta(ge=1, le=10 * MATCHES_SHOWN_MAX)] = MATCHES_SHOWN_MAX,
 ) -> str:
     r"""Find lines by a regular expression, in one file or in all files below a directory.
