@@ -12,7 +12,7 @@ from typing import Final
 
 from perdure.adapters.sandboxes.images.criu import Criu
 from perdure.adapters.sandboxes.images.freezing import Image
-from perdure.adapters.sandboxes.images.launcher import ImageLauncher, Thawed
+from perdure.adapters.sandboxes.images.launcher import ImageLauncher, Revival
 from perdure.adapters.sandboxes.images.service import TreeService
 from perdure.adapters.sandboxes.services import ServiceOrder
 from perdure.adapters.sandboxes.view import View
@@ -74,7 +74,7 @@ class Place:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         shutil.copytree(self.base / f"{name}.files", self.root, symlinks=True, dirs_exist_ok=True)
 
-    async def restore(self, name: str) -> Thawed:
+    async def restore(self, name: str) -> Revival:
         """Files first, then the services."""
         await self.put_back(name)
         return await self.launcher.thaw(self.base / name, ENVIRONMENT)

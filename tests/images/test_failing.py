@@ -20,7 +20,7 @@ from tests.images.kit import ENVIRONMENT, Place, alive, place, said, until
 
 
 async def _nothing_left(here: Place, name: str) -> None:
-    left = [path.name for path in here.base.iterdir() if path.name in (name, f"{name}.part", f"{name}.gate")]
+    left = [path.name for path in here.base.iterdir() if path.name in (name, f"{name}.part", f"{name}.pipes")]
     assert left == [], "a failed image leaves nothing"
 
 

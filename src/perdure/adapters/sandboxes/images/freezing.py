@@ -21,8 +21,8 @@ from typing import Final, NamedTuple, TypeVar
 from perdure.adapters.sandboxes.images.criu import Criu, culprit, run_criu
 from perdure.adapters.sandboxes.images.kept import keep_temporary
 from perdure.adapters.sandboxes.images.layout import OWN, Layout
-from perdure.adapters.sandboxes.images.manifest import OUTPUT, Binding, Manifest, ServiceNote, write_manifest
-from perdure.adapters.sandboxes.images.members import Standing, memory_bytes, ports, standing, writings
+from perdure.adapters.sandboxes.images.members import Pulse, memory_bytes, ports, pulse, writings
+from perdure.adapters.sandboxes.images.notes import OUTPUT, Binding, ImageNote, ServiceNote, write_note
 from perdure.adapters.sandboxes.images.service import TreeService
 from perdure.adapters.sandboxes.images.tree import Tree
 from perdure.values.errors import ImageFailed
@@ -40,9 +40,10 @@ _HOOK: Final = """\
 #!/bin/sh
 # Run by CRIU. Once the image is written and all still stand, perdure records the files.
 [ "$CRTOOLS_SCRIPT_ACTION" = post-dump ] || exit 0
-[ -d /proc/{asker} ] || exit 1
-echo frozen >{frozen} || exit 1
-read -r answer <{answer} && [ "$answer" = recorded ]
+# Opened for reading and writing first, no pipe keeps us waiting for a perdure that has died meanwhile.
+exec 5<>{answer} 3<{answer} 5>&- 4<>{frozen} || exit 1
+echo frozen >&4
+read -r word <&3 && [ "$word" = recorded ]
 """
 
 T = TypeVar("T")
@@ -58,11 +59,11 @@ class Image(NamedTuple):
     folder: Path
     began: int
     resumed: int
-    stood: Standing | None
+    stood: Pulse | None
     """how the programs stood then; None if one of them wrote to anything in that time"""
 
 
-class Gate(NamedTuple):
+class Pipes(NamedTuple):
     """The two pipes between CRIU's hook and us, open for reading and writing so that no open waits."""
 
     folder: Path
@@ -87,32 +88,32 @@ async def freeze_tree(
     part = into.with_name(f"{into.name}.part")
     await asyncio.to_thread(_emptied, part)
     bindings = await asyncio.to_thread(bound, tree)
-    with _gate(into.with_name(f"{into.name}.gate")) as gate:
-        words = _words(criu, tree, bindings, part, gate.folder / "hook")
+    with _pipes(into.with_name(f"{into.name}.pipes")) as pipes:
+        words = _words(criu, tree, bindings, part, pipes.folder / "hook")
         dump = asyncio.create_task(_dumped(words, part / "dump.log", services))
         try:
-            await _until_frozen(gate, dump)
+            await _until_frozen(pipes, dump)
             began, before = time.time_ns(), writings(tree.first)
             notes = await asyncio.to_thread(_noted, services, part)
             await asyncio.to_thread(keep_temporary, tree.layout.source("tmp"), part)
             listening = ports(tree.first)
             captured = await capture()
-            os.write(gate.answer, b"recorded\n")
+            os.write(pipes.answer, b"recorded\n")
             await dump
         except BaseException:
-            await _let_go(gate, dump)
+            await _let_go(pipes, dump)
             await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
             raise
     # In this order: what has not written until the second look had not done so at the first.
-    stood, after, resumed = standing(tree.first), writings(tree.first), time.time_ns()
-    manifest = Manifest(
+    stood, after, resumed = pulse(tree.first), writings(tree.first), time.time_ns()
+    noted = ImageNote(
         criu=criu.version,
         inside=tree.layout.inside,
         services=notes,
         bindings=bindings,
         ports=listening,
     )
-    await asyncio.to_thread(_published, manifest, part, into)
+    await asyncio.to_thread(_published, noted, part, into)
     return Image(into, began, resumed, stood if after and after == before else None), captured
 
 
@@ -161,15 +162,14 @@ async def _dumped(words: Sequence[str], log: Path, services: Sequence[TreeServic
 
 
 @contextlib.contextmanager
-def _gate(folder: Path) -> Generator[Gate]:
+def _pipes(folder: Path) -> Generator[Pipes]:
     _emptied(folder)
     frozen, answer, hook = folder / "frozen", folder / "answer", folder / "hook"
     os.mkfifo(frozen, 0o600)
     os.mkfifo(answer, 0o600)
-    text = _HOOK.format(asker=os.getpid(), frozen=quote(str(frozen)), answer=quote(str(answer)))
-    hook.write_text(text, encoding="utf-8")
+    hook.write_text(_HOOK.format(frozen=quote(str(frozen)), answer=quote(str(answer))), encoding="utf-8")
     hook.chmod(0o700)
-    opened = Gate(folder, os.open(frozen, os.O_RDWR | os.O_NONBLOCK), os.open(answer, os.O_RDWR))
+    opened = Pipes(folder, os.open(frozen, os.O_RDWR | os.O_NONBLOCK), os.open(answer, os.O_RDWR))
     try:
         yield opened
     finally:
@@ -178,29 +178,29 @@ def _gate(folder: Path) -> Generator[Gate]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _until_frozen(gate: Gate, dump: asyncio.Task[None]) -> None:
+async def _until_frozen(pipes: Pipes, dump: asyncio.Task[None]) -> None:
     """Return when the hook says that all stand still; raises what the dump raised if it ends before."""
     loop = asyncio.get_running_loop()
     frozen: asyncio.Future[None] = loop.create_future()
 
     def on_word() -> None:
-        loop.remove_reader(gate.frozen)
+        loop.remove_reader(pipes.frozen)
         frozen.set_result(None)
 
-    loop.add_reader(gate.frozen, on_word)
+    loop.add_reader(pipes.frozen, on_word)
     try:
         await asyncio.wait({dump, frozen}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        loop.remove_reader(gate.frozen)
+        loop.remove_reader(pipes.frozen)
     if dump.done():
         await dump
         raise ImageFailed("CRIU ended without asking for the files")
 
 
-async def _let_go(gate: Gate, dump: asyncio.Task[None]) -> None:
+async def _let_go(pipes: Pipes, dump: asyncio.Task[None]) -> None:
     """Answer the hook with a no, and return when CRIU has let the programs go."""
     if not dump.done():
-        os.write(gate.answer, b"no\n")
+        os.write(pipes.answer, b"no\n")
         await asyncio.wait({dump})
     if not dump.cancelled():
         dump.exception()
@@ -227,8 +227,8 @@ def _note(service: TreeService, kept: str, outputs: Path) -> ServiceNote:
     )
 
 
-def _published(manifest: Manifest, part: Path, into: Path) -> None:
-    write_manifest(manifest, part)
+def _published(noted: ImageNote, part: Path, into: Path) -> None:
+    write_note(noted, part)
     for passing in ("dump.log", "stats-dump"):
         (part / passing).unlink(missing_ok=True)
     part.rename(into)

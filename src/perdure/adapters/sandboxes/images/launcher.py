@@ -16,8 +16,8 @@ from typing import NamedTuple, TypeVar
 from perdure.adapters.sandboxes.images.criu import Criu
 from perdure.adapters.sandboxes.images.freezing import Image, freeze_tree
 from perdure.adapters.sandboxes.images.layout import Layout, layout
-from perdure.adapters.sandboxes.images.manifest import Manifest, ServiceNote, read_manifest
-from perdure.adapters.sandboxes.images.members import Standing, standing
+from perdure.adapters.sandboxes.images.members import Pulse, pulse
+from perdure.adapters.sandboxes.images.notes import ImageNote, ServiceNote, read_note
 from perdure.adapters.sandboxes.images.service import TreeService, begin
 from perdure.adapters.sandboxes.images.thawing import thaw_tree
 from perdure.adapters.sandboxes.images.tree import Tree, fell, grow, sweep
@@ -28,7 +28,7 @@ from perdure.values.errors import ImageFailed
 T = TypeVar("T")
 
 
-class Thawed(NamedTuple):
+class Revival(NamedTuple):
     """The services of an image, alive again; ``notes`` says which had to be started anew, and why."""
 
     services: Mapping[str, TreeService]
@@ -55,7 +55,7 @@ class ImageLauncher:
         self._criu: Criu = criu
         self._tree: Tree | None = None
         self._services: dict[str, TreeService] = {}
-        self._since: Standing | None = None
+        self._since: Pulse | None = None
         self._alone: asyncio.Lock = asyncio.Lock()
 
     async def launch(self, order: ServiceOrder) -> TreeService:
@@ -97,10 +97,10 @@ class ImageLauncher:
         """
         if self._tree is None or self._since is None:
             return False
-        now = standing(self._tree.first)
+        now = pulse(self._tree.first)
         return now is not None and now.still and now.threads == self._since.threads
 
-    async def thaw(self, folder: Path, environment: Mapping[str, str]) -> Thawed:
+    async def thaw(self, folder: Path, environment: Mapping[str, str]) -> Revival:
         """End what lives, and bring the image in ``folder`` back; the files have to be those of its moment.
 
         A service whose programs can't be brought back is started by its command, in ``environment``, and
@@ -108,19 +108,19 @@ class ImageLauncher:
         """
         async with self._alone:
             await self._ended()
-            manifest = await asyncio.to_thread(read_manifest, folder)
-            made = await self._made(manifest.inside)
+            noted = await asyncio.to_thread(read_note, folder)
+            made = await self._made(noted.inside)
             try:
                 tree = await thaw_tree(
-                    self._criu, folder, manifest, made, self._folders, note=self._scratch / "tree.note"
+                    self._criu, folder, noted, made, self._folders, note=self._scratch / "tree.note"
                 )
             except ImageFailed as failed:
-                return await self._anew(manifest, environment, str(failed))
+                return await self._anew(noted, environment, str(failed))
             self._tree = tree
-            for each in manifest.services:
+            for each in noted.services:
                 order = self._order(each, environment)
                 self._services[each.name] = TreeService(order, tree, each.pid, self._folders)
-            return Thawed(dict(self._services))
+            return Revival(dict(self._services))
 
     async def close(self) -> None:
         """End every program of every service."""
@@ -141,14 +141,14 @@ class ImageLauncher:
         await sweep(self._scratch / "tree.note", made)
         return made
 
-    async def _anew(self, manifest: Manifest, environment: Mapping[str, str], why: str) -> Thawed:
+    async def _anew(self, noted: ImageNote, environment: Mapping[str, str], why: str) -> Revival:
         tree = await self._grown()
         notes: list[str] = []
-        for each in manifest.services:
+        for each in noted.services:
             order = self._order(each, environment)
             self._services[each.name] = await begin(order, tree, self._folders)
             notes.append(f"service {each.name} was started anew by its command: {why}")
-        return Thawed(dict(self._services), tuple(notes))
+        return Revival(dict(self._services), tuple(notes))
 
     def _order(self, note: ServiceNote, environment: Mapping[str, str]) -> ServiceOrder:
         return ServiceOrder(note.name, note.command, environment, self._folders / note.folder)

@@ -11,7 +11,7 @@ _STILL: Final = frozenset("StTZXI")
 """States in which a thread neither runs nor is about to: asleep, stopped, ended. D waits for a disk."""
 
 
-class Standing(NamedTuple):
+class Pulse(NamedTuple):
     """Every thread below a first program: its id, when it began, and the nanoseconds it has run."""
 
     threads: frozenset[tuple[int, int, int]]
@@ -31,7 +31,7 @@ def below(first: int) -> list[int]:
     return sorted(found)
 
 
-def standing(first: int) -> Standing | None:
+def pulse(first: int) -> Pulse | None:
     """Return how ``first`` and all below it stand; None where that can't be told."""
     threads: set[tuple[int, int, int]] = set()
     still = True
@@ -44,7 +44,7 @@ def standing(first: int) -> Standing | None:
                 still = still and fields[0] in _STILL
     except (OSError, IndexError):
         return None
-    return Standing(frozenset(threads), still)
+    return Pulse(frozenset(threads), still)
 
 
 def writings(first: int) -> frozenset[tuple[int, str]] | None:

@@ -20,7 +20,7 @@ _SET_SECCOMP, _BY_FILTER = 22, 2
 _STEP_BYTES: Final = 8
 
 
-class Program(ctypes.Structure):
+class Filter(ctypes.Structure):
     """The kernel's ``struct sock_fprog``: how many steps, and where they are."""
 
     _fields_ = (("steps", ctypes.c_ushort), ("first", ctypes.c_char_p))
@@ -36,7 +36,7 @@ def loopback() -> None:
 
 def filtered(program: bytes, words: list[str]) -> None:
     """Run ``words`` in this process, with the seccomp filter ``program`` in force."""
-    steps = Program(len(program) // _STEP_BYTES, program)
+    steps = Filter(len(program) // _STEP_BYTES, program)
     kernel = ctypes.CDLL(None, use_errno=True)
     if kernel.prctl(_SET_SECCOMP, _BY_FILTER, ctypes.byref(steps), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the filter of system calls can't be set")

@@ -17,7 +17,7 @@ from perdure.adapters.sandboxes.images.criu import Criu, run_criu
 from perdure.adapters.sandboxes.images.freezing import NETWORK
 from perdure.adapters.sandboxes.images.kept import put_temporary_back
 from perdure.adapters.sandboxes.images.layout import OWN, Layout, furnish, prepared
-from perdure.adapters.sandboxes.images.manifest import OUTPUT, Binding, Manifest, ServiceNote
+from perdure.adapters.sandboxes.images.notes import OUTPUT, Binding, ImageNote, ServiceNote
 from perdure.adapters.sandboxes.images.tree import Tree, needed, remembered
 from perdure.values.errors import ImageFailed
 from perdure.values.limits import THAW_SECONDS_MAX
@@ -27,12 +27,12 @@ _LOG: Final = "restore.log"
 
 
 async def thaw_tree(
-    criu: Criu, image: Path, manifest: Manifest, made: Layout, folders: Path, *, note: Path
+    criu: Criu, image: Path, noted: ImageNote, made: Layout, folders: Path, *, note: Path
 ) -> Tree:
     """Bring the image in folder ``image`` back to life in the root of ``made``; raises ``ImageFailed``."""
-    sources = [(binding.at, _source(binding, made)) for binding in manifest.bindings]
+    sources = [(binding.at, _source(binding, made)) for binding in noted.bindings]
     await asyncio.to_thread(_require_there, sources)
-    await asyncio.to_thread(_put_back, image, manifest.services, folders)
+    await asyncio.to_thread(_put_back, image, noted.services, folders)
     await asyncio.to_thread(put_temporary_back, image, made.source("tmp"))
     await asyncio.to_thread(furnish, made)
     work = note.with_name("thaw")

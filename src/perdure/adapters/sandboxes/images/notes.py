@@ -38,7 +38,7 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
     """path below the place of that role, for a mount within a mount"""
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class ImageNote(msgspec.Struct, frozen=True, kw_only=True):
     """All that thawing needs to know beside CRIU's files."""
 
     version: int = 1
@@ -51,14 +51,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """on which something listened"""
 
 
-def write_manifest(manifest: Manifest, folder: Path) -> None:
+def write_note(noted: ImageNote, folder: Path) -> None:
     """Write it into an image's ``folder``."""
-    (folder / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    (folder / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(noted), indent=1))
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of the image in ``folder``; raises ``ImageFailed`` if it is none."""
+def read_note(folder: Path) -> ImageNote:
+    """Return what the image in ``folder`` says of itself; raises ``ImageFailed`` if it is none."""
     try:
-        return msgspec.json.decode((folder / NAME).read_bytes(), type=Manifest)
+        return msgspec.json.decode((folder / NAME).read_bytes(), type=ImageNote)
     except (OSError, msgspec.MsgspecError) as wrong:
         raise ImageFailed(f"{folder.name} is no image of services: {wrong}") from wrong
