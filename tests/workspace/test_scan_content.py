@@ -14,8 +14,8 @@ import pytest
 
 from perdure.adapters.memory import MemoryStore
 from perdure.adapters.workspace import Directory
-from perdure.adapters.workspace import leaves as leaves_module
-from perdure.adapters.workspace.content import BLOCK_BYTES, Body, keep_file
+from perdure.adapters.workspace import sheets as sheets_module
+from perdure.adapters.workspace.content import BLOCK_BYTES, Kept, keep_file
 from perdure.adapters.workspace.keeping import Keeper
 from perdure.checkpoint.tree import Entry, Recipe, find, read_recipe
 from perdure.values.limits import BLOB_IN_STORE_BYTES_MAX, FILE_IN_ONE_BLOB_BYTES_MAX
@@ -115,7 +115,7 @@ def test_a_recipe_depends_on_nothing_but_the_bytes(tmp_path: Path) -> None:
 def _meddled(monkeypatch: pytest.MonkeyPatch, path: Path, contents: Iterator[bytes]) -> None:
     """While ``path`` is read, somebody writes the next of ``contents`` into it."""
 
-    def keep(fd: int, keeper: Keeper) -> Body:
+    def keep(fd: int, keeper: Keeper) -> Kept:
         body = keep_file(fd, keeper)
         if os.fstat(fd).st_ino == path.stat().st_ino:
             fresh = next(contents, None)
@@ -123,7 +123,7 @@ def _meddled(monkeypatch: pytest.MonkeyPatch, path: Path, contents: Iterator[byt
                 path.write_bytes(fresh)
         return body
 
-    monkeypatch.setattr(leaves_module, "keep_file", keep)
+    monkeypatch.setattr(sheets_module, "keep_file", keep)
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(
@@ -159,12 +159,12 @@ def test_a_directory_that_is_emptied_while_it_is_listed_is_listed_again(
     for name in ("a", "b", "c"):
         (tmp_path / name).write_bytes(b"content")
 
-    def keep(fd: int, keeper: Keeper) -> Body:
+    def keep(fd: int, keeper: Keeper) -> Kept:
         if (tmp_path / "c").exists():
             (tmp_path / "c").rename(tmp_path / "d")
         return keep_file(fd, keeper)
 
-    monkeypatch.setattr(leaves_module, "keep_file", keep)
+    monkeypatch.setattr(sheets_module, "keep_file", keep)
     store = MemoryStore()
     found = Directory(tmp_path, store).record("", ())
     assert recorded(store.get, found.tree) == truth(tmp_path)

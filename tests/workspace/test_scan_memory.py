@@ -9,8 +9,8 @@ import pytest
 from perdure.adapters.memory import MemoryStore
 from perdure.adapters.workspace import Directory
 from perdure.adapters.workspace import directory as directory_module
-from perdure.adapters.workspace import leaves as leaves_module
-from perdure.adapters.workspace.content import Body, keep_file
+from perdure.adapters.workspace import sheets as sheets_module
+from perdure.adapters.workspace.content import Kept, keep_file
 from perdure.adapters.workspace.keeping import Keeper
 from perdure.checkpoint.tree import objects
 from tests.workspace.scan_truth import recorded, truth, wait_until_settled
@@ -30,11 +30,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the list to which the size of each file that is read is added."""
     sizes: list[int] = []
 
-    def keep(fd: int, keeper: Keeper) -> Body:
+    def keep(fd: int, keeper: Keeper) -> Kept:
         sizes.append(os.fstat(fd).st_size)
         return keep_file(fd, keeper)
 
-    monkeypatch.setattr(leaves_module, "keep_file", keep)
+    monkeypatch.setattr(sheets_module, "keep_file", keep)
     monkeypatch.setattr(directory_module, "CACHE_WORTH_BYTES", 1)
     return sizes
 

@@ -9,7 +9,7 @@ import pytest
 from perdure.adapters.memory import MemoryStore
 from perdure.adapters.workspace import Directory
 from perdure.adapters.workspace.mounts import mounts_at
-from perdure.adapters.workspace.rules import RULES_FILE, Rules, recreate
+from perdure.adapters.workspace.rules import RULES_FILE, IgnoreRules, recreate
 from perdure.checkpoint.tree import CACHE_RULE, walk
 from perdure.values.digest import digest
 from perdure.values.errors import BadInput, BlobMissing
@@ -129,7 +129,7 @@ def test_rules_given_by_the_caller_are_the_only_ones(tmp_path: Path) -> None:
     make(tmp_path, "x.log", "y")
     (tmp_path / RULES_FILE).write_text("y\n")
     store = MemoryStore()
-    found = Directory(tmp_path, store, rules=Rules("*.log")).record("", ())
+    found = Directory(tmp_path, store, rules=IgnoreRules("*.log")).record("", ())
     assert set(left(store, found.tree)) == {"x.log"}
 
 

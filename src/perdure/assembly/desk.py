@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from perdure.adapters.tools.desk import Touch
-from perdure.adapters.workspace.rules import SECRET_NAMES, Rules
+from perdure.adapters.workspace.rules import SECRET_NAMES, IgnoreRules
 from perdure.assembly.shelter import Shelter
 from perdure.assembly.workplace import Workplace
 from perdure.contract import Law
@@ -18,7 +18,7 @@ class RunDesk:
         self._place: Workplace = place
         self._law: Law = law
         self._grounds: dict[str, Grounds] = {}
-        self._rules: Rules = Rules("", law.definition.secret_files or SECRET_NAMES)
+        self._rules: IgnoreRules = IgnoreRules("", law.definition.secret_files or SECRET_NAMES)
         self.root: Path = place.root
         self.shell: Shelter = shelter
 

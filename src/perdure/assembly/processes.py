@@ -15,12 +15,12 @@ import msgspec
 
 from perdure.adapters.sandboxes.environment import clean_environment
 from perdure.adapters.sandboxes.images.launcher import ImageLauncher
-from perdure.adapters.sandboxes.images.manifest import NAME as MANIFEST
-from perdure.adapters.sandboxes.images.manifest import read_manifest
+from perdure.adapters.sandboxes.images.notes import NAME as NOTE
+from perdure.adapters.sandboxes.images.notes import read_note
 from perdure.adapters.sandboxes.sandbox import Sandbox
 from perdure.adapters.workspace.directory import Directory
 from perdure.adapters.workspace.restore import apply_plan
-from perdure.adapters.workspace.rules import Rules
+from perdure.adapters.workspace.rules import IgnoreRules
 from perdure.assembly.shelter import Shelter
 from perdure.checkpoint.inspection import Inspection
 from perdure.checkpoint.plan import plan_restore
@@ -102,7 +102,7 @@ class Processes:
         sandbox = await self._shelter.opened()
         images = self._shelter.images
         environment = clean_environment({})
-        if images is not None and (folder / MANIFEST).exists():
+        if images is not None and (folder / NOTE).exists():
             thawed = await images.thaw(folder, environment)
             for service in thawed.services.values():
                 sandbox.services.adopt(service.order, service)
@@ -121,7 +121,7 @@ class Processes:
         return Frozen(found, tree)
 
     def _stored(self, folder: Path) -> str:
-        return Directory(folder, self._store, rules=Rules("", ()), secrets=()).record("", ()).tree
+        return Directory(folder, self._store, rules=IgnoreRules("", ()), secrets=()).record("", ()).tree
 
     def _ordered(self) -> str:
         """Store what runs by name; the same services give the same image."""
@@ -161,4 +161,4 @@ _NO_MEMORY: Final = "services are known by name only: a restore starts them anew
 def _orders(folder: Path) -> list[Order]:
     if (folder / ORDERS).exists():
         return msgspec.json.decode((folder / ORDERS).read_bytes(), type=list[Order])
-    return [Order(each.name, each.command) for each in read_manifest(folder).services]
+    return [Order(each.name, each.command) for each in read_note(folder).services]

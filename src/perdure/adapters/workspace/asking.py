@@ -4,21 +4,21 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from perdure.adapters.workspace.marks import GRAIN_NS, MarksOf, marks_of
-from perdure.adapters.workspace.nodes import Leaf
-from perdure.adapters.workspace.rules import Rules
+from perdure.adapters.workspace.nodes import Sheet
+from perdure.adapters.workspace.rules import IgnoreRules
 from perdure.checkpoint.tree import Entry, encoded
 
 Paths = Mapping[str, frozenset[bytes]]
 """names by directory"""
 
-SettleIndex = Callable[[str, Entry, bytes, Leaf | None], Entry]
+SettleIndex = Callable[[str, Entry, bytes, Sheet | None], Entry]
 """(path, entry, content, node before) -> the entry of a git index as the tree holds it"""
 
 
 class Asked(NamedTuple):
     """What a pass has to know."""
 
-    rules: Rules
+    rules: IgnoreRules
     now: int
     """ns, read before the pass"""
     owners: bool

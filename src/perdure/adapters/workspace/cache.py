@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from perdure.adapters.workspace.marks import Marks
-from perdure.adapters.workspace.nodes import Folder, Leaf, Node, folder_of
+from perdure.adapters.workspace.nodes import Folder, Node, Sheet, folder_of
 from perdure.checkpoint.tree import Entry, root_object
 from perdure.log.port import BlobStore
 from perdure.values.digest import digest
@@ -23,8 +23,8 @@ _FORM: Final = 1
 _SEAL_BYTES: Final = 32
 
 
-class SavedLeaf(msgspec.Struct, frozen=True, array_like=True):
-    """A leaf; ``entry`` only where it is another than ``body``."""
+class SavedSheet(msgspec.Struct, frozen=True, array_like=True):
+    """A sheet; ``entry`` only where it is another than ``body``."""
 
     marks: Marks
     body: Entry
@@ -39,7 +39,7 @@ class SavedFolder(msgspec.Struct, frozen=True, array_like=True):
     marks: Marks
     calm: bool
     entry: Entry
-    leaves: tuple[SavedLeaf, ...]
+    sheets: tuple[SavedSheet, ...]
     folders: "tuple[SavedFolder, ...]"
     aside: tuple[Entry, ...]
 
@@ -105,20 +105,21 @@ class Cache:
 
 
 def _saved(folder: Folder) -> SavedFolder:
-    leaves = tuple(
-        SavedLeaf(
+    sheets = tuple(
+        SavedSheet(
             node.marks, node.body, node.calm, node.steady, None if node.entry == node.body else node.entry
         )
         for node in folder.below.values()
-        if isinstance(node, Leaf)
+        if isinstance(node, Sheet)
     )
     folders = tuple(_saved(node) for node in folder.below.values() if isinstance(node, Folder))
-    return SavedFolder(folder.marks, folder.calm, folder.entry, leaves, folders, folder.aside)
+    return SavedFolder(folder.marks, folder.calm, folder.entry, sheets, folders, folder.aside)
 
 
 def _folder(saved: SavedFolder) -> Folder:
     nodes: list[Node] = [
-        Leaf(leaf.marks, leaf.entry or leaf.body, leaf.body, leaf.calm, leaf.steady) for leaf in saved.leaves
+        Sheet(sheet.marks, sheet.entry or sheet.body, sheet.body, sheet.calm, sheet.steady)
+        for sheet in saved.sheets
     ]
     nodes.extend(_folder(folder) for folder in saved.folders)
     nodes.sort(key=lambda node: node.entry.name)

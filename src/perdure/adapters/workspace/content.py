@@ -1,7 +1,7 @@
 """The bytes of a file, kept: small files whole, large ones cut by content, holes left out.
 
 Invariants:
-- Equal bytes are kept as equal ``Body``s, whatever the file system allocated for them.
+- Equal bytes are kept as equal ``Kept``s, whatever the file system allocated for them.
 - Memory is bounded, whatever the size; a hole is neither read nor kept.
 """
 
@@ -26,7 +26,7 @@ _WINDOW_BYTES: Final = 4 * 1024 * 1024
 _ZEROS: Final = bytes(BLOCK_BYTES)
 
 
-class Body(NamedTuple):
+class Kept(NamedTuple):
     """A file's bytes as a tree names them."""
 
     content: bytes
@@ -34,16 +34,16 @@ class Body(NamedTuple):
     size: int
 
 
-def keep_file(fd: int, keeper: Keeper) -> Body:
+def keep_file(fd: int, keeper: Keeper) -> Kept:
     """The bytes of the open file are kept."""
     content = read_up_to(fd, FILE_IN_ONE_BLOB_BYTES_MAX + 1)
     if len(content) <= FILE_IN_ONE_BLOB_BYTES_MAX:
-        return Body(keeper.content(content), recipe=False, size=len(content))
+        return Kept(keeper.content(content), recipe=False, size=len(content))
     del content
     size = os.fstat(fd).st_size
     made = recipe_object(Recipe(size, tuple(_pieces(_blocks(fd, size), keeper))))
     keeper.object(made)
-    return Body(bytes.fromhex(made.name), recipe=True, size=size)
+    return Kept(bytes.fromhex(made.name), recipe=True, size=size)
 
 
 def read_up_to(fd: int, count: int) -> bytes:
@@ -56,13 +56,13 @@ def read_up_to(fd: int, count: int) -> bytes:
     return first if len(parts) < 3 and not parts[-1] else b"".join(parts)
 
 
-def digest_file(fd: int) -> Body:
+def digest_file(fd: int) -> Kept:
     """Return what names the bytes of the open file without keeping them."""
     hasher, position = hashlib.sha256(), 0
     while part := os.pread(fd, 1024 * 1024, position):
         hasher.update(part)
         position += len(part)
-    return Body(hasher.digest(), recipe=False, size=position)
+    return Kept(hasher.digest(), recipe=False, size=position)
 
 
 def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:

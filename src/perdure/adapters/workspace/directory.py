@@ -26,7 +26,7 @@ from perdure.adapters.workspace.marks import MarksOf, marks_of
 from perdure.adapters.workspace.mounts import Mounts, mounts_at
 from perdure.adapters.workspace.nodes import Folder, all_kept
 from perdure.adapters.workspace.reading import open_file, read_whole
-from perdure.adapters.workspace.rules import RULES_FILE, SECRET_NAMES, Rules, rules_from
+from perdure.adapters.workspace.rules import RULES_FILE, SECRET_NAMES, IgnoreRules, rules_from
 from perdure.adapters.workspace.scan import Scan
 from perdure.checkpoint.compare import compare
 from perdure.checkpoint.inspection import Inspection, Window
@@ -64,7 +64,7 @@ class Directory:
         root: Path,
         store: BlobStore,
         *,
-        rules: Rules | None = None,
+        rules: IgnoreRules | None = None,
         secrets: Sequence[str] = SECRET_NAMES,
         cache: Path | None = None,
     ) -> None:
@@ -74,9 +74,9 @@ class Directory:
         """
         self.root: Path = checked_root(root)
         self._store: BlobStore = store
-        self._fixed: Rules | None = rules
+        self._fixed: IgnoreRules | None = rules
         self._secrets: tuple[str, ...] = tuple(secrets)
-        self._rules_read: Rules = Rules("", secrets)
+        self._rules_read: IgnoreRules = IgnoreRules("", secrets)
         self._last: Pass | None = None
         self._unsaved: int = 0
         self._owners: bool = os.geteuid() == 0
@@ -180,7 +180,7 @@ class Directory:
         root = root_object(top.entry, owners=self._owners)
         return Pass(top, root, rules.text, mounts, scan.torn)
 
-    def _rules(self, fd: int) -> Rules:
+    def _rules(self, fd: int) -> IgnoreRules:
         """Return the rules as they are now; the same object as before if they are."""
         if self._fixed is not None:
             return self._fixed

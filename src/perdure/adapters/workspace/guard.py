@@ -194,7 +194,7 @@ def runtime_folder(name: str) -> Path:
     user = os.geteuid()
     # By what is there and not by what the environment says: a service and a shell have to meet here.
     base = Path(f"/run/user/{user}")
-    parent = base / "perdure" if base.is_dir() else Path(f"/tmp/perdure-{user}")  # noqa: S108 - checked below
+    parent = base / "perdure" if base.is_dir() else Path("/tmp", f"perdure-{user}")  # noqa: S108 - checked below
     for folder in (parent, parent / name):
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)

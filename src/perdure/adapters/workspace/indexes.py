@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from perdure.adapters.workspace.gitindex import meaning
-from perdure.adapters.workspace.nodes import Leaf
+from perdure.adapters.workspace.nodes import Sheet
 from perdure.checkpoint.tree import Entry, Fetch, find, read_recipe
 
 
@@ -15,7 +15,7 @@ class Indexes:
         self._fetch: Fetch = fetch
         self._known: str = known
 
-    def settled(self, path: str, entry: Entry, content: bytes, before: Leaf | None) -> Entry:
+    def settled(self, path: str, entry: Entry, content: bytes, before: Sheet | None) -> Entry:
         """Return the entry of an index: with the content it had, if the new one means the same."""
         earlier = find(self._fetch, self._known, path) if self._known else before and before.body
         if earlier is None or earlier.kind != "file" or earlier.content == entry.content:

@@ -14,7 +14,7 @@ from perdure.checkpoint.compare import below
 from perdure.checkpoint.tree import Entry, Fetch, encoded, read_recipe
 
 
-class Leaf(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Sheet(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A name that is no directory."""
 
     marks: Marks
@@ -34,7 +34,7 @@ class Folder(msgspec.Struct, frozen=True):
     marks: Marks
     calm: bool
     """the marks were settled: as long as they are the same, so are the names"""
-    below: Mapping[bytes, "Leaf | Folder"]
+    below: Mapping[bytes, "Sheet | Folder"]
     """sorted by name"""
     aside: tuple[Entry, ...]
     """what a rule leaves out"""
@@ -45,19 +45,19 @@ class Folder(msgspec.Struct, frozen=True):
     left: int
     """names below that rules leave out"""
     restless: int
-    """leaves below that aren't steady: each pass looks at them"""
+    """sheets below that aren't steady: each pass looks at them"""
 
 
-Node = Leaf | Folder
+Node = Sheet | Folder
 
 
 def folder_of(
     marks: Marks, entry: Entry, below: Mapping[bytes, Node], aside: tuple[Entry, ...], *, calm: bool
 ) -> Folder:
     """Return the node of a directory whose own entry is made."""
-    leaves = [node for node in below.values() if isinstance(node, Leaf)]
+    sheets = [node for node in below.values() if isinstance(node, Sheet)]
     folders = [node for node in below.values() if isinstance(node, Folder)]
-    restless = sum(not leaf.steady for leaf in leaves)
+    restless = sum(not sheet.steady for sheet in sheets)
     return Folder(
         marks,
         calm,
@@ -65,7 +65,7 @@ def folder_of(
         aside,
         entries_of(below, aside),
         entry,
-        files=len(leaves) + sum(folder.files for folder in folders),
+        files=len(sheets) + sum(folder.files for folder in folders),
         left=len(aside) + sum(folder.left for folder in folders),
         restless=restless + sum(folder.restless + (not folder.calm) for folder in folders),
     )

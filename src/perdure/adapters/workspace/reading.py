@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from perdure.adapters.workspace.content import Body, read_up_to
+from perdure.adapters.workspace.content import Kept, read_up_to
 from perdure.adapters.workspace.marks import MarksOf
 
 _QUIET: Final = os.O_NOATIME if hasattr(os, "O_NOATIME") else 0
@@ -31,7 +31,7 @@ class Read(NamedTuple):
     """A file as it was read: its status after that, its bytes, and whether they belong together."""
 
     found: os.stat_result
-    body: Body
+    body: Kept
     xattrs: Xattrs
     torn: bool
 
@@ -99,7 +99,7 @@ def folder_xattrs(folder: int) -> Xattrs:
 
 
 def read_steadily(
-    folder: int, name: bytes, path: str, marks_of: MarksOf, take: Callable[[int], Body]
+    folder: int, name: bytes, path: str, marks_of: MarksOf, take: Callable[[int], Kept]
 ) -> Read | None:
     """Return the regular file as ``take`` reads it, or None if there is none any more."""
     for last in (False, True):

@@ -60,7 +60,7 @@ _RECREATE = re.compile(r"\s->\s*recreate:\s*(?P<command>\S.*)$")
 _REMEMBERED: Final = 1 << 16
 
 
-class Rules:
+class IgnoreRules:
     """The rules in force for one workspace."""
 
     def __init__(self, text: str = "", secrets: Sequence[str] = SECRET_NAMES) -> None:
@@ -110,11 +110,11 @@ def recreate(rule: bytes) -> str | None:
     return found["command"] if found else None
 
 
-def rules_from(stored: bytes, secrets: Sequence[str]) -> Rules:
+def rules_from(stored: bytes, secrets: Sequence[str]) -> IgnoreRules:
     """Return the rules in the bytes of a ``.perdureignore``. Raises ``BadInput``."""
     if len(stored) > RULES_BYTES_MAX:
         raise BadInput(f"{RULES_FILE}: more than {RULES_BYTES_MAX} bytes", hint="a rule can name a directory")
-    return Rules(stored.decode("utf-8", "surrogateescape"), secrets)
+    return IgnoreRules(stored.decode("utf-8", "surrogateescape"), secrets)
 
 
 def _spec(patterns: Sequence[str]) -> GitIgnoreSpec:

@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 from perdure.adapters.workspace.asking import Asked
 from perdure.adapters.workspace.guard import STORE_NAME, is_store
 from perdure.adapters.workspace.keeping import Keeper
-from perdure.adapters.workspace.leaves import Leaves, Spot
 from perdure.adapters.workspace.marks import Marks, settled
-from perdure.adapters.workspace.nodes import Folder, Leaf, Node, entries_of, folder_of
+from perdure.adapters.workspace.nodes import Folder, Node, Sheet, entries_of, folder_of
 from perdure.adapters.workspace.reading import Xattrs, enter, folder_xattrs, names_in
 from perdure.adapters.workspace.rules import OTHER_FILE_SYSTEM, STORE_BELOW, TOO_DEEP
+from perdure.adapters.workspace.sheets import Sheets, Spot
 from perdure.checkpoint.tree import PART_PREFIX, Entry, decoded, directory_object
 from perdure.values.errors import BadInput
 from perdure.values.limits import WORKSPACE_DEPTH_MAX, WORKSPACE_FILES_MAX
@@ -29,7 +29,7 @@ _NONE: Final[frozenset[bytes]] = frozenset()
 _EMPTY: Final[Mapping[bytes, Node]] = {}
 
 
-class Place(NamedTuple):
+class Here(NamedTuple):
     """A directory in a pass: open as ``fd``."""
 
     fd: int
@@ -56,14 +56,14 @@ class Scan:
         """Keep what is found with ``keeper``."""
         self._asked: Asked = asked
         self._keeper: Keeper = keeper
-        self._leaves: Leaves = Leaves(asked, keeper)
+        self._sheets: Sheets = Sheets(asked, keeper)
         self._names: int = 0
         self._torn: list[str] = []
 
     @property
     def torn(self) -> tuple[str, ...]:
         """Paths that changed while they were looked at, twice; the next pass looks again."""
-        return tuple(sorted((*self._torn, *self._leaves.torn)))
+        return tuple(sorted((*self._torn, *self._sheets.torn)))
 
     def top(self, fd: int, before: Folder | None) -> Folder | None:
         """Return the root, open as ``fd``, as it is now; None if it is a store."""
@@ -74,18 +74,18 @@ class Scan:
         asked = self._asked
         marks = asked.marks_of(os.fstat(fd))
         only = None if asked.only is None or before is None else asked.only.get(path, _NONE)
-        place = Place(fd, path, name, depth, asked.hot.get(path, _NONE), only)
+        here = Here(fd, path, name, depth, asked.hot.get(path, _NONE), only)
         if before is not None and before.calm and before.marks == marks and not asked.anew:
-            seen = self._listed(place, before.below, before.below, before.aside)
+            seen = self._listed(here, before.below, before.below, before.aside)
             if not seen.moved:
-                return self._built(place, before, marks, seen)
+                return self._built(here, before, marks, seen)
         below: Mapping[bytes, Node] = before.below if before else _EMPTY
         for last in (False, True):
             marks = asked.marks_of(os.fstat(fd))
             names = names_in(fd, path)
             if STORE_NAME in names and is_store(fd):
                 return None
-            seen = self._listed(place, names, below, None)
+            seen = self._listed(here, names, below, None)
             moved = seen.moved or asked.marks_of(os.fstat(fd)) != marks
             if not moved:
                 break
@@ -93,11 +93,11 @@ class Scan:
             if last:
                 self._torn.append(path)
         self._count(len(seen.below))
-        return self._built(place, before, marks, seen)
+        return self._built(here, before, marks, seen)
 
     def _listed(
         self,
-        place: Place,
+        here: Here,
         names: Iterable[bytes],
         old: Mapping[bytes, Node],
         aside: tuple[Entry, ...] | None,
@@ -109,10 +109,10 @@ class Scan:
         moved = False
         for name in names:
             child = old.get(name)
-            if child is not None and self._stays(place, name, child, same=same):
+            if child is not None and self._stays(here, name, child, same=same):
                 below[name] = child
                 continue
-            made = self._name(place, name, child)
+            made = self._name(here, name, child)
             if isinstance(made, Entry):
                 left.append(made)
             elif made is not None:
@@ -121,59 +121,59 @@ class Scan:
                 moved = moved or not name.startswith(_PART)
         return Listed(below, tuple(left), moved)
 
-    def _stays(self, place: Place, name: bytes, child: Node, *, same: bool) -> bool:
+    def _stays(self, here: Here, name: bytes, child: Node, *, same: bool) -> bool:
         """Whether the node is as it was, by the quickest look that can tell."""
-        possible = place.only is None or name in place.only
-        if type(child) is not Leaf:
+        possible = here.only is None or name in here.only
+        if type(child) is not Sheet:
             return not possible and isinstance(child, Folder) and not child.restless
         if not child.steady:
             return False
         if not possible:
             return True
-        if not same or name in place.hot:
+        if not same or name in here.hot:
             return False
         try:
-            found = os.stat(name, dir_fd=place.fd, follow_symlinks=False)
+            found = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return self._asked.marks_of(found) == child.marks
 
-    def _name(self, place: Place, name: bytes, child: Node | None) -> Node | Entry | None:
+    def _name(self, here: Here, name: bytes, child: Node | None) -> Node | Entry | None:
         """Return what stands under ``name``: a node, the entry of what is left out, or None for nothing."""
         try:
-            found = os.stat(name, dir_fd=place.fd, follow_symlinks=False)
+            found = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
         except FileNotFoundError:
             return None
         if name.startswith(_PART):
             return None
         spelled = decoded(name)
-        path = f"{place.path}/{spelled}" if place.path else spelled
+        path = f"{here.path}/{spelled}" if here.path else spelled
         is_folder = stat.S_ISDIR(found.st_mode)
-        rule = self._asked.rules.left_out(place.path, spelled, is_folder=is_folder)
+        rule = self._asked.rules.left_out(here.path, spelled, is_folder=is_folder)
         if path in self._asked.mounts:
             rule = OTHER_FILE_SYSTEM
-        elif is_folder and place.depth + 1 >= WORKSPACE_DEPTH_MAX:
+        elif is_folder and here.depth + 1 >= WORKSPACE_DEPTH_MAX:
             rule = TOO_DEEP
         if rule is not None:
             return Entry(name, "left", content=rule)
         if not is_folder:
-            spot = Spot(place.fd, path, name, found, name in place.hot)
-            return self._leaves.look(spot, child if isinstance(child, Leaf) else None)
-        below = enter(place.fd, name)
+            spot = Spot(here.fd, path, name, found, name in here.hot)
+            return self._sheets.look(spot, child if isinstance(child, Sheet) else None)
+        below = enter(here.fd, name)
         if below is None:
             return None
         try:
             before = child if isinstance(child, Folder) else None
-            made = self._folder(below, path, name, before, place.depth + 1)
+            made = self._folder(below, path, name, before, here.depth + 1)
             return Entry(name, "left", content=STORE_BELOW) if made is None else made
         finally:
             os.close(below)
 
-    def _built(self, place: Place, before: Folder | None, marks: Marks, seen: Listed) -> Folder:
+    def _built(self, here: Here, before: Folder | None, marks: Marks, seen: Listed) -> Folder:
         """Return the directory's node; its object is made anew only if an entry is another."""
         asked = self._asked
         calm = not seen.moved and settled(marks, asked.now, asked.grain)
-        xattrs = self._xattrs(place, before, marks)
+        xattrs = self._xattrs(here, before, marks)
         if (
             before is not None
             and xattrs == before.entry.xattrs
@@ -188,7 +188,7 @@ class Scan:
             self._keeper.object(made)
             content, identity = bytes.fromhex(made.name), made.identity
         entry = Entry(
-            place.name,
+            here.name,
             "dir",
             stat.S_IMODE(marks[0]),
             content=content,
@@ -198,12 +198,12 @@ class Scan:
         )
         return folder_of(marks, entry, seen.below, seen.aside, calm=calm)
 
-    def _xattrs(self, place: Place, before: Folder | None, marks: Marks) -> Xattrs:
+    def _xattrs(self, here: Here, before: Folder | None, marks: Marks) -> Xattrs:
         if not self._asked.owners:
             return ()
         if before is not None and before.calm and before.marks == marks:
             return before.entry.xattrs
-        return folder_xattrs(place.fd)
+        return folder_xattrs(here.fd)
 
     def _count(self, more: int) -> None:
         self._names += more

@@ -14,11 +14,11 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from perdure.adapters.workspace.asking import Asked
-from perdure.adapters.workspace.content import Body, digest_file, keep_file, read_up_to
+from perdure.adapters.workspace.content import Kept, digest_file, keep_file, read_up_to
 from perdure.adapters.workspace.gitindex import is_index
 from perdure.adapters.workspace.keeping import Keeper
 from perdure.adapters.workspace.marks import LINKS, settled
-from perdure.adapters.workspace.nodes import Leaf
+from perdure.adapters.workspace.nodes import Sheet
 from perdure.adapters.workspace.reading import read_steadily
 from perdure.adapters.workspace.rules import SECRET_LOOK_BYTES
 from perdure.checkpoint.tree import Entry, decoded, encoded
@@ -35,25 +35,25 @@ class Spot(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A leaf's entry, the status that belongs to it, and whether it changed while it was read."""
+    """A sheet's entry, the status that belongs to it, and whether it changed while it was read."""
 
     found: os.stat_result
     entry: Entry
     torn: bool = False
 
 
-class Leaves:
-    """Looks at leaves in one pass."""
+class Sheets:
+    """Looks at sheets in one pass."""
 
     def __init__(self, asked: Asked, keeper: Keeper) -> None:
         """Keep contents with ``keeper``."""
         self._asked: Asked = asked
         self._keeper: Keeper = keeper
-        self._first: dict[tuple[int, int], tuple[str, Leaf]] = {}
+        self._first: dict[tuple[int, int], tuple[str, Sheet]] = {}
         self.torn: list[str] = []
 
-    def look(self, spot: Spot, before: Leaf | None) -> Leaf | None:
-        """Return the leaf as it is now, ``before`` itself if nothing changed, or None if it is gone."""
+    def look(self, spot: Spot, before: Sheet | None) -> Sheet | None:
+        """Return the sheet as it is now, ``before`` itself if nothing changed, or None if it is gone."""
         found = spot.found
         if (
             before is not None
@@ -61,19 +61,19 @@ class Leaves:
             and not spot.hot
             and before.marks == self._asked.marks_of(found)
         ):
-            leaf = before
+            sheet = before
         else:
             taken = self._taken(spot, before)
             if taken is None:
                 return None
-            leaf = self._leaf(spot, taken, before)
+            sheet = self._sheet(spot, taken, before)
         linked = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
-        entry = self._linked((found.st_dev, found.st_ino), spot.path, leaf) if linked else leaf.body
-        if entry != leaf.entry:
-            leaf = replace(leaf, entry=entry)
-        return before if leaf == before else leaf
+        entry = self._linked((found.st_dev, found.st_ino), spot.path, sheet) if linked else sheet.body
+        if entry != sheet.entry:
+            sheet = replace(sheet, entry=entry)
+        return before if sheet == before else sheet
 
-    def _leaf(self, spot: Spot, taken: Taken, before: Leaf | None) -> Leaf:
+    def _sheet(self, spot: Spot, taken: Taken, before: Sheet | None) -> Sheet:
         found, entry, torn = taken
         marks = self._asked.marks_of(found)
         if torn:
@@ -82,9 +82,9 @@ class Leaves:
         calm = not torn and not spot.hot and settled(marks, self._asked.now, self._asked.grain)
         body = before.body if before is not None and before.body == entry else entry
         single = not stat.S_ISREG(found.st_mode) or marks[LINKS] == 1
-        return Leaf(marks, body, body, calm=calm, steady=calm and single)
+        return Sheet(marks, body, body, calm=calm, steady=calm and single)
 
-    def _taken(self, spot: Spot, before: Leaf | None) -> Taken | None:
+    def _taken(self, spot: Spot, before: Sheet | None) -> Taken | None:
         found, name, owner = spot.found, spot.name, self._owner(spot.found)
         match stat.S_IFMT(found.st_mode):
             case stat.S_IFREG:
@@ -103,19 +103,19 @@ class Leaves:
 
     def _twin(self, spot: Spot) -> Taken | None:
         """Return what another name of the same file has shown in this pass."""
-        _, leaf = self._first.get((spot.found.st_dev, spot.found.st_ino), ("", None))
-        if leaf is None or not leaf.calm or leaf.body.kind != "file":
+        _, sheet = self._first.get((spot.found.st_dev, spot.found.st_ino), ("", None))
+        if sheet is None or not sheet.calm or sheet.body.kind != "file":
             return None
-        if leaf.marks != self._asked.marks_of(spot.found) or self._asked.rules.secret_by_name(
+        if sheet.marks != self._asked.marks_of(spot.found) or self._asked.rules.secret_by_name(
             decoded(spot.name)
         ):
             return None
-        return Taken(spot.found, replace(leaf.body, name=spot.name))
+        return Taken(spot.found, replace(sheet.body, name=spot.name))
 
-    def _file(self, spot: Spot, before: Leaf | None) -> Taken | None:
+    def _file(self, spot: Spot, before: Sheet | None) -> Taken | None:
         secret, index = False, b""
 
-        def take(file: int) -> Body:
+        def take(file: int) -> Kept:
             nonlocal secret, index
             secret = self._is_secret(spot.name, file)
             if secret:
@@ -151,10 +151,10 @@ class Leaves:
         content = read_up_to(file, SECRET_LOOK_BYTES) if words else b""
         return any(word in content for word in words)
 
-    def _linked(self, key: tuple[int, int], path: str, leaf: Leaf) -> Entry:
+    def _linked(self, key: tuple[int, int], path: str, sheet: Sheet) -> Entry:
         """Return the entry of a name whose file may have other names."""
-        first, holder = self._first.setdefault(key, (path, leaf))
-        body = leaf.body
+        first, holder = self._first.setdefault(key, (path, sheet))
+        body = sheet.body
         if first == path or body.kind != "file" or holder.body.kind != "file":
             return body
         return replace(body, kind="hard", content=encoded(first), recipe=False)
