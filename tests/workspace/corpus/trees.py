@@ -44,7 +44,7 @@ DEEP = Task(
     "deep trees",
     "sixty directories one in the other, moved as a whole, cut in the middle",
     turns=(
-        Shell("p=.\nfor n in $(seq 60); do p=$p/level$n; mkdir $p; echo $n >$p/file; done"),
+        Shell("p=.\nfor n in $(seq 60); do p=$p/level$n; mkdir $p; echo $n >$p/file; done\ntouch -d 2020-01-01 level1/file"),
         look("find . -type d | wc -l"),
         Shell("mv level1 top\n# half\nmv top/level2/level3 middle"),
         look("find middle -name file | wc -l"),
