@@ -45,7 +45,12 @@ def forked(store: Books, row: RunRow, *, why: str = "", root: str = "") -> tuple
 
 
 def beside(parent: str, run: str) -> str:
-    """Return the directory that fork ``run`` of a run in ``parent`` gets unless somebody names another."""
+    """Return the directory that fork ``run`` of a run in ``parent`` gets unless somebody names another.
+
+    Empty where the parent has none.
+    """
+    if not parent:
+        return ""
     known = Path(parent)
     return str(known.with_name(f"{known.name}{FORK_SIGN}{run}"))
 

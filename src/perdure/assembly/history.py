@@ -79,6 +79,13 @@ class FileHistory:
         found = compare(self._books.get, first, second)
         return tuple(each for each in found if not each.times_only)
 
+    def changes_if_any(self, run: str, before: int, after: int) -> tuple[Difference, ...]:
+        """Return what ``changes`` does, and nothing where a position has no files."""
+        first, second = (files_of(self._books, run, at).tree if at else "" for at in (before, after))
+        if not first or not second:
+            return ()
+        return tuple(each for each in compare(self._books.get, first, second) if not each.times_only)
+
     def entry(self, run: str, path: str, position: int | None = None) -> Entry:
         """Return the entry at ``path``. Raises ``BadInput`` where there is none."""
         tree = self.at(run, position).tree

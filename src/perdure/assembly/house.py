@@ -8,23 +8,23 @@ Invariants:
 
 import asyncio
 import contextlib
-import os
-import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from perdure.adapters.holders import this_holder
+from perdure.adapters.workspace.cloning import clone
+from perdure.adapters.workspace.export import refuse_taken
 from perdure.assembly.agent import Agent
-from perdure.assembly.beginnings import acquired, adopted, bereaved, forked
+from perdure.assembly.beginnings import acquired, adopted, bereaved, beside, forked
+from perdure.assembly.family import NOBODY, Family, Watcher
 from perdure.assembly.ports import MakePorts, OpenPlace, place_of, ports_of, toolbox_of
-from perdure.assembly.site import Site
+from perdure.assembly.site import Site, scratch_of
 from perdure.driver.answers import Answers
 from perdure.driver.books import Books, arguments_of, read_state, text_of
 from perdure.driver.drive import Drive, heard_post
 from perdure.driver.files import Files
-from perdure.driver.port import ChildEnd, Clock, Deed, Progress
+from perdure.driver.port import Clock, Deed
 from perdure.driver.work import Work
 from perdure.driver.writer import Heard, RunWriter
 from perdure.log import events as e
@@ -41,16 +41,6 @@ from perdure.values.errors import (
     UnknownRun,
 )
 from perdure.values.ids import checked_name
-
-
-class Watcher(NamedTuple):
-    """Who is told of a run while it is driven."""
-
-    progress: Progress | None = None
-    on_text: Callable[[str], None] | None = None
-
-
-NOBODY = Watcher()
 
 
 class House:
@@ -72,7 +62,7 @@ class House:
         """
         self.store: Books = store
         self.clock: Clock = clock
-        self._scratch: Path = scratch or Path(tempfile.gettempdir()) / f"perdure-{os.getuid()}"
+        self._scratch: Path = scratch or scratch_of(Path())
         self._make_ports: MakePorts = make_ports
         self._open_place: OpenPlace = open_place
         self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
@@ -149,6 +139,9 @@ class House:
         row = self._known(run)
         if not 1 <= at <= row.position:
             raise BadPosition(f"{run} has positions 1 to {row.position}, not {at}")
+        begins_in = root or beside(read_state(self.store, run).state.root, new)
+        if begins_in:
+            await asyncio.to_thread(refuse_taken, Path(begins_in))
         made = NewRun(new, row.lineage, row.tenant, self.clock.now(), run, at)
         if not self.store.create(made):
             raise RunExists(f"there is a run {new!r} already")
@@ -184,6 +177,7 @@ class House:
         back = writer.state.live.put_back
         if back is None:
             return
+        await asyncio.to_thread(self._begun_as_copy, writer.state)
         site = self._site(writer.run, writer.state.root)
         place = self._open_place(site, self.store, writer.law)
         try:
@@ -191,6 +185,17 @@ class House:
             await writer.take(await Files(writer, place).restore(request))
         finally:
             await place.close()
+
+    def _begun_as_copy(self, state: State) -> None:
+        """A fork's new directory begins as a copy of its parent's, by the cheapest means the file system has.
+
+        What the tree doesn't hold comes along that way: secrets, and what a rule leaves out.
+        """
+        if not state.parent or state.depth or Path(state.root).exists():
+            return
+        parent = read_state(self.store, state.parent).state.root
+        if parent and Path(parent).is_dir():
+            clone(Path(parent), Path(state.root))
 
     def _site(self, run: str, root: str) -> Site:
         return Site(run, Path(root), self._scratch / run, self._owners.get(run, run))
@@ -339,7 +344,7 @@ class House:
             writer,
             tools=ports.tools,
             model=ports.model,
-            children=_Family(self, agent, watcher),
+            children=Family(self, agent, watcher),
             clock=self.clock,
             workspace=ports.workspace,
             on_text=watcher.on_text,
@@ -359,38 +364,3 @@ class House:
         if not rows or not (rows[0].position or rows[0].parent):
             raise UnknownRun(f"there is no run {run!r} in this store")
         return rows[0]
-
-
-class _Family:
-    """Child runs, driven in the loop of their parent."""
-
-    def __init__(self, house: House, agent: Agent, watcher: Watcher) -> None:
-        self._house: House = house
-        self._agent: Agent = agent
-        self._watcher: Watcher = watcher
-
-    async def run(self, *, child: str, parent: str, tool: str, task: str, depth: int) -> ChildEnd:
-        """Start the child or go on with it; say how it ended or that it waits."""
-        house, agent = self._house, self._agent.children[tool]
-        rows = house.store.rows(child)
-        text_only = Watcher(self._watcher.progress)
-        house.share(child, parent)
-        try:
-            if rows and rows[0].position:
-                state = await house.resume(agent, child, watcher=text_only)
-            else:
-                tenant = house.store.rows(parent)[0].tenant
-                state = await house.start(
-                    agent,
-                    task,
-                    run=child,
-                    tenant=tenant,
-                    parent=parent,
-                    depth=depth,
-                    watcher=text_only,
-                )
-        except Held as held:
-            return ChildEnd("waiting", why=str(held))
-        if not state.closed:
-            return ChildEnd("waiting", why=state.wait_text or "it waits")
-        return ChildEnd(state.status, text_of(house.store, state.answer), state.why)

@@ -6,28 +6,35 @@ Invariants:
 """
 
 import asyncio
+import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from perdure.assembly.agent import Agent
 from perdure.assembly.clock import SystemClock
-from perdure.assembly.house import House, Watcher
+from perdure.assembly.family import Watcher
+from perdure.assembly.going_back import Collided, Foreign, GoingBack, Reversal, Way, refused_for, reverted
+from perdure.assembly.history import FileHistory
+from perdure.assembly.house import House
 from perdure.assembly.inspect import Inspector, Verified
 from perdure.assembly.people import People
 from perdure.assembly.run import Run
+from perdure.assembly.site import scratch_of
+from perdure.checkpoint.tree import spelled
 from perdure.driver.books import Books, read_state
 from perdure.driver.port import Clock, Progress
+from perdure.driver.writer import Heard
 from perdure.log.envelope import Event
 from perdure.log.port import BlobStore, RunRow
 from perdure.projection.state import Effect, State
 from perdure.replay.redo import Replayed
 from perdure.replay.travel import Change
 from perdure.values.digest import Json
-from perdure.values.errors import NoUndo
+from perdure.values.errors import Held, NoUndo
 from perdure.values.limits import GRACE_SECONDS
 
 T = TypeVar("T")
@@ -36,14 +43,23 @@ T = TypeVar("T")
 class Store:
     """Runs of one directory; make one with ``perdure.open``."""
 
-    def __init__(self, books: Books, close: Callable[[], None], clock: Clock | None = None) -> None:
-        """Serve ``books`` and call ``close`` at the end."""
+    def __init__(
+        self,
+        books: Books,
+        close: Callable[[], None],
+        clock: Clock | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        """Serve ``books`` and call ``close`` at the end; ``scratch`` is where runs may write beside workspaces."""
         self.books: Books = books
         self._close_books: Callable[[], None] = close
         self._loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._clock: Clock = clock or SystemClock()
-        self.house: House = House(books, self._clock)
+        scratch = scratch or scratch_of(Path())
+        self.house: House = House(books, self._clock, scratch=scratch)
+        self._going_back: GoingBack = GoingBack(books, scratch)
+        self.files: FileHistory = FileHistory(books)
         self.people: People = People(books, self._clock.now, lambda: uuid.uuid4().hex)
         self.inspector: Inspector = Inspector(books)
         self._runs: list[Run] = []
@@ -116,19 +132,82 @@ class Store:
         """Return all runs, oldest first."""
         return tuple(self.books.rows())
 
-    def fork(self, source: str, /, *, at: int, run: str | None = None, why: str = "") -> Run:
+    def fork(
+        self,
+        source: str,
+        /,
+        *,
+        at: int,
+        run: str | None = None,
+        why: str = "",
+        workspace: str | Path | None = None,
+    ) -> Run:
         """Make a new run that begins as ``source`` up to position ``at``; ``resume`` drives it.
 
-        Its lineage's receipts go along as fences. Raises ``BadPosition``, ``RunExists``.
+        Its lineage's receipts go along as fences. Its files get a directory of their own: ``workspace``, or
+        one beside its parent's. Raises ``BadPosition``, ``RunExists``, ``BadInput`` if something is there.
         """
         name = run or f"{source}-{uuid.uuid4().hex[:8]}"
-        self.call(self.house.fork(source, at=at, new=name, why=why))
+        root = str(Path(workspace).absolute()) if workspace is not None else ""
+        self.call(self.house.fork(source, at=at, new=name, why=why, root=root))
         return Run(self, name, None)
 
-    def rewind(self, run: str, *, to: int, by: str = "operator", why: str = "") -> State:
-        """Take ``run`` back to position ``to`` and return its state; the world's memory stays."""
-        self.people.rewind(run, to, by=by, why=why)
+    def rewind(
+        self,
+        run: str,
+        *,
+        to: int,
+        by: str = "operator",
+        why: str = "",
+        files: bool = True,
+        foreign: Foreign = "refuse",
+    ) -> State:
+        """Take ``run`` back to position ``to`` and return its state; the world's memory stays.
+
+        With ``files`` its workspace goes back as well; what is there now is recorded first. ``foreign`` says
+        what becomes of paths that nobody's tool has changed last: raise ``RestoreRefused``, keep them as they
+        are, or put them back, too.
+        """
+        keep: tuple[str, ...] = ()
+        if files:
+            self._record_present(run)
+            way = self.way_back(run, to)
+            if way is not None and way.foreign:
+                if foreign == "refuse":
+                    raise refused_for(run, way)
+                keep = tuple(map(spelled, way.foreign)) if foreign == "keep" else ()
+        self.people.rewind(run, to, by=by, why=why, files=files, keep=keep)
         return self._told(run)
+
+    def way_back(self, run: str, to: int, keep: Sequence[str] = ()) -> Way | None:
+        """Return what a rewind to ``to`` would do to the files but those in ``keep``; None if none were recorded.
+
+        Nothing is touched.
+        """
+        return self._going_back.way(run, to, keep)
+
+    def reversal(self, run: str, position: int) -> Reversal | Collided | None:
+        """Return what taking back the change of files at ``position`` would do; None if it is no such change.
+
+        Raises ``NoUndo`` with the reason where it can't be taken back by itself.
+        """
+        return self._going_back.reversal(run, position)
+
+    def take_back(self, run: str, reversal: Reversal, *, by: str = "operator") -> State:
+        """The change of files is taken back, what came after it stays, and the model is told.
+
+        Raises ``Held`` if somebody drives the run.
+        """
+        self._record_present(run)
+        self.call(self.house.attend(run, then=(Heard(reverted(reversal, by)),)))
+        return self.state(run)
+
+    def _record_present(self, run: str) -> None:
+        """What stands in the workspace is recorded; if somebody drives the run, its driver does that."""
+        facts = self._going_back.present(run)
+        if facts:
+            with contextlib.suppress(Held):
+                self.call(self.house.attend(run, then=facts))
 
     def message(self, run: str, text: str, *, sender: str = "user", name: str | None = None) -> State:
         """Say something to the model of ``run``; a ``name`` that was used before says nothing anew."""
@@ -270,4 +349,4 @@ def open_store(location: str | Path, *, create: bool = True) -> Store:
     from perdure.adapters.sqlite.store import SqliteStore  # noqa: PLC0415 - opened only when asked for
 
     books = SqliteStore(Path(location), create=create)
-    return Store(books, books.close)
+    return Store(books, books.close, scratch=scratch_of(Path(location)))

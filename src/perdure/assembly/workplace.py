@@ -11,10 +11,12 @@ Invariants:
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from perdure.adapters.workspace.directory import Directory
-from perdure.adapters.workspace.guard import Claim, claim_root
+from perdure.adapters.workspace.guard import Claim, claim_root, runtime_folder
+from perdure.adapters.workspace.pool import Job, Pool
 from perdure.adapters.workspace.restore import apply_plan
 from perdure.assembly.processes import Processes
 from perdure.assembly.shelter import Shelter
@@ -53,6 +55,8 @@ class Workplace:
         self._claim: Claim | None = None
         self._noted: dict[str, str] = {}
         self._looked: float = 0.0
+        self._job: Job[Inspection] | None = None
+        self._waited_for: bool = False
         if site.root.is_dir():
             self._open()
 
@@ -64,7 +68,10 @@ class Workplace:
         """Record what has changed since tree ``known`` and process image ``image``."""
 
         async def files() -> Inspection:
-            return await asyncio.to_thread(self._record, known, windows)
+            self._job = snapshots().submit(partial(self._record, known, windows), urgent=self._waited_for)
+            return await asyncio.wrap_future(self._job.future)
+
+        self._waited_for = False
 
         processes = self._processes
         if processes is None:
@@ -94,6 +101,9 @@ class Workplace:
 
     def hurry(self) -> None:
         """Somebody waits for the recording that is under way."""
+        self._waited_for = True
+        if self._job is not None:
+            self._job.hurry()
 
     async def close(self) -> None:
         """No process of the run is left, and others may work in the directory."""
@@ -184,6 +194,12 @@ class Workplace:
             self._directory = directory_of(self.site, self._store, self._definition)
             self._claim = claim_root(self.root, self.site.owner)
         return self._directory
+
+
+@cache
+def snapshots() -> Pool:
+    """Return the turns that all runs of this host take, through this process."""
+    return Pool(runtime_folder("snapshots"))
 
 
 def directory_of(site: Site, store: BlobStore, definition: Definition) -> Directory:

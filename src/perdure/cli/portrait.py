@@ -114,9 +114,13 @@ def effect_row(effect: Effect) -> list[Cell]:
 
 
 def remembered(state: State, *, after: int, settled: bool = False) -> list[list[Cell]]:
-    """Return effects that began past ``after``: receipts, and unless ``settled`` says so, open ones."""
+    """Return effects that began past ``after``: receipts, and unless ``settled`` says so, open ones.
+
+    Of what comes back with a rewind, deeds in the workspace are none: they go back as well.
+    """
     known = list(state.world.receipts.values())
     if not settled:
+        known = [effect for effect in known if effect.effect != "workspace"]
         known += [effect for effect in state.world.open.values() if effect.effect != "read"]
         known += state.world.elsewhere.values()
     return [effect_row(effect) for effect in known if effect.started > after]

@@ -8,6 +8,7 @@ import click
 from perdure.assembly.presence import Driver, driver_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.events import say_event, shape_of_event
+from perdure.cli.files import at_option, show_file
 from perdure.cli.ink import clean, count, inked, money, span
 from perdure.cli.options import example, json_option, run_argument, store_option
 from perdure.cli.out import plain, put
@@ -21,21 +22,31 @@ from perdure.projection.state import Effect, State
 from perdure.values.digest import Json
 
 
-@click.command(epilog=example("perdure show march", "perdure show march 31"))
+@click.command(
+    epilog=example("perdure show march", "perdure show march 31", "perdure show code src/greet.py --at 18")
+)
 @run_argument
-@click.argument("position", metavar="[POSITION]", required=False, type=click.IntRange(min=1))
+@click.argument("what", metavar="[POSITION|FILE]", required=False)
+@at_option
 @store_option
 @json_option
-def show(*, run: str, position: int | None, store: Path | None, as_json: bool) -> int:
-    """Show how RUN stands, or with POSITION one event in full.
+def show(*, run: str, what: str | None, position: int | None, store: Path | None, as_json: bool) -> int:
+    """Show how RUN stands, with POSITION one event in full, or with FILE a file as it was.
+
+    A FILE goes to standard output byte for byte (with --json: what is known of it); one whose name is a
+    number is named as ./7.
 
     What it waits for; what is open, what is known of that, and the commands that settle it; receipts,
     money and budgets. Of an event: its body, the blobs that it names, and what led to it.
     """
     with opened(store) as place:
-        if position is not None:
-            put(shape_of_event(place, run, position)) if as_json else say_event(place, run, position)
+        if what is not None and what.isdigit() and int(what):
+            put(shape_of_event(place, run, int(what))) if as_json else say_event(place, run, int(what))
             return FINISHED
+        if what is not None:
+            return show_file(place, run, what.removeprefix("./"), position, as_json=as_json)
+        if position is not None:
+            raise click.UsageError("--at goes with a FILE; `perdure at RUN N` shows the state.")
         place.store.inspector.row(run)
         state = place.store.state(run)
         if as_json:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from perdure.assembly.going_back import Foreign, Way
+from perdure.cli.changes import say_list, say_patch, say_stat, shapes
 from perdure.cli.ending import FINISHED
-from perdure.cli.ink import Tone, inked, moment, one_line
+from perdure.cli.ink import Tone, count, inked, moment, one_line
 from perdure.cli.options import by_option, example, json_option, resume_option, run_argument, store_option
 from perdure.cli.out import put
 from perdure.cli.place import Place, opened
@@ -14,6 +16,7 @@ from perdure.cli.portrait import portrait, remembered
 from perdure.cli.resting import rest_shape
 from perdure.cli.tables import table
 from perdure.cli.telling import told
+from perdure.cli.ways import say_way, way_shape
 from perdure.values.digest import Json
 from perdure.values.errors import BadPosition
 
@@ -45,14 +48,23 @@ def at(*, run: str, position: int, store: Path | None, as_json: bool) -> int:
 @run_argument
 @click.argument("before", metavar="A", type=click.IntRange(min=0))
 @click.argument("after", metavar="B", type=click.IntRange(min=0))
+@click.option("--stat", is_flag=True, help="Only the files, with how many lines came and went.")
+@click.option("-p", "--patch", "as_patch", is_flag=True, help="Only the files, as a unified diff.")
 @store_option
 @json_option
-def diff(*, run: str, before: int, after: int, store: Path | None, as_json: bool) -> int:
-    """Show what is otherwise in the state of RUN at position B, compared with A."""
+def diff(
+    *, run: str, before: int, after: int, stat: bool, as_patch: bool, store: Path | None, as_json: bool
+) -> int:
+    """Show what is otherwise at position B of RUN, compared with A: in its state, and in its files."""
     with opened(store) as place:
         changes = place.store.diff(run, before, after)
+        files = place.store.files.changes_if_any(run, before, after)
         if as_json:
-            put({"run": run, "before": before, "after": after, "changes": changes})
+            listed = shapes(files)
+            put({"run": run, "before": before, "after": after, "changes": changes, "files": listed})
+            return FINISHED
+        if stat or as_patch:
+            (say_stat if stat else say_patch)(place.store.files, files)
             return FINISHED
         for part in dict.fromkeys(change.part for change in changes):
             click.echo(inked(part, "head", bold=True))
@@ -62,7 +74,10 @@ def diff(*, run: str, before: int, after: int, store: Path | None, as_json: bool
                     words = arrow or one_line(change.was or change.now)
                     sign = inked(f"  {change.sign} {change.name}", SIGNS[change.sign])
                     click.echo(f"{sign}  {words}")
-        if not changes:
+        if files:
+            click.echo(inked("files", "head", bold=True))
+            say_list(files)
+        if not changes and not files:
             click.echo("nothing is otherwise")
     return FINISHED
 
@@ -74,6 +89,13 @@ def diff(*, run: str, before: int, after: int, store: Path | None, as_json: bool
 )
 @click.option("--run", "new", metavar="NEW", help="What to call the new run.")
 @click.option("--why", default="", metavar="TEXT", help="Why; it is logged.")
+@click.option(
+    "--dir",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where its files go [default: beside those of RUN].",
+)
 @store_option
 @json_option
 def fork(
@@ -82,23 +104,27 @@ def fork(
     position: int,
     new: str | None,
     why: str,
+    directory: Path | None,
     store: Path | None,
     as_json: bool,
 ) -> int:
     """Begin a new run that is RUN up to position N. RUN itself stays as it is.
 
     What was done in the world goes along as fences: the fork is answered with receipts, and doesn't
-    do it again. Nothing is driven until you resume the new run.
+    do it again. Its files get a directory of their own. Nothing is driven until you resume the new run.
     """
     with opened(store) as place:
-        made = place.store.fork(run, at=position, run=new, why=why)
-        if as_json:
-            put({"run": made.name, "parent": run, "at": position, **_known(place, made.name)})
-            return FINISHED
+        made = place.store.fork(run, at=position, run=new, why=why, workspace=directory)
         state = made.state
+        if as_json:
+            where: Json = state.root or None
+            put({"run": made.name, "parent": run, "at": position, "dir": where, **_known(place, made.name)})
+            return FINISHED
         click.echo(
             f"{inked('⑂', 'head', bold=True)} {inked(made.name, 'plain', bold=True)} begins as {run} at {position}"
         )
+        if state.root:
+            click.echo(f"  its files are in {state.root}")
         rows = remembered(state, after=0)
         if rows:
             click.echo("  it is answered with what was done, and does not do it again:")
@@ -118,6 +144,12 @@ def fork(
     help="The last position that stays.",
 )
 @click.option("--why", default="", metavar="TEXT", help="Why; it is logged.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would do.")
+@click.option(
+    "--keep-foreign", is_flag=True, help="Leave files as they are that no tool of RUN changed last."
+)
+@click.option("--discard-foreign", is_flag=True, help="Put those back as well.")
+@click.option("--no-files", is_flag=True, help="Leave all files as they are.")
 @by_option
 @resume_option
 @store_option
@@ -127,6 +159,10 @@ def rewind(
     run: str,
     position: int,
     why: str,
+    dry_run: bool,
+    keep_foreign: bool,
+    discard_foreign: bool,
+    no_files: bool,
     by: str,
     go_on: bool,
     agent: str | None,
@@ -136,10 +172,25 @@ def rewind(
     """Take RUN back to position N; later events stay in its log as an abandoned tail.
 
     Conversation and workspace go back. What was done in the world does not: receipts, doubts, denials
-    and money stay, and the model is told.
+    and money stay, and the model is told. The files as they are now are recorded first, so this can be
+    undone by another rewind. What somebody else has changed in them is not touched unless you say so.
     """
+    if keep_foreign and discard_foreign:
+        raise click.UsageError("--keep-foreign and --discard-foreign exclude each other.")
+    foreign: Foreign = "keep" if keep_foreign else "discard" if discard_foreign else "refuse"
     with opened(store) as place:
-        state = place.store.rewind(run, to=position, by=by, why=why)
+        way = None if no_files else place.store.way_back(run, position)
+        if way is not None and keep_foreign:
+            way = place.store.way_back(run, position, way.foreign)
+        if dry_run:
+            return _would(place, run, position, way, as_json=as_json)
+        before = place.store.inspector.row(run).position
+        if not as_json and way is not None:
+            say_way(way, err=go_on)
+        state = place.store.rewind(run, to=position, by=by, why=why, files=not no_files, foreign=foreign)
+        if not as_json and way is not None:
+            again = f"perdure rewind {shlex.quote(run)} --to {before}{place.flag}"
+            click.echo(inked(f"to undo this: {again}", "quiet"), err=go_on)
         if not as_json:
             rows = remembered(state, after=position)
             what = "the world remembers of the tail:" if rows else "nothing in the tail had changed the world"
@@ -148,6 +199,26 @@ def rewind(
                 click.echo(table(rows, indent="  "), err=go_on)
         words = f"{run} is back at {position}"
         return told(place, state, words, resume=go_on, agent=agent, as_json=as_json)
+
+
+def _would(place: Place, run: str, position: int, way: Way | None, *, as_json: bool) -> int:
+    """Say what a rewind would do, and touch nothing."""
+    state = place.store.state(run)
+    if as_json:
+        stays = [effect.key for effect in state.world.receipts.values() if effect.settled > position]
+        put({"run": run, "to": position, "position": state.position, **way_shape(way), "receipts": [*stays]})
+        return FINISHED
+    say_way(way, err=False)
+    if way is not None and way.foreign:
+        words = "refused unless you say --keep-foreign or --discard-foreign"
+        click.echo(
+            f"{inked('!', 'ask', bold=True)} {count(len(way.foreign), 'path')} by nobody's tool: {words}"
+        )
+    rows = remembered(state, after=position)
+    if rows:
+        click.echo(inked("the world would remember of the tail:", "quiet"))
+        click.echo(table(rows, indent="  "))
+    return FINISHED
 
 
 def _check(place: Place, run: str, position: int) -> None:

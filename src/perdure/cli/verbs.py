@@ -47,17 +47,30 @@ VERBS: Final = {
     "deny": Verb("perdure.cli.people:deny", _DECIDE, "Forbid what was asked."),
     "settle": Verb("perdure.cli.settling:settle", _DECIDE, "Say how an effect in doubt ended."),
     "ls": Verb("perdure.cli.listing:ls", _LOOK, "List the runs of a store."),
-    "show": Verb("perdure.cli.showing:show", _LOOK, "Show how a run stands, or one event in full."),
+    "show": Verb("perdure.cli.showing:show", _LOOK, "Show how a run stands, one event, or a file."),
     "log": Verb("perdure.cli.logs:log", _LOOK, "Read a run's events; -f follows."),
     "at": Verb("perdure.cli.travel:at", _LOOK, "Show the state of a run at a position."),
     "diff": Verb("perdure.cli.travel:diff", _LOOK, "Show what changed between two positions."),
+    "files": Verb("perdure.cli.files:files", _LOOK, "List a run's files as they were at a position."),
+    "blame": Verb("perdure.cli.files:blame", _LOOK, "Say why each line of a file is there."),
+    "export": Verb(
+        "perdure.cli.files:export", _LOOK, "Write a run's files elsewhere: directory, tar, commit."
+    ),
     "fork": Verb("perdure.cli.travel:fork", _TIME, "Begin a new run as another run's prefix."),
-    "rewind": Verb("perdure.cli.travel:rewind", _TIME, "Take a run back; the world's memory stays."),
-    "revert": Verb("perdure.cli.reverting:revert", _TIME, "Undo one effect, and keep what came after."),
+    "rewind": Verb(
+        "perdure.cli.travel:rewind", _TIME, "Take a run and its files back; the world's memory stays."
+    ),
+    "revert": Verb(
+        "perdure.cli.reverting:revert", _TIME, "Undo one effect or change of files; keep the rest."
+    ),
     "replay": Verb("perdure.cli.proving:replay", _PROVE, "Decide a run again and compare."),
     "verify": Verb("perdure.cli.proving:verify", _PROVE, "Check that a log is what was written."),
     "contract": Verb("perdure.cli.contracts:contract", _PROVE, "Check a contract, or try it on a run."),
-    "store": Verb("perdure.cli.stores:store", _KEEP, "Back up, measure, bound, thin, free or release a store."),
+    "store": Verb(
+        "perdure.cli.stores:store",
+        _KEEP,
+        "Back up, measure, bound, thin, free or release a store.",
+    ),
     "doctor": Verb("perdure.cli.doctor:doctor", _KEEP, "Check this machine and a store."),
     "demo": Verb("perdure.cli.demo:demo", _KEEP, "See invoices paid once, whatever is killed."),
 }

@@ -26,6 +26,9 @@ OUTCOMES: Final[dict[str, tuple[str, Tone]]] = {
     "barred": ("○", "doubt"),
     "unknown": ("?", "doubt"),
 }
+_CHANGES: Final = {"created": "+", "changed": "~", "deleted": "-"}
+PATHS_SHOWN: Final = 4
+"""Changed paths in a line: what fits beside position, time and kind."""
 UNKNOWN: Final[tuple[str, Tone]] = ("·", "plain")
 
 
@@ -216,8 +219,10 @@ def _around(body: e.Body, names: Names) -> Line | None:
         case e.ChildFinished(child=child, status=status, why=why):
             sign, tone = OUTCOMES.get(status, UNKNOWN)
             return Line(sign, tone, f"{child} {status} {why}".rstrip())
-        case e.CheckpointTaken(files=files, new_bytes=new, tree=tree):
-            return Line("▣", "quiet", f"{count(files, 'file')}, {new:,} bytes new", tree[:12])
+        case e.CheckpointTaken(files=files, new_bytes=new, tree=tree, level=level):
+            return Line(
+                "▣", "quiet", f"{count(files, 'file')}, {new:,} bytes new", f"{level} {tree[:12]}".strip()
+            )
         case e.CheckpointRestored(written=written, deleted=deleted, why=why):
             return Line("▣", "doubt", f"{written} written, {deleted} deleted: {why}")
         case e.CheckpointFailed(error=error):
@@ -228,6 +233,19 @@ def _around(body: e.Body, names: Names) -> Line | None:
             return Line("▣", "doubt", f"{by} lets the files of positions before {before} go")
         case e.ChangeReverted(position=position, key=key, by=by):
             return Line("↶", "head", f"{by} asks to undo {names.act(key)}", f"event {position}")
+        case _:
+            return None
+
+
+def _files(body: e.Body, names: Names) -> Line | None:
+    """Tell of files that changed."""
+    match body:
+        case e.WorkspaceChanged(paths=paths, count=number, key=key):
+            shown = ", ".join(f"{_CHANGES.get(each.change, '~')}{each.path}" for each in paths[:PATHS_SHOWN])
+            more = f" and {number - PATHS_SHOWN} more" if number > PATHS_SHOWN else ""
+            unknown = sum(each.by == "unknown" for each in paths)
+            aside = f"{unknown} by nobody's tool" if unknown else names.act(key) if key else ""
+            return Line("✎", "doubt" if unknown else "tool", f"{shown}{more}", aside)
         case _:
             return None
 
@@ -264,6 +282,7 @@ _TELLERS: Final[dict[str, Callable[[e.Body, Names], Line | None]]] = {
     "drift": _around,
     "child": _around,
     "checkpoint": _around,
+    "workspace": _files,
     "change": _around,
     "lease": _rest,
     "timer": _rest,

@@ -44,7 +44,7 @@ class Files:
                 found = await self._workspace.record(live.tree, live.image, _windows(live))
         except (OSError, PerdureError) as error:
             return self._failed(_late("recorded") if bound.expired() else str(error))
-        return _facts(live, found)
+        return recorded(live, found)
 
     async def restore(self, request: RestoreTree) -> tuple[Heard, ...]:
         """Return that the workspace is that tree again, or why it isn't."""
@@ -82,7 +82,8 @@ def _late(done: str) -> str:
     return f"it was not {done} within {CHECKPOINT_SECONDS_MAX} s"
 
 
-def _facts(live: Live, found: Inspection) -> tuple[Heard, ...]:
+def recorded(live: Live, found: Inspection) -> tuple[Heard, ...]:
+    """Return the facts of an inspection, the checkpoint last."""
     if found.what == "none":
         return (Heard(e.CheckpointSkipped(found.tree, found.level, found.image)),)
     taken = e.CheckpointTaken(
