@@ -35,7 +35,7 @@ class Carrier:
         final = _place(there) / name
         if not stat.S_ISDIR(found.st_mode):
             if found.st_nlink > 1:
-                self._names.setdefault((found.st_dev, found.st_ino), final)
+                self._names[found.st_dev, found.st_ino] = final
             return
         part = final.with_name(name + PART)
         for key, path in self._names.items():

@@ -20,7 +20,7 @@ from typing import Final
 
 from perdure.adapters.sandboxes.carrying import PART, Carrier, own_attributes
 from perdure.adapters.sandboxes.removal import uprooted
-from perdure.adapters.sandboxes.upper import MARK, Change, Step
+from perdure.adapters.sandboxes.upper import Change, Marked, Step
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -31,8 +31,10 @@ def land(change: Change, upper: Path, root: Path, trash: Path) -> None:
     ``trash`` is a directory on the file system of ``upper``; what was deleted goes there, to be removed
     later. Raises ``OSError``; then the workspace is between both states, until this is called again.
     """
-    for path in change.marked:
-        _unmark(upper / path)
+    for marked in change.marked:
+        _unmark(upper, marked)
+    for path in change.void:
+        (upper / path).unlink(missing_ok=True)
     trash.mkdir(exist_ok=True)
     lander = _Lander(trash)
     here, there = os.open(upper, _FOLDER), os.open(root, _FOLDER)
@@ -40,7 +42,7 @@ def land(change: Change, upper: Path, root: Path, trash: Path) -> None:
         mode = stat.S_IMODE(os.fstat(there).st_mode)
         if change.steps and mode & stat.S_IRWXU != stat.S_IRWXU:
             os.fchmod(there, mode | stat.S_IRWXU)
-        lander.merge(change.steps, here, there)
+        lander.merge(change.steps, change.mtime_ns, here, there)
         _shut(change.shut, there)
     finally:
         os.close(here)
@@ -57,8 +59,8 @@ class _Lander:
     def close(self) -> None:
         os.close(self._trash)
 
-    def merge(self, steps: Sequence[Step], here: int, there: int) -> None:
-        """Do ``steps`` from the upper directory ``here`` to the workspace's ``there``."""
+    def merge(self, steps: Sequence[Step], mtime_ns: int, here: int, there: int) -> None:
+        """Do ``steps`` from the upper directory ``here`` to the workspace's ``there``, which is like it then."""
         for step in steps:
             match step.deed:
                 case "remove":
@@ -67,14 +69,14 @@ class _Lander:
                     self._move(step.name, here, there)
                 case "merge":
                     self._descend(step, here, there)
-        _like(here, there)
+        _like(here, there, mtime_ns)
 
     def _descend(self, step: Step, here: int, there: int) -> None:
         inner_here = os.open(step.name, _FOLDER, dir_fd=here)
         try:
             inner_there = _opened(step.name, there)
             try:
-                self.merge(step.inside, inner_here, inner_there)
+                self.merge(step.inside, step.mtime_ns, inner_here, inner_there)
             finally:
                 os.close(inner_there)
         finally:
@@ -145,11 +147,11 @@ def _stat(name: str, folder: int) -> os.stat_result | None:
         return None
 
 
-def _like(here: int, there: int) -> None:
-    """Make the directory ``there`` look like ``here``: attributes, mode, and last its times."""
+def _like(here: int, there: int, mtime_ns: int) -> None:
+    """Make the directory ``there`` look like ``here``: attributes, mode, and last its time."""
     wanted, found = os.fstat(here), os.fstat(there)
-    new = {name: os.getxattr(here, name) for name in _kept(here)}
-    old = {name: os.getxattr(there, name) for name in _kept(there)}
+    new = {name: os.getxattr(here, name) for name in own_attributes(here)}
+    old = {name: os.getxattr(there, name) for name in own_attributes(there)}
     for name in old.keys() - new.keys():
         os.removexattr(there, name)
     for name, value in new.items():
@@ -157,29 +159,18 @@ def _like(here: int, there: int) -> None:
             os.setxattr(there, name, value)
     if stat.S_IMODE(found.st_mode) != stat.S_IMODE(wanted.st_mode):
         os.fchmod(there, stat.S_IMODE(wanted.st_mode))
-    if found.st_mtime_ns != wanted.st_mtime_ns:
-        os.utime(there, ns=(found.st_atime_ns, wanted.st_mtime_ns))
+    os.utime(there, ns=(found.st_atime_ns, mtime_ns))
 
 
-def _kept(folder: int) -> list[str]:
-    return [name for name in own_attributes(folder) if not name.startswith(MARK)]
-
-
-def _unmark(path: Path) -> None:
-    """Take the overlay's marks off; a deletion within a directory that replaces another says nothing."""
+def _unmark(upper: Path, marked: Marked) -> None:
+    """Take the overlay's marks off, and give back what the command named like one."""
+    path = upper / marked.path
     try:
-        found = path.lstat()
+        there = os.listxattr(path, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return  # It has landed.
-    if stat.S_ISCHR(found.st_mode):
-        path.unlink()
-        return
-    for name in os.listxattr(path, follow_symlinks=False):
-        if not name.startswith(MARK):
-            continue
-        value = os.getxattr(path, name, follow_symlinks=False)
-        os.removexattr(path, name, follow_symlinks=False)
-        # The kernel puts a second mark before an attribute that a program itself named like that.
-        own = name.removeprefix(MARK)
-        if own.startswith("overlay."):
-            os.setxattr(path, "user." + own, value, follow_symlinks=False)
+    for name in marked.marks:
+        if name in there:
+            os.removexattr(path, name, follow_symlinks=False)
+    for name, value in marked.own:
+        os.setxattr(path, name, value, follow_symlinks=False)

@@ -6,14 +6,15 @@ Invariants:
   doubt is put back and done again.
 """
 
-import shutil
+import os
+import stat
 from itertools import count
 from pathlib import Path
 
 from perdure.adapters.sandboxes.confinement import Overlay
 from perdure.adapters.sandboxes.landing import land
 from perdure.adapters.sandboxes.removal import uprooted
-from perdure.adapters.sandboxes.upper import Allows, Change, read_change
+from perdure.adapters.sandboxes.upper import MARK, Allows, Change, read_change
 
 
 class HeldBack:
@@ -26,7 +27,7 @@ class HeldBack:
         self._place: Path = place
         for path in (place, *self.overlay):
             path.mkdir(mode=0o700)
-        shutil.copystat(root, self.overlay.upper)
+        _like(root, self.overlay.upper)
         # The clock of files is coarser than ours, and another machine's on a network file system.
         self._began: int = place.stat().st_ctime_ns
 
@@ -41,6 +42,16 @@ class HeldBack:
     def discard(self) -> None:
         """The overlay is gone with all that has not landed."""
         uprooted(self._place)
+
+
+def _like(root: Path, upper: Path) -> None:
+    """Make the top of an overlay look like the workspace, whose own mode and times would not show."""
+    for name in os.listxattr(root):
+        if not name.startswith((MARK, "security.", "trusted.")):
+            os.setxattr(upper, name, os.getxattr(root, name))
+    found = root.stat()
+    upper.chmod(stat.S_IMODE(found.st_mode))
+    os.utime(upper, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 class Overlays:

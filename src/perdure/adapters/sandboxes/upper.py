@@ -22,6 +22,9 @@ MARK: Final = "user.overlay."
 """Attributes that the kernel's overlay keeps for itself."""
 
 _PIECE_BYTES: Final = 1024 * 1024
+_ESCAPED: Final = MARK + "overlay."
+"""How the kernel keeps an attribute that a program itself named like a mark."""
+
 _OPAQUE: Final = MARK + "opaque"
 _ORIGIN: Final = MARK + "origin"
 
@@ -36,6 +39,18 @@ class Step(NamedTuple):
     deed: Literal["remove", "move", "merge"]
     """delete it, put what the upper directory has in its place, or go into both directories"""
     inside: tuple["Step", ...] = ()
+    mtime_ns: int = 0
+    """of a merged directory, in the end: moving its entries changes it on both sides"""
+
+
+class Marked(NamedTuple):
+    """A path of the upper directory that carries marks of the overlay's own."""
+
+    path: str
+    marks: tuple[str, ...]
+    """to be taken off"""
+    own: tuple[tuple[str, bytes], ...]
+    """attributes that the command itself named like marks, which the kernel keeps under another name"""
 
 
 class Change(NamedTuple):
@@ -48,8 +63,11 @@ class Change(NamedTuple):
     """those that may not be changed"""
     foreign: tuple[str, ...]
     """those that somebody else changed while the command ran"""
-    marked: tuple[str, ...]
-    """paths of the upper directory that carry marks of the overlay's own"""
+    marked: tuple[Marked, ...]
+    void: tuple[str, ...]
+    """deletions in a directory that replaces another: they say nothing"""
+    mtime_ns: int
+    """of the root, in the end"""
     shut: tuple[tuple[str, int], ...] = ()
     """directories that their owner may not enter or change, with the mode they get in the end"""
     deep: str = ""
@@ -69,7 +87,9 @@ def read_change(upper: Path, root: Path, allows: Allows | None, started: int) ->
         frozenset(reader.paths),
         reader.outside(allows) if allows else (),
         tuple(sorted(reader.foreign)),
-        tuple(reader.marked),
+        tuple(reader.marked.values()),
+        tuple(reader.void),
+        os.lstat(upper).st_mtime_ns,
         tuple(reader.shut),
         reader.deep,
     )
@@ -85,7 +105,8 @@ class _Reader:
         self.steps: tuple[Step, ...] = ()
         self.paths: set[str] = set()
         self.foreign: set[str] = set()
-        self.marked: list[str] = []
+        self.marked: dict[str, Marked] = {}
+        self.void: list[str] = []
         self.shut: list[tuple[str, int]] = []
         self.deep: str = ""
 
@@ -94,6 +115,7 @@ class _Reader:
         found = os.lstat(self._upper)
         self._compare("", found, os.lstat(self._root))
         self._open("", found)
+        self._marks("")
         self.steps = self._directory("", 0)
 
     def outside(self, allows: Allows) -> tuple[str, ...]:
@@ -108,7 +130,7 @@ class _Reader:
         return tuple(sorted(refused))
 
     def _compare(self, path: str, found: os.stat_result, there: os.stat_result) -> None:
-        if _looks(found) != _looks(there) or _attributes(self._upper, path) != _attributes(self._root, path):
+        if _looks(found) != _looks(there) or _own(self._upper, path) != _attributes(self._root, path):
             self.paths.add(path or ".")
         elif found.st_mtime_ns != there.st_mtime_ns:
             self.paths.add(path or ".")
@@ -138,7 +160,7 @@ class _Reader:
             and found.st_nlink == there.st_nlink == 1
             and (found.st_size, found.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
             and _looks(found) == _looks(there)
-            and _attributes(self._upper, path) == _attributes(self._root, path)
+            and _own(self._upper, path) == _attributes(self._root, path)
             and _same_content(f"{self._upper}/{path}", f"{self._root}/{path}")
         )  # fmt: skip
 
@@ -159,7 +181,7 @@ class _Reader:
         marks = self._marks(path)
         if there is not None and stat.S_ISDIR(there.st_mode) and _OPAQUE not in marks:
             self._compare(path, found, there)
-            return Step(name, "merge", self._directory(path, depth + 1))
+            return Step(name, "merge", self._directory(path, depth + 1), found.st_mtime_ns)
         self._put(path, found, there)
         if there is None:
             self._folders.add(path)
@@ -169,7 +191,7 @@ class _Reader:
     def _put(self, path: str, found: os.stat_result, there: os.stat_result | None) -> None:
         """Note what stands in ``path`` of the upper directory, to take the place of what is ``there``."""
         self.paths.add(path)
-        marks = self._marks(path) if not stat.S_ISLNK(found.st_mode) else []
+        marks = self._marks(path) if not stat.S_ISLNK(found.st_mode) else ()
         if there is not None:
             self._displaced(path, there)
         elif _ORIGIN in marks and not stat.S_ISDIR(found.st_mode):
@@ -210,7 +232,7 @@ class _Reader:
             found = entry.stat(follow_symlinks=False)
             mode = found.st_mode
             if stat.S_ISCHR(mode):
-                self.marked.append(inner)  # The deletion of what the whole directory replaces.
+                self.void.append(inner)
                 continue
             self.paths.add(inner)
             if not stat.S_ISLNK(mode):
@@ -231,11 +253,14 @@ class _Reader:
             self.shut.append((path, mode))
             Path(self._upper, path).chmod(mode | stat.S_IRWXU)
 
-    def _marks(self, path: str) -> list[str]:
-        marks = [name for name in _names(self._upper, path) if name.startswith(MARK)]
-        if marks and path not in self.marked[-1:]:
-            self.marked.append(path)
-        return marks
+    def _marks(self, path: str) -> tuple[str, ...]:
+        names = [name for name in _names(self._upper, path) if name.startswith(MARK)]
+        if not names:
+            return ()
+        own = tuple(_own(self._upper, path).items())
+        kept = tuple((name, value) for name, value in own if name.startswith(MARK))
+        self.marked[path] = Marked(path, tuple(names), kept)
+        return tuple(names)
 
 
 def _entries(top: str, path: str) -> Iterator[os.DirEntry[str]]:
@@ -283,8 +308,14 @@ def _names(top: str, path: str) -> list[str]:
 
 def _attributes(top: str, path: str) -> dict[str, bytes]:
     whole = f"{top}/{path}"
-    return {
-        name: os.getxattr(whole, name, follow_symlinks=False)
-        for name in _names(top, path)
-        if not name.startswith(MARK)
-    }
+    return {name: os.getxattr(whole, name, follow_symlinks=False) for name in _names(top, path)}
+
+
+def _own(upper: str, path: str) -> dict[str, bytes]:
+    """Return the attributes that a path of the upper directory has for programs."""
+    found = _attributes(upper, path)
+    seen = {name: value for name, value in found.items() if not name.startswith(MARK)}
+    for name, value in found.items():
+        if name.startswith(_ESCAPED):
+            seen["user." + name.removeprefix(MARK)] = value
+    return seen
