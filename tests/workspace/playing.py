@@ -49,7 +49,7 @@ class Play:
         self.services: dict[str, Serve] = {}
         self._started: list[subprocess.Popen[bytes]] = []
         remove(self.root)
-        self.root.mkdir()
+        self.root.mkdir(parents=True)
         for name, content in task.files.items():
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
