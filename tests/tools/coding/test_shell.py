@@ -1,6 +1,7 @@
 """shell tells the model how a command ended, admits its output in part, and keeps services by name."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,30 @@ from hypothesis import strategies as st
 from perdure.adapters.tools.coding.admission import Admitted
 from perdure.adapters.tools.desk import Ran, Shell
 from perdure.adapters.tools.outcomes import NotDone
+from perdure.assembly.shelter import Shelter
+from perdure.assembly.site import Site
+from perdure.contract import Contract, compile_law
+from perdure.intention.declaration import Definition
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput, SandboxMissing
 from perdure.values.limits import SHELL_HEAD_BYTES, SHELL_TAIL_BYTES
-from tests.tools.coding.desk import PlainDesk, PlainShell, use, using
+from tests.tools.coding.desk import TOOLS, PlainDesk, PlainShell, use, using
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> PlainDesk:
-    """A workspace with a shell that confines nothing."""
+@pytest.fixture(params=["plain", "sandbox"])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PlainDesk]:
+    """A workspace with a shell: one that confines nothing, and the one that runs have."""
     root = tmp_path / "ws"
     root.mkdir()
-    return PlainDesk(root, shell=True)
+    desk = PlainDesk(root, shell=True)
+    if request.param == "plain":
+        yield desk
+        return
+    law = compile_law(Definition("a", "", "", (TOOLS["shell"].declaration,)), Contract())
+    shelter = Shelter(Site("r", desk.root, tmp_path / "scratch", "r"), law)
+    desk.shell = shelter
+    yield desk
+    asyncio.run(shelter.close())
 
 
 def said(desk: PlainDesk, **arguments: Json) -> dict[str, Json]:
@@ -126,8 +139,8 @@ def test_of_what_a_service_says_the_end_is_shown(desk: PlainDesk):
         ({}, "needs a command"),
         ({"action": "start", "service": "a"}, "needs a command"),
         ({"action": "start", "command": "true"}, "needs the name of a service"),
-        ({"action": "stop", "service": "nobody"}, "there is no service 'nobody'"),
-        ({"action": "output", "service": "nobody"}, "there is no service 'nobody'"),
+        ({"action": "stop", "service": "nobody"}, "there is no service '?nobody"),
+        ({"action": "output", "service": "nobody"}, "there is no service '?nobody"),
     ],
 )
 def test_a_call_that_makes_no_sense_runs_nothing_and_says_why(
