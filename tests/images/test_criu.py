@@ -54,6 +54,7 @@ def test_who_is_not_root_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_probe_says_why_not_and_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_known", {})
     monkeypatch.setattr(probe, "find_criu", lambda: NoCriu("no CRIU", "build one"))
     assert probe.probe_images(tmp_path) == ("no CRIU", "build one")
 
@@ -66,6 +67,7 @@ def test_the_probe_is_not_content_with_a_program_that_only_has_the_version(
     empty = _program(tmp_path / "criu", "9.9")
     why, cure = "", ""
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(probe, "_known", {})
         patched.setattr(probe, "find_criu", lambda: Criu(empty, "9.9"))
         why, cure = probe.probe_images(tmp_path / "scratch")
     assert why

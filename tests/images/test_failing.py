@@ -13,7 +13,7 @@ import pytest
 
 from perdure.adapters.sandboxes.images import freezing, kept
 from perdure.adapters.sandboxes.images.criu import Criu
-from perdure.adapters.sandboxes.images.members import below
+from perdure.adapters.sandboxes.images.tree import lives
 from perdure.values.errors import ImageFailed
 from tests.images import programs
 from tests.images.kit import ENVIRONMENT, Place, alive, place, said, until
@@ -176,40 +176,41 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-def _killed_while_freezing(base: Path) -> int:
-    """Let another perdure be killed while its services stand still; return their first program."""
-    died = subprocess.run([sys.executable, "-c", _DIES, str(base)], check=False, timeout=60)
-    assert died.returncode == -signal.SIGKILL
-    return int((base / "images" / "tree.note").read_text().split()[0])
-
-
-def test_a_perdure_killed_in_the_middle_leaves_services_that_run_and_the_image_before(
+def test_a_perdure_killed_in_the_middle_takes_its_services_along_and_leaves_the_image_before(
     tmp_path: Path, criu: Criu
 ) -> None:
-    first = _killed_while_freezing(tmp_path)
+    died = subprocess.run([sys.executable, "-c", _DIES, str(tmp_path)], check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL
+    first, since = map(int, (tmp_path / "images" / "tree.note").read_text().split()[:2])
 
     async def story() -> None:
         async with place(tmp_path, criu) as here:
-            counting = below(first)
-            line = ["nsenter", "--target", str(first), "--net", "--", sys.executable, "-c", _COUNT]
-            counted = await asyncio.to_thread(
-                subprocess.run, line, capture_output=True, text=True, timeout=30
-            )
-            assert counted.stdout == "3\n", "they go on, and had forgotten nothing"
+            await until(lambda: not lives(first, since))
             assert not (here.base / "new").exists()
             assert (await here.restore("old")).notes == ()
-            assert not any(alive(each) for each in counting), "what was left is ended before"
             assert await here.ask(8001) == "2"
 
     asyncio.run(story())
 
 
-_COUNT: str = """
-import socket
-with socket.create_connection(("127.0.0.1", 8001)) as line:
-    line.sendall(b"more\\n")
-    print(line.makefile().readline(), end="")
-"""
+def test_what_nobody_ended_is_ended_before_anything_else_is_done(
+    tmp_path: Path, criu: Criu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever should have ended it was killed with perdure."""
+
+    async def story() -> None:
+        left = Place(tmp_path, criu)
+        forgotten = await left.start("forgotten", "exec sleep 1000")
+        async with place(tmp_path, criu) as here:
+            await here.launcher.close()
+            assert forgotten.over
+        again = await left.start("again", "exec sleep 1000")
+        async with place(tmp_path, criu) as here:
+            await here.start("new", "exec sleep 1000")
+            assert again.over
+        await left.launcher.close()
+
+    asyncio.run(story())
 
 
 def test_a_stranger_with_the_id_of_what_was_left_is_not_harmed(tmp_path: Path, criu: Criu) -> None:

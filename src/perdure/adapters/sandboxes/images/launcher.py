@@ -4,6 +4,7 @@ Invariants:
 - All services of a run live in one tree, so that an image holds all of them at one moment, with the
   connections between them.
 - Nothing is started in the tree while it is being frozen.
+- The tree ends with the process that holds this launcher, however that ends.
 - ``quiescent`` is true only if no program of the tree has run since the image, none began or ended, and
   none wrote to anything in the moment between its image and the first look at it.
 """
@@ -16,11 +17,12 @@ from typing import NamedTuple, TypeVar
 from perdure.adapters.sandboxes.images.criu import Criu
 from perdure.adapters.sandboxes.images.freezing import Image, freeze_tree
 from perdure.adapters.sandboxes.images.layout import Layout, layout
+from perdure.adapters.sandboxes.images.leash import Leash, leashed
 from perdure.adapters.sandboxes.images.members import Pulse, pulse
 from perdure.adapters.sandboxes.images.notes import ImageNote, ServiceNote, read_note
 from perdure.adapters.sandboxes.images.service import TreeService, begin
 from perdure.adapters.sandboxes.images.thawing import thaw_tree
-from perdure.adapters.sandboxes.images.tree import Tree, fell, grow, sweep
+from perdure.adapters.sandboxes.images.tree import Tree, fell, grow, swept
 from perdure.adapters.sandboxes.services import ServiceOrder
 from perdure.adapters.sandboxes.view import View, furnished
 from perdure.values.errors import ImageFailed
@@ -54,6 +56,7 @@ class ImageLauncher:
         self._scratch: Path = scratch
         self._criu: Criu = criu
         self._tree: Tree | None = None
+        self._leash: Leash | None = None
         self._services: dict[str, TreeService] = {}
         self._since: Pulse | None = None
         self._alone: asyncio.Lock = asyncio.Lock()
@@ -116,20 +119,27 @@ class ImageLauncher:
                 )
             except ImageFailed as failed:
                 return await self._anew(noted, environment, str(failed))
-            self._tree = tree
+            await self._taken(tree)
             for each in noted.services:
                 order = self._order(each, environment)
                 self._services[each.name] = TreeService(order, tree, each.pid, self._folders)
             return Revival(dict(self._services))
 
     async def close(self) -> None:
-        """End every program of every service."""
+        """End every program of every service, and of one that a killed perdure left here."""
         async with self._alone:
             await self._ended()
 
     async def _grown(self) -> Tree:
-        self._tree = await grow(await self._made(""), self._scratch / "tree.note")
-        return self._tree
+        return await self._taken(await grow(await self._made(""), self._scratch / "tree.note"))
+
+    async def _taken(self, tree: Tree) -> Tree:
+        """Take the tree as ours: it ends with us."""
+        if self._leash is not None:
+            self._leash.let_go()
+        self._tree = tree
+        self._leash = await leashed(tree)
+        return tree
 
     async def _made(self, inside: str) -> Layout:
         """Return the root's layout, after what a killed perdure left alive here was ended."""
@@ -138,7 +148,7 @@ class ImageLauncher:
         root = self._scratch / "root"
         made = layout(self._view, self._folders, root, inside=inside, writable=self._writable)
         await asyncio.to_thread(made.root.mkdir, parents=True, exist_ok=True)
-        await sweep(self._scratch / "tree.note", made)
+        await swept(self._scratch / "tree.note")
         return made
 
     async def _anew(self, noted: ImageNote, environment: Mapping[str, str], why: str) -> Revival:
@@ -155,6 +165,9 @@ class ImageLauncher:
 
     async def _ended(self) -> None:
         if self._tree is not None:
-            await fell(self._tree)
-        self._tree = self._since = None
+            await fell(self._tree.first, self._tree.since)
+        if self._leash is not None:
+            self._leash.let_go()
+        await swept(self._scratch / "tree.note")
+        self._tree = self._leash = self._since = None
         self._services.clear()

@@ -211,6 +211,8 @@ def _lines(mount: Mount, root: str) -> list[str]:
             made = [f"mkdir -p {at}", f"mount -t tmpfs -o mode={mount.mode},nosuid tmpfs {at}"]
             return [*made, *_devices(at)] if mount.at == "/dev" else made
         case "bind":
+            if mount.role == "nothing":
+                return [f"mount -o bind,ro,nosuid {source} {at}"]
             there = f"there {source} {at}"
             if mount.writable:
                 return [there, f"mount --bind {source} {at}"]

@@ -3,9 +3,9 @@
 import asyncio
 import shutil
 import sys
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -31,12 +31,20 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {"PATH": "/usr/bin:/bin"}
 def probe_images(scratch: Path) -> tuple[str, str]:
     """Return why images can't be taken here and what would enable it; both empty if they can.
 
-    Tried once per process, below ``scratch``; takes about half a second.
+    Tried below ``scratch``, once per process and file system; takes about half a second.
     """
-    return _probed(scratch.resolve())
+    with _one_at_a_time:
+        scratch.mkdir(parents=True, exist_ok=True)
+        device = scratch.stat().st_dev
+        if device not in _known:
+            _known[device] = _probed(scratch.resolve())
+        return _known[device]
 
 
-@cache
+_one_at_a_time: Final = threading.Lock()
+_known: Final[dict[int, tuple[str, str]]] = {}
+
+
 def _probed(scratch: Path) -> tuple[str, str]:
     if not sys.platform.startswith("linux"):
         return "images of processes need Linux", "run perdure on Linux"

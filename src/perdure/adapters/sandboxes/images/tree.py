@@ -2,8 +2,10 @@
 
 Invariants:
 - All programs below the first one end with it, whatever they do: they share its PID namespace.
-- A note names the tree for whoever comes after a killed perdure: by the id *and* the time at which its
-  first program began, so a stranger with that id is never harmed.
+- The first one ends when whoever holds the tree's ``Leash`` ends, however that happens. Should the one
+  who watches be killed too, a note names the tree for whoever comes next.
+- A tree is known by the id *and* the time at which its first program began, so a stranger that has
+  the id now is never harmed.
 """
 
 import asyncio
@@ -39,7 +41,7 @@ class Tree(NamedTuple):
 
     def lives(self) -> bool:
         """Return whether it does."""
-        return began(self.first) == self.since and state(self.first) not in "ZX"
+        return lives(self.first, self.since)
 
     def programs(self) -> list[int]:
         """Return the ids of all its living programs but the first."""
@@ -101,12 +103,13 @@ async def enter(tree: Tree, words: Sequence[str], environment: Mapping[str, str]
     return said
 
 
-async def fell(tree: Tree) -> None:
-    """End every program of the tree; none is left when this returns."""
-    programs = [*tree.programs(), tree.first]
+async def fell(first: int, since: int) -> None:
+    """End the tree of that first program; none of its programs is left when this returns."""
+    if not lives(first, since):
+        return
+    programs = [*below(first), first]
     with contextlib.suppress(ProcessLookupError):
-        if tree.lives():
-            os.kill(tree.first, signal.SIGKILL)
+        os.kill(first, signal.SIGKILL)
     await asyncio.gather(*(gone(each) for each in programs))
 
 
@@ -131,13 +134,16 @@ async def gone(program: int) -> None:
         os.close(watched)
 
 
-async def sweep(note: Path, made: Layout) -> bool:
-    """End the tree that ``note`` names, left by a perdure that was killed; return whether there was one."""
-    left = _left_over(note, made)
-    if left is None:
-        return False
-    await fell(left)
-    return True
+async def swept(note: Path) -> None:
+    """End the tree that ``note`` names, if a perdure that was killed has left it alive."""
+    left = await asyncio.to_thread(_left_over, note)
+    if left is not None:
+        await fell(*left)
+
+
+def lives(first: int, since: int) -> bool:
+    """Return whether the program that began then lives."""
+    return began(first) == since and state(first) not in "ZX"
 
 
 def needed(program: str) -> str:
@@ -148,13 +154,12 @@ def needed(program: str) -> str:
     return found
 
 
-def _left_over(note: Path, made: Layout) -> Tree | None:
+def _left_over(note: Path) -> tuple[int, int] | None:
     try:
         first, since, boot = note.read_text(encoding="ascii").split()
     except (OSError, ValueError):
         return None
-    left = Tree(int(first), int(since), made)
-    return left if boot == _boot() and left.lives() else None
+    return (int(first), int(since)) if boot == _boot() else None
 
 
 def _boot() -> str:
