@@ -241,15 +241,32 @@ def test_what_cant_be_read_is_named_with_the_cure() -> None:
         root = Path(place) / "work"
         (root / "below").mkdir(parents=True)
         (root / "below" / "mine").write_bytes(b"private")
-        (root / "below" / "mine").chmod(0)
-        told = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(UNREADABLE), str(root)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    assert told.stdout.startswith("below/mine can't be read")
-    assert ".perdureignore" in told.stdout
+        for path, mode in ((root / "below" / "mine", 0), (root / "below", 0o644), (root / "below", 0o311)):
+            whole = path.stat().st_mode
+            path.chmod(mode)
+            told = subprocess.run(
+                [sys.executable, "-c", textwrap.dedent(UNREADABLE), str(root)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            path.chmod(whole)
+            assert told.stdout.startswith("below")
+            assert "can't be read" in told.stdout
+            assert ".perdureignore" in told.stdout
+
+
+def test_a_root_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
+    root, outside = tmp_path / "work", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (outside / "treasure").write_bytes(b"not ours")
+    directory = Directory(root, MemoryStore())
+    known = directory.record("", ())
+    root.rmdir()
+    root.symlink_to(outside)
+    with pytest.raises(OSError, match="work"):
+        directory.record(known.tree, ())
 
 
 # -- bounded memory --------------------------------------------------------------------------------------

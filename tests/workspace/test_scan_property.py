@@ -37,38 +37,26 @@ class Op(NamedTuple):
     with_what: int
 
 
-KINDS: dict[str, Callable[[Path, Path, Path, int], object]] = {}
-"""Done to (root, a path that may be there, a path that may be free, a number)."""
-
-
-def kind(verb: Callable[[Path, Path, Path, int], object]) -> None:
-    KINDS[verb.__name__] = verb
-
-
 def _word(number: int) -> bytes:
     return WORDS[number % len(WORDS)]
 
 
-@kind
 def write(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_file() and not this.is_symlink():
         this.write_bytes(_word(number))
 
 
-@kind
 def create(root: Path, this: Path, free: Path, number: int) -> None:
     if not free.is_symlink() and not free.is_fifo():
         free.write_bytes(_word(number))
 
 
-@kind
 def append(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_file() and not this.is_symlink():
         with this.open("ab") as file:
             file.write(b"+" * (number % 3))
 
 
-@kind
 def write_and_put_time_back(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_file() and not this.is_symlink():
         found = this.stat()
@@ -77,19 +65,16 @@ def write_and_put_time_back(root: Path, this: Path, free: Path, number: int) -> 
         os.utime(this, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
-@kind
 def truncate(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_file() and not this.is_symlink():
         os.truncate(this, number % 9)
 
 
-@kind
 def large(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_file() and not this.is_symlink():
         os.truncate(this, FILE if number % 2 else LARGE)
 
 
-@kind
 def poke(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_file() and not this.is_symlink():
         with this.open("r+b") as file:
@@ -97,28 +82,23 @@ def poke(root: Path, this: Path, free: Path, number: int) -> None:
             file.write(_word(number))
 
 
-@kind
 def touch(root: Path, this: Path, free: Path, number: int) -> None:
     os.utime(this, ns=(number, number), follow_symlinks=False)
 
 
-@kind
 def chmod(root: Path, this: Path, free: Path, number: int) -> None:
     if not this.is_symlink():
         this.chmod([0o644, 0o600, 0o755, 0o4755, 0o1777][number % 5] | (0o700 if this.is_dir() else 0))
 
 
-@kind
 def mkdir(root: Path, this: Path, free: Path, number: int) -> None:
     free.mkdir()
 
 
-@kind
 def rename(root: Path, this: Path, free: Path, number: int) -> None:
     this.rename(free)
 
 
-@kind
 def swap(root: Path, this: Path, free: Path, number: int) -> None:
     if not free.exists():
         return
@@ -132,7 +112,6 @@ def swap(root: Path, this: Path, free: Path, number: int) -> None:
         between.rename(free)
 
 
-@kind
 def unlink(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_dir() and not this.is_symlink():
         this.rmdir()
@@ -140,29 +119,24 @@ def unlink(root: Path, this: Path, free: Path, number: int) -> None:
         this.unlink()
 
 
-@kind
 def remove_tree(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_dir() and not this.is_symlink():
         shutil.rmtree(this)
 
 
-@kind
 def symlink(root: Path, this: Path, free: Path, number: int) -> None:
     free.symlink_to(NAMES[number % len(NAMES)])
 
 
-@kind
 def link(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_file() and not this.is_symlink():
         os.link(this, free)
 
 
-@kind
 def fifo(root: Path, this: Path, free: Path, number: int) -> None:
     os.mkfifo(free)
 
 
-@kind
 def replace(root: Path, this: Path, free: Path, number: int) -> None:
     """The way of editors: a new file in the place of the old one, often with the same inode as one before."""
     if this.is_file() and not this.is_symlink():
@@ -171,23 +145,41 @@ def replace(root: Path, this: Path, free: Path, number: int) -> None:
         this.write_bytes(content if number % 2 else content[::-1])
 
 
-@kind
 def copy(root: Path, this: Path, free: Path, number: int) -> None:
     if this.is_file() and not this.is_symlink() and not free.exists():
         shutil.copy2(this, free)
 
 
-if os.geteuid() == 0:
+def chown(root: Path, this: Path, free: Path, number: int) -> None:
+    os.chown(this, number % 3, number % 2, follow_symlinks=False)
 
-    @kind
-    def chown(root: Path, this: Path, free: Path, number: int) -> None:
-        os.chown(this, number % 3, number % 2, follow_symlinks=False)
 
-    @kind
-    def attribute(root: Path, this: Path, free: Path, number: int) -> None:
-        if not this.is_symlink() and not this.is_fifo():
-            os.setxattr(this, "user.note", bytes([number % 3]))
+def attribute(root: Path, this: Path, free: Path, number: int) -> None:
+    if not this.is_symlink() and not this.is_fifo():
+        os.setxattr(this, "user.note", bytes([number % 3]))
 
+
+Verb = Callable[[Path, Path, Path, int], object]
+"""Done to (root, a path that may be there, a path that may be free, a number)."""
+
+ANYBODYS: list[Verb] = [
+    *(
+        write,
+        create,
+        append,
+        write_and_put_time_back,
+        truncate,
+        large,
+        poke,
+        touch,
+        chmod,
+        mkdir,
+        rename,
+        swap,
+    ),
+    *(unlink, remove_tree, symlink, link, fifo, replace, copy),
+]
+KINDS = {verb.__name__: verb for verb in (*ANYBODYS, *([chown, attribute] if os.geteuid() == 0 else []))}
 
 OPERATIONS = st.lists(
     st.builds(
@@ -265,7 +257,7 @@ def _whole_seconds(found: os.stat_result) -> Marks:
 
 
 ROUNDS = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     phases=[Phase.generate, Phase.shrink],
 )

@@ -155,7 +155,8 @@ class Directory:
     ) -> Pass:
         now = self._clock()
         mapped = tuple(hot)
-        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Whoever works in it may have put a link in its place.
+        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             mounts, rules = mounts_at(self.root), self._rules(fd)
             anew = last is None or last.mounts != mounts or last.rules != rules.text

@@ -36,6 +36,16 @@ class Read(NamedTuple):
     torn: bool
 
 
+def look(folder: int, name: bytes, path: str) -> os.stat_result | None:
+    """Return what stands under a name, itself and not where it leads, or None for nothing."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise _unreadable(error, path) from error
+
+
 def open_file(folder: int, name: bytes, path: str) -> int | None:
     """Return a descriptor of the regular file, or None if there is none any more."""
     fd = _open_quietly(folder, name, path, _FILE)
@@ -135,3 +145,8 @@ def _open_quietly(folder: int, name: bytes, path: str, flags: int) -> int | None
             )
             raise PermissionError(error.errno, why, path) from error
         raise OSError(error.errno, error.strerror, path) from error
+
+
+def _unreadable(error: OSError, path: str) -> PermissionError:
+    why = "can't be read, so it can't be recorded; make it readable, or leave it out by .perdureignore"
+    return PermissionError(error.errno, why, path)

@@ -17,7 +17,7 @@ from perdure.adapters.workspace.guard import STORE_NAME, is_store
 from perdure.adapters.workspace.keeping import Keeper
 from perdure.adapters.workspace.marks import Marks, settled
 from perdure.adapters.workspace.nodes import Folder, Node, Sheet, entries_of, folder_of
-from perdure.adapters.workspace.reading import Xattrs, enter, folder_xattrs, names_in
+from perdure.adapters.workspace.reading import Xattrs, enter, folder_xattrs, look, names_in
 from perdure.adapters.workspace.rules import OTHER_FILE_SYSTEM, STORE_BELOW, TOO_DEEP
 from perdure.adapters.workspace.sheets import Sheets, Spot
 from perdure.checkpoint.tree import PART_PREFIX, Entry, decoded, directory_object
@@ -140,14 +140,11 @@ class Scan:
 
     def _name(self, here: Here, name: bytes, child: Node | None) -> Node | Entry | None:
         """Return what stands under ``name``: a node, the entry of what is left out, or None for nothing."""
-        try:
-            found = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        if name.startswith(_PART):
-            return None
         spelled = decoded(name)
         path = f"{here.path}/{spelled}" if here.path else spelled
+        found = None if name.startswith(_PART) else look(here.fd, name, path)
+        if found is None:
+            return None
         is_folder = stat.S_ISDIR(found.st_mode)
         rule = self._asked.rules.left_out(here.path, spelled, is_folder=is_folder)
         if path in self._asked.mounts:
