@@ -97,6 +97,12 @@ def once_said(word: bytes, then: Callable[[], object]) -> Callable[[bytes], None
     return hear
 
 
+async def until(fact: Callable[[], object]) -> None:
+    """Wait for a fact about another process, which nobody tells us of; ``played`` bounds the wait."""
+    while not fact():  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0.01)
+
+
 def processes(mark: str) -> list[int]:
     """Return the processes of this machine whose command line has ``mark``, but not this one."""
     found: list[int] = []

@@ -5,7 +5,7 @@ Invariants:
   for another's.
 - When ``ended`` returns, no process of the sandbox is left: the kernel ends a PID namespace with its
   first process, and reports that one's end last.
-- The sandbox ends with the thread that began it, also by SIGKILL.
+- The sandbox ends with the thread that began it, also by SIGKILL, and with its event loop.
 """
 
 import asyncio
@@ -60,6 +60,13 @@ class Cage:
             self._monitor.wait()
             # Where the monitor itself was killed, the first process goes by the kernel's word to it.
             await readable(self._first)
+        except asyncio.CancelledError:
+            # The loop is closing with the sandbox still open: nobody would wait for its end.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._first, signal.SIGKILL)
+            self._monitor.kill()
+            self._monitor.wait()
+            raise
         finally:
             os.close(self._first)
             os.close(self._watched)

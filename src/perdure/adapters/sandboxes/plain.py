@@ -4,6 +4,7 @@ Invariants:
 - Nothing is confined: whoever uses this says so.
 - What a command leaves running is ended with it, by its session and by a mark in its environment. A
   program that takes off both is not found.
+- SIGKILL of this process leaves them running: no kernel namespace ends them with it.
 """
 
 import asyncio
