@@ -208,13 +208,14 @@ def perform(root: Path, op: Op) -> None:
 Make = Callable[[Path, MemoryStore], Directory]
 
 
-def play(operations: list[Op], make: Make, *, exact: bool = False) -> int:
+def play(operations: list[Op], make: Make, *, exact: bool = False, where: Path | None = None) -> int:
     """Do them all, look where that is asked and at the end; return how many looks there were.
 
-    ``exact``: the scanner is told which paths have changed, and looks at no others.
+    ``exact``: the scanner is told which paths have changed, and looks at no others. ``where``: in a directory
+    there.
     """
     store = MemoryStore()
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(dir=where) as place:
         root = Path(place) / "work"
         (root / "d" / "e").mkdir(parents=True)
         (root / "a").write_bytes(b"start")
