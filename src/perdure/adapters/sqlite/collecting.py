@@ -15,6 +15,7 @@ Invariants:
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,15 +25,16 @@ from perdure.adapters.sqlite.blobs import FILE, blob_directories, named_by
 from perdure.adapters.sqlite.database import ask, ask_one, number, raw, whole
 from perdure.adapters.sqlite.faults import said
 from perdure.adapters.sqlite.heaps import UNREACHED, Collected, Heap, in_all, reached_heap, unreached_heap
-from perdure.adapters.sqlite.marking import PAGE, Marking, Tell
+from perdure.adapters.sqlite.marking import Marking, Tell
 from perdure.adapters.sqlite.opening import Opened, close_untouched
 from perdure.adapters.sqlite.recovery import mark_unsynced
 from perdure.adapters.sqlite.usage import in_use
 from perdure.values.errors import Busy, StoreReadOnly
 from perdure.values.limits import COLLECT_GRACE_SECONDS
 
+SWEEP_ROWS: Final = 5000
 SWEEP_BYTES: Final = 64 << 20
-"""Content that one transaction takes away: others wait for it, and it should take no more than a moment."""
+"""What one transaction takes away at most: others wait for it, and it should take no more than a moment."""
 
 _CONDEMN = "INSERT OR IGNORE INTO condemned SELECT b.number, ? FROM blobs b WHERE b.number > ? AND "
 _NEWEST = "SELECT max(number) FROM blobs"
@@ -60,7 +62,9 @@ class Collector:
 
     def __init__(self, opened: Opened, tell: Tell, *, grace_seconds: float = COLLECT_GRACE_SECONDS) -> None:
         """Collect through ``opened``, which is closed at the end; ``tell`` hears of progress."""
-        self._db, self._turnstile, self._places, _ = opened
+        self._db, self._turnstile, self._places, self._wal_pages_easy = opened
+        self._db.set_wal_hook(self._note_wal)
+        self._wal_pages = 0
         self._tell = tell
         self._grace_ns = int(grace_seconds * 1e9)
         self._began = time.time_ns()
@@ -94,7 +98,7 @@ class Collector:
             taken = in_all(taken, gone)
             self._tell("blobs taken away", taken.blobs, unreached.blobs)
         freed, strays = self._take_files()
-        self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._copy_back()
         return Collected(kept, unreached, in_all(taken, freed), strays, self._used, trial=False)
 
     def _sweep(self) -> Heap | None:
@@ -106,7 +110,7 @@ class Collector:
         rows: list[tuple[int]] = []
         files: list[tuple[bytes]] = []
         content = 0
-        for blob, name, size, form in ask(self._db, _DUE, (until, PAGE)):
+        for blob, name, size, form in ask(self._db, _DUE, (until, SWEEP_ROWS)):
             rows.append((whole(blob),))
             content += whole(size)
             if form == FILE:
@@ -121,6 +125,9 @@ class Collector:
             # The numbers of the newest are given out again.
             self._judged = min(self._judged, number(self._db, _NEWEST))
         self._db.execute("COMMIT")
+        if self._wal_pages > self._wal_pages_easy:
+            # Or the write-ahead log would grow by as much as is taken away, on a disk that may be full.
+            self._copy_back()
         return Heap(len(rows), content) if rows else None
 
     def _begin(self) -> None:
@@ -159,6 +166,14 @@ class Collector:
             # A file that is being written has another name until it is whole.
             if ask_one(self._db, _HAS_ROW, (name,)) is None if name else state.st_mtime_ns < old:
                 yield file, state.st_size
+
+    def _copy_back(self) -> None:
+        with suppress(apsw.BusyError, apsw.LockedError):
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def _note_wal(self, _db: object, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
 
     def _give_up(self, error: Exception | None) -> None:
         """What was not committed is taken back; after a write that failed, nobody syncs as if it hadn't."""

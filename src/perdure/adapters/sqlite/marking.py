@@ -25,11 +25,12 @@ from perdure.log.envelope import Stored, chain, peek, unseal
 from perdure.log.naming import TREE_FIELDS, named_trees
 from perdure.log.upcast import VERSIONS
 from perdure.values.errors import BlobMissing, StoreDamaged, StoreNewer
+from perdure.values.limits import READ_PAGE_EVENTS
 
 Tell = Callable[[str, int, int], None]
 """(what is read, how many are done, how many there are or 0 where nobody knows)"""
 
-PAGE: Final = 1000
+PAGE: Final = READ_PAGE_EVENTS
 
 _NAME: Final = re.compile(rb'"([0-9a-f]{64})"')
 _KINDS: Final = {e.KIND_OF[body]: body for body in (*TREE_FIELDS, e.CheckpointReleased, e.CheckpointPinned)}
