@@ -13,6 +13,7 @@ from perdure.driver.books import Books, read_law, read_state, reply_of
 from perdure.log.envelope import GENESIS, Event, Stored, unseal
 from perdure.log.naming import named_blobs, named_trees
 from perdure.log.port import RunRow
+from perdure.orchestrator.claims import is_claimed
 from perdure.projection.state import Effect, State
 from perdure.replay.redo import Replayed, redo
 from perdure.replay.travel import Change, diff
@@ -203,7 +204,8 @@ class Inspector:
         """The store's claims of this run are what its events opened and closed, no more and no less."""
         world = verdict.state.world
         effects = (*world.receipts.values(), *world.open.values())
-        told = {effect.key: effect for effect in effects if effect.run == run and effect.effect != "read"}
+        step = verdict.state.step
+        told = {each.key: each for each in effects if each.run == run and is_claimed(each.effect, step)}
         scopes = (f"lineage:{verdict.state.lineage}", f"tenant:{verdict.state.tenant}")
         held = {
             claim.key: claim

@@ -15,6 +15,7 @@ import apsw
 import psutil
 
 from perdure.assembly.keeping import Room, stats_of
+from perdure.assembly.levels import levels_here
 from perdure.assembly.presence import driver_of
 from perdure.cli.ink import count, size, span
 from perdure.cli.place import LOG, Place, opened
@@ -56,6 +57,13 @@ REMOTE: Final = {
 
 MEMORY: Final = {"tmpfs", "ramfs"}
 
+LEVELS: Final = {
+    "L0": "changes are found by looking at every file; services are started anew after a crash",
+    "L1": "a command's changes are known without looking; services are started anew after a crash",
+    "L2": "services are frozen with the files, and go on after a crash with what they had in memory",
+}
+"""What a workspace gets at each level."""
+
 MODELS: Final = {
     "anthropic": ("anthropic", "ANTHROPIC_API_KEY"),
     "openai": ("openai", "OPENAI_API_KEY"),
@@ -83,6 +91,7 @@ def machine_checks(directory: Path) -> Iterator[Check]:
     yield _clock()
     for name, (module, key) in MODELS.items():
         yield _model(name, module, key)
+    yield from _levels()
 
 
 def store_checks(directory: Path) -> Iterator[Check]:
@@ -103,6 +112,19 @@ def store_checks(directory: Path) -> Iterator[Check]:
             yield from _runs(place)
     except PerdureError as error:
         yield Check("store", "fail", f"{error.code}: {error}", error.hint)
+
+
+def _levels() -> Iterator[Check]:
+    """Say how far up the ladder workspaces get here, and what keeps them from the next rung."""
+    rungs = levels_here()
+    reached = "L0"
+    for rung in rungs:
+        words = f"{rung.level}: {rung.sees}" if rung.ok else f"not here: {rung.why}"
+        yield Check(f"ws {rung.name}", "ok" if rung.ok else "warn", words, "" if rung.ok else rung.cure)
+        if not rung.ok:
+            break
+        reached = rung.level
+    yield Check("ws level", "ok", f"{reached}: {LEVELS[reached]}")
 
 
 def _python() -> Check:

@@ -29,7 +29,7 @@ def shared_of(decision: Decision, law: Law) -> Shared:
         body = event.body
         match body:
             case e.EffectStarted() if body.send == 1:
-                if body.effect != "read":
+                if is_claimed(body.effect, decision.state.step):
                     opened.append(_claim(decision.state, body, event.position, law))
                 counters += (
                     CounterMoved(item.counter, item.amount, item.limit)
@@ -39,13 +39,20 @@ def shared_of(decision: Decision, law: Law) -> Shared:
             case e.EffectSettled() | e.ChildFinished():
                 closing = _closing(decision, body.key, event.position)
                 if closing is not None:
-                    closed.append(closing)
+                    receipt = decision.state.world.receipts[closing.key]
+                    if is_claimed(receipt.effect, decision.state.step):
+                        closed.append(closing)
                     counters += _given_back(decision.state, closing)
             case e.EffectCompensated():
                 closed.append(ClaimClosed(body.key, "compensated"))
             case _:
                 pass
     return Shared(tuple(opened), tuple(closed), _as_judged(decision.state, counters))
+
+
+def is_claimed(effect: str, step: int) -> bool:
+    """Whether other runs must hear of effects of this class: the files of a run are its own."""
+    return effect != "read" and not (effect == "workspace" and step >= 2)
 
 
 def _as_judged(state: State, moves: list[CounterMoved]) -> tuple[CounterMoved, ...]:
