@@ -155,10 +155,13 @@ async def _dumped(words: Sequence[str], log: Path, services: Sequence[TreeServic
         await run_criu(words, log, seconds=FREEZE_SECONDS_MAX)
     except ImageFailed as failed:
         program = await asyncio.to_thread(culprit, log)
+        why = str(failed)
         for service in services:
             if program in service.programs():
-                raise ImageFailed(f"service {service.order.name} can't be captured: {failed}") from failed
-        raise
+                why = f"service {service.order.name} can't be captured: {failed}"
+        # A CRIU that is killed while it has its code in a program may leave that program broken.
+        dead = ", ".join(service.order.name for service in services if service.over)
+        raise ImageFailed(f"{why}; this ended: {dead}" if dead else why) from failed
 
 
 @contextlib.contextmanager
