@@ -68,6 +68,7 @@ def unlink(a, b, n):
 def mkdir(a, b, n):
     os.makedirs(a)
 def rmtree(a, b, n):
+    os.listdir(a)  # Fails for a FIFO, which rmtree would open, and wait.
     shutil.rmtree(a)
 def rename(a, b, n):
     os.rename(a, b)
@@ -87,7 +88,7 @@ def replace(a, b, n):
     write(a + "~", b, n)
     os.replace(a + "~", a)
 def renew(a, b, n):
-    shutil.rmtree(a)
+    rmtree(a, b, n)
     os.mkdir(a)
     write(a + "/" + b.rpartition("/")[2], b, n)
 def open_(a, b, n):
