@@ -8,12 +8,14 @@ import pytest
 
 from perdure.adapters.memory import MemoryStore
 from perdure.adapters.workspace import Directory
+from perdure.adapters.workspace import scan as scan_module
 from perdure.adapters.workspace.mounts import mounts_at
 from perdure.adapters.workspace.rules import RULES_FILE, IgnoreRules, recreate
 from perdure.checkpoint.tree import CACHE_RULE, walk
 from perdure.values.digest import digest
 from perdure.values.errors import BadInput, BlobMissing
 from perdure.values.limits import RULES_BYTES_MAX, WORKSPACE_DEPTH_MAX
+from tests.workspace.scan_truth import wait_until_settled
 
 
 def make(root: Path, *names: str) -> None:
@@ -195,6 +197,21 @@ def test_directories_deeper_than_the_bound_are_left_out_and_that_is_said(tmp_pat
     assert found.left == 1
     (path / "x").write_bytes(b"")
     assert Directory(tmp_path, store).record(found.tree, ()).what == "none"
+
+
+def test_a_workspace_beyond_the_bound_is_refused_also_if_it_grows_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_module, "WORKSPACE_FILES_MAX", 6)
+    make(tmp_path, *(f"d{number}/{name}" for number in range(3) for name in "ab"))
+    directory = Directory(tmp_path, MemoryStore())
+    wait_until_settled(tmp_path)
+    known = directory.record("", ())
+    (tmp_path / "d2" / "c").write_bytes(b"")
+    with pytest.raises(BadInput, match="more than 6 files"):
+        directory.record(known.tree, ())
+    (tmp_path / "d2" / "c").unlink()
+    assert directory.record(known.tree, ()).what == "none"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

@@ -57,7 +57,7 @@ class Scan:
         self._asked: Asked = asked
         self._keeper: Keeper = keeper
         self._sheets: Sheets = Sheets(asked, keeper)
-        self._names: int = 0
+        self._files: int = 0
         self._torn: list[str] = []
 
     @property
@@ -67,7 +67,9 @@ class Scan:
 
     def top(self, fd: int, before: Folder | None) -> Folder | None:
         """Return the root, open as ``fd``, as it is now; None if it is a store."""
-        return self._folder(fd, "", b"", before, 0)
+        top = self._folder(fd, "", b"", before, 0)
+        self._check_count(top.files if top else 0)
+        return top
 
     def _folder(self, fd: int, path: str, name: bytes, before: Folder | None, depth: int) -> Folder | None:
         """Return the directory as it is now, ``before`` itself if nothing changed, or None if it is a store."""
@@ -92,7 +94,8 @@ class Scan:
             below = seen.below
             if last:
                 self._torn.append(path)
-        self._count(len(seen.below))
+        self._files += sum(type(node) is Sheet for node in seen.below.values())
+        self._check_count(self._files)
         return self._built(here, before, marks, seen)
 
     def _listed(
@@ -202,9 +205,8 @@ class Scan:
             return before.entry.xattrs
         return folder_xattrs(here.fd)
 
-    def _count(self, more: int) -> None:
-        self._names += more
-        if self._names > WORKSPACE_FILES_MAX:
+    def _check_count(self, files: int) -> None:
+        if files > WORKSPACE_FILES_MAX:
             raise BadInput(
                 f"the workspace has more than {WORKSPACE_FILES_MAX} files",
                 hint="leave out what can be made again, by .perdureignore",
