@@ -5,6 +5,7 @@ may be killed, so no place can be forgotten.
 """
 
 import os
+import stat
 import sys
 import traceback
 import warnings
@@ -23,6 +24,7 @@ CHANGING = {
     "rmdir", "setxattr", "symlink", "unlink", "utime",
 }  # fmt: skip
 NOBODY = 65534
+KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
 
 
 def before_each_call(deed: Callable[[], object], then: Callable[[int], None]) -> int:
@@ -95,11 +97,13 @@ def states(root: Path) -> dict[str, tuple[str, int, bytes]]:
     found: dict[str, tuple[str, int, bytes]] = {}
     for path in sorted(root.rglob("*")):
         mode = path.lstat().st_mode
-        kind = "link" if path.is_symlink() else "dir" if path.is_dir() else "file"
-        content = (
-            os.fsencode(path.readlink()) if kind == "link" else b"" if kind == "dir" else path.read_bytes()
+        kind = KINDS.get(stat.S_IFMT(mode), "other")
+        content = path.read_bytes() if kind == "file" else b""
+        found[str(path.relative_to(root))] = (
+            kind,
+            mode,
+            os.fsencode(path.readlink()) if kind == "link" else content,
         )
-        found[str(path.relative_to(root))] = kind, mode, content
     return found
 
 
