@@ -94,7 +94,7 @@ WORKTREE = Task(
         look("git worktree list | wc -l; git branch"),
         Shell("echo fixed >>trees/fix/other\n# half\ngit -C trees/fix commit -q -a -m fixed\necho loose >trees/fix/loose"),
         look("git log --oneline --all"),
-        Shell("git worktree lock trees/fix\n# half\ngit worktree move -f -f trees/fix trees/moved"),
+        Shell("git worktree lock trees/fix\nmv trees/fix trees/moved\n# half\ngit worktree repair trees/moved 2>/dev/null"),
         Shell("git worktree unlock trees/moved\ngit merge -q fix\n# half\nmv trees/moved/loose loose"),
         Shell("git worktree remove trees/moved\n# half\ngit branch -d fix"),
         look("git worktree list | wc -l"),

@@ -78,7 +78,7 @@ CASES = Task(
     turns=(
         Shell("mv readme README\n# half\necho more >>README"),
         look("git status --short"),
-        Shell("git mv Docs docs.tmp\n# half\ngit mv docs.tmp docs"),
+        Shell("mv Docs docs.tmp\n# half\nmv docs.tmp docs"),
         Shell("mv docs/Guide docs/GUIDE\ncp docs/GUIDE docs/Guide\n# half\necho upper >>docs/GUIDE\necho lower >>docs/Guide"),
         look("ls docs"),
         Shell("git add -A\ngit commit -q -m cases\n# half\nmv docs/GUIDE docs/guide\nls docs >>seen"),
