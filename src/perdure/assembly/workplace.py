@@ -21,10 +21,8 @@ from perdure.adapters.workspace.restore import apply_plan
 from perdure.assembly.processes import Processes
 from perdure.assembly.shelter import Shelter
 from perdure.assembly.site import Site
-from perdure.checkpoint.compare import compare
 from perdure.checkpoint.inspection import Inspection, Level, Restored, What, Window
 from perdure.checkpoint.plan import plan_restore
-from perdure.checkpoint.steps import Plan
 from perdure.checkpoint.tree import read_root, spelled
 from perdure.intention.declaration import Definition
 from perdure.log.port import BlobStore
@@ -167,20 +165,17 @@ class Workplace:
         plan = plan_restore(self._store.get, before.tree, tree, (*keep, *foreign))
         owners = read_root(self._store.get(tree)).owners
         applied = apply_plan(self.root, plan, self._store.get, owners=owners)
-        self._check(directory, tree, plan)
+        self._check(directory, tree, (*keep, *foreign))
         notes = (*applied.notes, *(f"{spelled(each.path)}: {each.why}" for each in plan.unrestorable))
         return Restored(
             applied.written, applied.deleted, len(plan.kept), notes=notes[:NAMES_SHOWN], saved=before.tree
         )
 
-    def _check(self, directory: Directory, tree: str, plan: Plan) -> None:
-        excused = {*plan.kept, *(each.path for each in plan.unrestorable)}
+    def _check(self, directory: Directory, tree: str, keep: Sequence[str]) -> None:
+        """Planned once more, nothing may be left to do but to remove what caches were made anew."""
         now = directory.record(tree, ()).tree
-        wrong = [
-            spelled(each.path)
-            for each in compare(self._store.get, tree, now)
-            if not each.times_only and not _excused(each.path, excused)
-        ]
+        again = plan_restore(self._store.get, now, tree, keep)
+        wrong = [spelled(path) for path in (*again.created, *again.changed, *again.deleted)]
         if wrong:
             shown = ", ".join(wrong[:NAMES_SHOWN])
             raise RestoreRefused(
@@ -217,8 +212,3 @@ def _together(found: Inspection, before: str, image: str, level: Level) -> Inspe
     files, processes = found.what != "none", image != before
     what: What = "both" if files and processes else "processes" if processes else found.what
     return found._replace(what=what, image=image, level=level)
-
-
-def _excused(path: str, excused: set[str]) -> bool:
-    """Whether ``path`` is one of those, below one, or above one."""
-    return any(path == each or path.startswith(f"{each}/") or each.startswith(f"{path}/") for each in excused)
