@@ -14,8 +14,7 @@ from perdure.adapters.sqlite.store import SqliteStore
 from perdure.log import events as e
 from perdure.values.errors import BlobMissing
 from tests.store.recording import record
-from tests.store.test_collecting import files, here
-from tests.store.trees import bodies, needed
+from tests.store.trees import bodies, files, here, needed
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,7 +2,12 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import apsw
+
+from perdure.adapters.sqlite.heaps import Collected
+from perdure.adapters.sqlite.store import SqliteStore
 from perdure.checkpoint.tree import (
     Entry,
     Object,
@@ -17,7 +22,7 @@ from perdure.log import events as e
 from perdure.log.envelope import Event, Stored, seal, unseal
 from perdure.log.naming import named_blobs, named_trees
 from perdure.log.port import Batch
-from tests.conformance.stores import Store, Writer, blob
+from tests.conformance.stores import Store, Writer, blob, forked_run, opened_run
 
 
 class Tree:
@@ -118,3 +123,56 @@ def must_be_whole(store: Store) -> int:
                     store.get(name)
                     found.add(name)
     return len(found)
+
+
+LARGE = blob(random.Random(1).randbytes(1_500_000))
+
+
+def collected(place: Path, *, grace: float = 0, trial: bool = False) -> Collected:
+    """Collect as another process would."""
+    with SqliteStore(place) as other:
+        return other.collect(grace_seconds=grace, trial=trial)
+
+
+def here(place: Path) -> set[str]:
+    """Return the names of all blobs that are here, condemned or not."""
+    db = apsw.Connection(str(place / "log.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return {row[0].hex() for row in db.execute("SELECT digest FROM blobs")}
+    finally:
+        db.close()
+
+
+def files(place: Path) -> list[Path]:
+    return sorted((place / "blobs").rglob("*.zst*"))
+
+
+def let_go(writer: Writer, before: int, *kept: tuple[int, Tree]) -> int:
+    body = e.CheckpointReleased(
+        before, "ann", tuple(at for at, _ in kept), tuple(tree.name for _, tree in kept)
+    )
+    return say(writer, body)
+
+
+def five_checkpoints(store: SqliteStore) -> tuple[Writer, list[Tree]]:
+    trees = [Tree(seed, large=True) for seed in range(5)]
+    writer = opened_run(store)
+    for tree in trees:
+        tree.put(store)
+        say(writer, taken(tree.name))
+    return writer, trees
+
+
+def a_release_that_misses_something(place: Path, needs: str) -> None:
+    """A release that forgot what ``needs`` it doesn't count: all trees are there after a collection."""
+    with SqliteStore(place) as store:
+        writer, trees = five_checkpoints(store)
+        if needs == "pin":
+            say(writer, e.CheckpointPinned(2, "ann"))
+        let_go(writer, 4)
+        if needs != "pin":
+            forked_run(store, "march", 2 if needs == "fork" else 5, "fork")
+        if needs == "fork of a fork":
+            forked_run(store, "fork", 2, "second")
+        collected(place)
+        assert all(store.has(name) for tree in trees for name in tree.blobs)
