@@ -77,8 +77,11 @@ async def freeze_tree(
     services: Sequence[TreeService],
     into: Path,
     capture: Callable[[], Awaitable[T]],
+    pack: Callable[[Path], None],
 ) -> tuple[Image, T]:
     """Write the image of ``tree`` into the new folder ``into``; return it with what ``capture`` returned.
+
+    ``pack`` makes the image's folder smaller once the programs go on.
 
     Raises ``ImageFailed`` with the reason, or what ``capture`` raised; the programs go on.
     """
@@ -113,7 +116,12 @@ async def freeze_tree(
         bindings=bindings,
         ports=listening,
     )
-    await asyncio.to_thread(_published, noted, part, into)
+    try:
+        await asyncio.to_thread(_finished, noted, part, pack)
+        await asyncio.to_thread(part.rename, into)
+    except BaseException:
+        await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+        raise
     return Image(into, began, resumed, stood if after and after == before else None), captured
 
 
@@ -230,11 +238,11 @@ def _note(service: TreeService, kept: str, outputs: Path) -> ServiceNote:
     )
 
 
-def _published(noted: ImageNote, part: Path, into: Path) -> None:
+def _finished(noted: ImageNote, part: Path, pack: Callable[[Path], None]) -> None:
     write_note(noted, part)
     for passing in ("dump.log", "stats-dump"):
         (part / passing).unlink(missing_ok=True)
-    part.rename(into)
+    pack(part)
 
 
 def _emptied(folder: Path) -> None:

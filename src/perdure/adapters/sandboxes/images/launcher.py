@@ -20,6 +20,7 @@ from perdure.adapters.sandboxes.images.layout import Layout, layout
 from perdure.adapters.sandboxes.images.leash import Leash, leashed
 from perdure.adapters.sandboxes.images.members import Pulse, pulse
 from perdure.adapters.sandboxes.images.notes import ImageNote, ServiceNote, read_note
+from perdure.adapters.sandboxes.images.packing import Packs
 from perdure.adapters.sandboxes.images.service import TreeService, begin
 from perdure.adapters.sandboxes.images.thawing import thaw_tree
 from perdure.adapters.sandboxes.images.tree import Tree, fell, grow, swept
@@ -57,6 +58,7 @@ class ImageLauncher:
         self._criu: Criu = criu
         self._tree: Tree | None = None
         self._leash: Leash | None = None
+        self._packs: Packs | None = None
         self._services: dict[str, TreeService] = {}
         self._since: Pulse | None = None
         self._alone: asyncio.Lock = asyncio.Lock()
@@ -88,7 +90,8 @@ class ImageLauncher:
             if self._tree is None or not living:
                 raise ImageFailed("no service lives of which an image could be taken")
             self._since = None
-            image, captured = await freeze_tree(self._criu, self._tree, living, into, capture)
+            packs = await self._kept()
+            image, captured = await freeze_tree(self._criu, self._tree, living, into, capture, packs.pack)
             self._since = image.stood
             return image, captured
 
@@ -120,6 +123,7 @@ class ImageLauncher:
             except ImageFailed as failed:
                 return await self._anew(noted, environment, str(failed))
             await self._taken(tree)
+            await asyncio.to_thread((await self._kept()).learn, folder)
             for each in noted.services:
                 order = self._order(each, environment)
                 self._services[each.name] = TreeService(order, tree, each.pid, self._folders)
@@ -129,6 +133,12 @@ class ImageLauncher:
         """End every program of every service, and of one that a killed perdure left here."""
         async with self._alone:
             await self._ended()
+
+    async def _kept(self) -> Packs:
+        """Return the packs of the last image, none at first."""
+        if self._packs is None:
+            self._packs = await asyncio.to_thread(Packs, self._scratch / "packs")
+        return self._packs
 
     async def _grown(self) -> Tree:
         return await self._taken(await grow(await self._made(""), self._scratch / "tree.note"))

@@ -9,6 +9,7 @@ Invariants:
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from perdure.adapters.sandboxes.images.freezing import NETWORK
 from perdure.adapters.sandboxes.images.kept import put_temporary_back
 from perdure.adapters.sandboxes.images.layout import OWN, Layout, furnish, prepared
 from perdure.adapters.sandboxes.images.notes import OUTPUT, Binding, ImageNote, ServiceNote
+from perdure.adapters.sandboxes.images.packing import unpack
 from perdure.adapters.sandboxes.images.tree import Tree, needed, remembered
 from perdure.values.errors import ImageFailed
 from perdure.values.limits import THAW_SECONDS_MAX
@@ -40,8 +42,13 @@ async def thaw_tree(
     first = work / "first"
     await asyncio.to_thread(first.unlink, missing_ok=True)
     words = [needed("unshare"), "--net", "--mount", "/bin/sh", "-c", prepared(made, _NETWORK_FD), "sh"]
-    words += [str(criu.path), "restore", *_words(image, work, made, first), *_externals(sources)]
-    await run_criu(words, work / _LOG, seconds=THAW_SECONDS_MAX)
+    unpacked = work / "unpacked"
+    await asyncio.to_thread(unpack, image, unpacked)
+    words += [str(criu.path), "restore", *_words(unpacked, work, made, first), *_externals(sources)]
+    try:
+        await run_criu(words, work / _LOG, seconds=THAW_SECONDS_MAX)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, unpacked, ignore_errors=True)
     return remembered(Tree(int(first.read_text(encoding="ascii")), 0, made), note)
 
 
