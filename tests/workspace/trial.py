@@ -96,14 +96,14 @@ def tried(
     died = 0
     for plan in plans:
         died += len(plan)
-        why = _parted(task, place, port, make, plan, due, vandal=vandal)
+        why = _differing(task, place, port, make, plan, due, vandal=vandal)
         if why:
             outside = any(not re.match(r"[^:]*\.git/", line) for line in why)
             return Verdict(task.name, "differs", died, (f"deaths in {plan}", *why[:20]), outside)
     return Verdict(task.name, "recovered", died)
 
 
-def _parted(
+def _differing(
     task: Task,
     place: Path,
     port: int,
@@ -117,12 +117,17 @@ def _parted(
         ending = harmed(task, place, port, make, plan, vandal=vandal)
     except (TurnFailed, OSError, PerdureError) as failed:
         return [f"{type(failed).__name__}: {failed}"]
+    return parted(task, due, ending)
+
+
+def parted(task: Task, due: Ending, found: Ending) -> list[str]:
+    """Return where ``found`` is not what it has to be: paths, then answers."""
     asked = [
         f"{question}: {right!r} -> {given!r}"
-        for question, right, given in zip(task.questions, due.answers, ending.answers, strict=True)
+        for question, right, given in zip(task.questions, due.answers, found.answers, strict=True)
         if right != given
     ]
-    return differences(due.tree, ending.tree) + asked
+    return differences(due.tree, found.tree) + asked
 
 
 def free_port() -> int:

@@ -51,7 +51,7 @@ OWNERS = Task(
         Shell("stat -c '%u:%g %n' copy plain d/g/born >>owners\nchmod 4755 a\nchown 0:0 a\n# half\nstat -c '%a %u:%g %n' a >>owners"),
     ),
     questions=("cat owners", "find . -path ./.git -prune -o -printf '%U:%G %m %p\\n' | sort"),
-    requires=("git", "root"),
+    requires=("git", "root", "chown"),
 )  # fmt: skip
 
 ATTRIBUTES = Task(

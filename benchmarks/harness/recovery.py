@@ -1,0 +1,81 @@
+"""Recovery over the corpus: tasks that die in every turn, as real processes too, and what git alone would recover.
+
+Three passes over the same tasks (``tests/workspace/corpus``), two processes at once:
+- *files*: a death in every turn of one performance, damage by a vandal, files put back by the recorder and the
+  planner (L0);
+- *real*: ``perdure run`` killed with SIGKILL at drawn moments, damage where an effect was in doubt, then
+  ``perdure resume``, at the highest level that this host has;
+- *git*: files that git tracks, put back before the turn is done again, without a vandal. A task counts as failed
+  only if it ends otherwise outside of ``.git``, or can't be ended.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from tests.workspace.corpus import TASKS
+from tests.workspace.corpus.task import Task
+from tests.workspace.ours import Recorded
+from tests.workspace.playing import remove
+from tests.workspace.real_trial import tried_for_real
+from tests.workspace.restorers import ShadowGit, TrackedOnly
+from tests.workspace.trial import Verdict, tried
+
+WORKERS = 2
+DEATHS = 1
+"""Of one real run. The soak tests die in each turn."""
+
+Trial = Callable[[Task, Path], Verdict]
+Say = Callable[[str], None]
+
+
+def recovery_figures(say: Say, *, deaths: int = DEATHS, seed: str = "evidence") -> dict[str, object]:
+    """Try all tasks in all passes; what failed is told through ``say``."""
+    files = _pass("files", partial(tried, make=Recorded), say)
+    real = _pass("real", partial(tried_for_real, deaths=deaths, seed=seed), say)
+    git = _pass("git", partial(tried, make=TrackedOnly, vandal=False), None)
+    shadow = _pass("shadow git", partial(tried, make=ShadowGit, vandal=False), None)
+    counted = Counter(verdict.result for verdict in real)
+    return {
+        "tasks": len(TASKS),
+        "recovered": counted["recovered"],
+        "not_claimed": {each.task: each.why[0] for each in real if each.result == "not claimed"},
+        "not_recovered": [each.task for each in real if each.result == "differs"],
+        "tasks_not_here": [each.task for each in real if each.result == "skipped"],
+        "real_deaths": sum(each.deaths for each in real),
+        "files_recovered": sum(each.result == "recovered" for each in files),
+        "files_not_claimed": sum(each.result == "not claimed" for each in files),
+        "files_not_recovered": [each.task for each in files if each.result == "differs"],
+        "files_deaths": sum(each.deaths for each in files),
+        "git_only_restorer_failures": _failures(git),
+        "git_only_restorer_tasks": sum(each.result in ("differs", "recovered") for each in git),
+        "shadow_git_restorer_failures": _failures(shadow),
+    }
+
+
+def _failures(verdicts: list[Verdict]) -> int:
+    return sum(each.result == "differs" and each.outside_git for each in verdicts)
+
+
+def _pass(name: str, trial: Trial, say: Say | None) -> list[Verdict]:
+    with ProcessPoolExecutor(WORKERS) as pool:
+        verdicts = list(pool.map(partial(_placed, trial), TASKS))
+    if say is not None:
+        for verdict in verdicts:
+            if verdict.result == "differs":
+                say(f"{name}: {verdict.task}: {'; '.join(verdict.why)[:400]}")
+        say(f"{name}: {dict(Counter(verdict.result for verdict in verdicts))}")
+    return verdicts
+
+
+def _placed(trial: Trial, task: Task) -> Verdict:
+    """Try ``task`` in a directory of its own, which is removed whatever its modes became."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "place"
+        try:
+            return trial(task, place)
+        finally:
+            remove(place)
