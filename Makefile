@@ -73,6 +73,7 @@ demo: $(VENV)/.runtime
 # -- what a developer runs ---------------------------------------------------------------------------
 
 test: $(VENV)/.dev
+	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not tested here'
 	@$(PY) -m pytest --numprocesses 2 --dist worksteal -m 'not soak and not bench and not local_model'
 
 bench: $(VENV)/.dev
