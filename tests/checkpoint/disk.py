@@ -6,7 +6,7 @@ It shares nothing with the planner: a step that a file system would refuse is re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from perdure.checkpoint.steps import Step
+from perdure.checkpoint.steps import RestoreStep
 from perdure.checkpoint.tree import Entry, Kind, decoded, directory_object, encoded, root_object
 from perdure.values.digest import digest
 
@@ -107,7 +107,7 @@ def paths(top: Inode, above: str = "") -> Iterator[tuple[str, Inode]]:
 MADE = {"write": "file", "link": "link", "hard": "hard", "fifo": "fifo"}
 
 
-def take(top: Inode, step: Step, objects: dict[str, bytes]) -> None:
+def take(top: Inode, step: RestoreStep, objects: dict[str, bytes]) -> None:
     """The step is done, or refused as a file system would refuse it."""
     directory, _, last = step.path.rpartition("/")
     parent, name = find(top, directory), encoded(last)
@@ -117,35 +117,35 @@ def take(top: Inode, step: Step, objects: dict[str, bytes]) -> None:
     if not _allowed(step, found):
         raise Refused(f"{step}: {found} stands there")
     match step:
-        case Step("clear" | "unlink" | "rmdir"):
+        case RestoreStep("clear" | "unlink" | "rmdir"):
             del parent.names[name]
-        case Step("mkdir"):
+        case RestoreStep("mkdir"):
             parent.names[name] = Inode("dir", 0o700)
-        case Step("amend", _, Entry() as entry) if found is not None:
+        case RestoreStep("amend", _, Entry() as entry) if found is not None:
             found.mode = entry.mode
             found.mtime = entry.mtime if found.kind == "file" else 0
-        case Step(_, _, Entry() as entry):
+        case RestoreStep(_, _, Entry() as entry):
             parent.names[name] = _made(top, entry, objects)
         case _:
             raise Refused(f"{step}: what is wanted?")
 
 
-def _allowed(step: Step, found: Inode | None) -> bool:
+def _allowed(step: RestoreStep, found: Inode | None) -> bool:
     kind = found.kind if found is not None else ""
     match step:
-        case Step("clear"):
+        case RestoreStep("clear"):
             return kind == "left"
-        case Step("unlink"):
+        case RestoreStep("unlink"):
             return kind not in ("", "dir")
-        case Step("rmdir"):
+        case RestoreStep("rmdir"):
             return found is not None and kind == "dir" and not found.names
-        case Step("mkdir"):
+        case RestoreStep("mkdir"):
             return not kind
-        case Step("amend", _, Entry() as entry) if found is not None and kind == "file":
+        case RestoreStep("amend", _, Entry() as entry) if found is not None and kind == "file":
             return entry.kind == "file" and digest(found.content) == entry.content.hex()
-        case Step("amend", _, Entry() as entry):
+        case RestoreStep("amend", _, Entry() as entry):
             return kind == entry.kind
-        case Step(verb, _, Entry() as entry):
+        case RestoreStep(verb, _, Entry() as entry):
             return kind != "dir" and MADE[verb] == entry.kind
         case _:
             return False

@@ -8,7 +8,7 @@ from perdure.checkpoint.tree import Entry, Fetch, decoded, read_directory, read_
 Change = Literal["created", "changed", "deleted"]
 
 
-class Difference(NamedTuple):
+class PathDifference(NamedTuple):
     """One path that is otherwise in the later tree. A directory differs by itself only in its own attributes."""
 
     path: str
@@ -29,7 +29,7 @@ class Renamed(NamedTuple):
 Pair = tuple[Entry | None, Entry | None]
 
 
-def compare(fetch: Fetch, before: str, after: str) -> Iterator[Difference]:
+def compare(fetch: Fetch, before: str, after: str) -> Iterator[PathDifference]:
     """Yield what differs from tree ``before`` to tree ``after``, parents first.
 
     Either may be ``''``, a tree with nothing in it. The root itself differs only where both have one. Owners
@@ -72,18 +72,18 @@ def join(path: str, name: bytes) -> str:
     return f"{path}/{decoded(name)}" if path else decoded(name)
 
 
-def _between(fetch: Fetch, path: str, pair: Pair, *, owners: bool) -> Iterator[Difference]:
+def _between(fetch: Fetch, path: str, pair: Pair, *, owners: bool) -> Iterator[PathDifference]:
     before, after = pair
     if before is None or after is None:
-        yield Difference(path, "created" if before is None else "deleted", before, after)
+        yield PathDifference(path, "created" if before is None else "deleted", before, after)
     elif own(before, owners=owners) != own(after, owners=owners):
-        yield Difference(path, "changed", before, after)
+        yield PathDifference(path, "changed", before, after)
     elif before.kind == "file" and before.mtime != after.mtime:
-        yield Difference(path, "changed", before, after, times_only=True)
+        yield PathDifference(path, "changed", before, after, times_only=True)
     yield from _below(fetch, path, pair, owners=owners)
 
 
-def _below(fetch: Fetch, path: str, pair: Pair, *, owners: bool) -> Iterator[Difference]:
+def _below(fetch: Fetch, path: str, pair: Pair, *, owners: bool) -> Iterator[PathDifference]:
     before, after = pair
     if before and after and before.kind == after.kind == "dir" and before.content == after.content:
         return
@@ -91,7 +91,7 @@ def _below(fetch: Fetch, path: str, pair: Pair, *, owners: bool) -> Iterator[Dif
         yield from _between(fetch, join(path, name), entries, owners=owners)
 
 
-def renames(differences: Iterable[Difference]) -> tuple[Renamed, ...]:
+def renames(differences: Iterable[PathDifference]) -> tuple[Renamed, ...]:
     """Return which of ``differences`` look like renames: the same content, gone here and come there.
 
     For display only. Empty files are too alike to tell; where several are equal they are paired in tree

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 from msgspec.structs import replace
 
-from perdure.checkpoint.compare import Change, Difference, compare
-from perdure.checkpoint.steps import Plan, Step, Unrestorable, Verb
+from perdure.checkpoint.compare import Change, PathDifference, compare
+from perdure.checkpoint.steps import Plan, RestoreStep, Unrestorable, Verb
 from perdure.checkpoint.survey import Survey, above, objects_of_git, parent, survey
 from perdure.checkpoint.tree import CACHE_RULE, Entry, Fetch, decoded, encoded, read_root, spelled
 from perdure.log.events import PathChanged
@@ -72,14 +72,14 @@ class _Planning:
         self._now: Survey = survey(fetch, present)
         self._then: Survey = survey(fetch, target)
         self._keep: _Keeping = keep
-        self._differences: list[Difference] = list(compare(fetch, present, target))
+        self._differences: list[PathDifference] = list(compare(fetch, present, target))
         self._stay: set[str] = {
             place
             for path, entry in self._now.entries.items()
             if self._stays(path, entry)
             for place in above(path)
         }
-        self._steps: dict[tuple[str, str], Step] = {}
+        self._steps: dict[tuple[str, str], RestoreStep] = {}
         self._unrestorable: dict[str, str] = {}
         self._kept: dict[str, None] = {}
         self._closed: set[str] = set()
@@ -120,9 +120,9 @@ class _Planning:
 
     def _step(self, verb: Verb, path: str, entry: Entry | None = None) -> None:
         place = "remove" if verb in _REMOVING else "amend" if verb == "amend" else "make"
-        self._steps[place, path] = Step(verb, path, entry)
+        self._steps[place, path] = RestoreStep(verb, path, entry)
 
-    def _decide(self, difference: Difference) -> None:
+    def _decide(self, difference: PathDifference) -> None:
         path, _, before, after, _ = difference
         if any(place in self._closed for place in above(path)):
             return
@@ -226,8 +226,8 @@ class _Planning:
             if _is_cache(entry) and parent(path) in near and path not in self._keep
         )
 
-    def _ordered(self) -> Iterator[Step]:
-        def of(wanted: str, *, up: bool = False) -> list[Step]:
+    def _ordered(self) -> Iterator[RestoreStep]:
+        def of(wanted: str, *, up: bool = False) -> list[RestoreStep]:
             steps = [step for (place, _), step in self._steps.items() if place == wanted]
             return sorted(steps, key=lambda step: _tree_order(step.path), reverse=up)
 
@@ -254,7 +254,7 @@ def _same_content(before: Entry, after: Entry) -> bool:
     return (before.kind, before.content, before.recipe) == (after.kind, after.content, after.recipe)
 
 
-def _listed(differences: Iterable[Difference], done: Collection[str], change: Change) -> tuple[str, ...]:
+def _listed(differences: Iterable[PathDifference], done: Collection[str], change: Change) -> tuple[str, ...]:
     """Return the paths that lastingly differ in that way and that something is done about."""
     return tuple(
         each.path

@@ -9,7 +9,7 @@ Verb = Literal["clear", "unlink", "rmdir", "mkdir", "write", "link", "hard", "fi
 name. ``amend`` puts mode, owner, extended attributes and time right, and leaves the content."""
 
 
-class Step(NamedTuple):
+class RestoreStep(NamedTuple):
     """One thing to be done at ``path``; ``entry`` is what is wanted there, None where nothing is."""
 
     verb: Verb
@@ -27,7 +27,7 @@ class Unrestorable(NamedTuple):
 class Plan(NamedTuple):
     """What is to be done, in order, and what that means to a person."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[RestoreStep, ...]
     created: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()

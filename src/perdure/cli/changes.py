@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from perdure.assembly.history import FileHistory
-from perdure.checkpoint.compare import Difference, renames
+from perdure.checkpoint.compare import PathDifference, renames
 from perdure.checkpoint.tree import Entry, spelled
 from perdure.cli.ink import Tone, clean, count, inked
 from perdure.values.digest import Json
@@ -25,12 +25,12 @@ BAR_CHARACTERS: Final = 40
 """The longest bar of a statistic: what a terminal of 80 columns has room for beside a path."""
 
 
-def shapes(found: tuple[Difference, ...]) -> list[Json]:
+def shapes(found: tuple[PathDifference, ...]) -> list[Json]:
     """Return the differences as programs are shown them."""
     return [{"path": spelled(each.path), "change": each.change} for each in found]
 
 
-def say_list(found: tuple[Difference, ...]) -> None:
+def say_list(found: tuple[PathDifference, ...]) -> None:
     """Print a line for each path that differs."""
     for each in found:
         sign, tone = SIGNS[each.change]
@@ -43,7 +43,7 @@ def say_list(found: tuple[Difference, ...]) -> None:
         )
 
 
-def say_stat(history: FileHistory, found: tuple[Difference, ...]) -> None:
+def say_stat(history: FileHistory, found: tuple[PathDifference, ...]) -> None:
     """Print how many lines of each file came and went, with bars."""
     rows = [(spelled(each.path), *_counted(history, each)) for each in found if not _is_dir(each)]
     width = max((len(path) for path, _, _ in rows), default=0)
@@ -57,14 +57,14 @@ def say_stat(history: FileHistory, found: tuple[Difference, ...]) -> None:
     click.echo(inked(f"  {words}", "quiet"))
 
 
-def say_patch(history: FileHistory, found: tuple[Difference, ...]) -> None:
+def say_patch(history: FileHistory, found: tuple[PathDifference, ...]) -> None:
     """Print what differs as a unified diff."""
     for each in found:
         for line in patch(history, each):
             click.echo(inked(clean(line), TONES.get(line[:1], "plain")))
 
 
-def patch(history: FileHistory, each: Difference) -> Iterator[str]:
+def patch(history: FileHistory, each: PathDifference) -> Iterator[str]:
     """Yield the lines of a unified diff of one path; words in brackets where it has no lines."""
     path = spelled(each.path)
     before, after = _text(history, each.path, each.before), _text(history, each.path, each.after)
@@ -90,7 +90,7 @@ def _text(history: FileHistory, path: str, entry: Entry | None) -> list[str] | N
         return None
 
 
-def _counted(history: FileHistory, each: Difference) -> tuple[int, int]:
+def _counted(history: FileHistory, each: PathDifference) -> tuple[int, int]:
     lines = [line for line in patch(history, each) if not line.startswith(("+++", "---", "("))]
     return sum(line.startswith("+") for line in lines), sum(line.startswith("-") for line in lines)
 
@@ -99,15 +99,15 @@ def _bar(number: int, most: int) -> int:
     return number if most <= BAR_CHARACTERS else -(-number * BAR_CHARACTERS // most)
 
 
-def _is_dir(each: Difference) -> bool:
+def _is_dir(each: PathDifference) -> bool:
     return all(entry is None or entry.kind == "dir" for entry in (each.before, each.after))
 
 
-def _mode_changed(each: Difference) -> bool:
+def _mode_changed(each: PathDifference) -> bool:
     return each.before is not None and each.after is not None and each.before.mode != each.after.mode
 
 
-def _aside(each: Difference) -> str:
+def _aside(each: PathDifference) -> str:
     before, after = each.before, each.after
     if before is None or after is None:
         kind = (before or after or Entry(b"", "file")).kind

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from perdure.adapters.workspace.marks import CTIME, GRAIN_NS, Marks
 from perdure.adapters.workspace.nodes import Folder, at
-from perdure.checkpoint.compare import Difference
+from perdure.checkpoint.compare import PathDifference
 from perdure.checkpoint.inspection import Window
 from perdure.checkpoint.tree import spelled
 from perdure.log.events import PathChanged
@@ -24,7 +24,7 @@ class Seen(NamedTuple):
 
 
 def attributed(
-    differences: Sequence[Difference], seen: Seen, windows: Sequence[Window], done: Mapping[str, str]
+    differences: Sequence[PathDifference], seen: Seen, windows: Sequence[Window], done: Mapping[str, str]
 ) -> tuple[PathChanged, ...]:
     """Return each lasting difference with who did it.
 
@@ -49,12 +49,12 @@ def attributed(
     return tuple(found)
 
 
-def _left(difference: Difference) -> bool:
+def _left(difference: PathDifference) -> bool:
     """Whether there is nothing but what a rule leaves out, before and after."""
     return all(entry is None or entry.kind == "left" for entry in (difference.before, difference.after))
 
 
-def _moved(differences: Sequence[Difference], before: Folder | None) -> frozenset[Marks]:
+def _moved(differences: Sequence[PathDifference], before: Folder | None) -> frozenset[Marks]:
     """Return the marks of what is gone: the same ones elsewhere are the same file."""
     if before is None:
         return frozenset()

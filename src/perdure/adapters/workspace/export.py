@@ -23,14 +23,14 @@ _ABSENT: Final = {
 }
 
 
-class Exported(NamedTuple):
+class Export(NamedTuple):
     """What was written, and what could not be."""
 
     files: int
     notes: tuple[str, ...] = ()
 
 
-def export_directory(fetch: Fetch, tree: str, target: Path, *, owners: bool = False) -> Exported:
+def export_directory(fetch: Fetch, tree: str, target: Path, *, owners: bool = False) -> Export:
     """``target`` is a new directory that holds the tree; it is there whole, or not at all.
 
     Raises ``BadInput`` (P107) if something is there; ``OSError`` where it can't be written.
@@ -46,10 +46,10 @@ def export_directory(fetch: Fetch, tree: str, target: Path, *, owners: bool = Fa
     part.rename(target)
     files = sum(step.verb in ("write", "link", "hard", "fifo") for step in plan.steps)
     left = (f"{spelled(path)}: {why}" for path, why in plan.unrestorable)
-    return Exported(files, (*left, *done.notes))
+    return Export(files, (*left, *done.notes))
 
 
-def export_tar(fetch: Fetch, tree: str, out: BinaryIO) -> Exported:
+def export_tar(fetch: Fetch, tree: str, out: BinaryIO) -> Export:
     """``out`` holds the tree as a tar in the POSIX form; equal trees give equal bytes.
 
     Times are whole seconds, those of directories and links 0; owners are as recorded, else 0.
@@ -61,7 +61,7 @@ def export_tar(fetch: Fetch, tree: str, out: BinaryIO) -> Exported:
             count += entry.kind != "dir"
             told = _told(path, entry)
             tar.addfile(told, Poured(fetch, entry) if entry.kind == "file" else None)
-    return Exported(count, tuple(notes))
+    return Export(count, tuple(notes))
 
 
 def stored(fetch: Fetch, tree: str, note: Callable[[str], None]) -> Iterator[tuple[str, Entry]]:

@@ -21,7 +21,7 @@ from perdure.adapters.workspace.attributes import put_attributes
 from perdure.adapters.workspace.flush import flush
 from perdure.adapters.workspace.ground import LOOK, Ground
 from perdure.adapters.workspace.locks import held_lock
-from perdure.checkpoint.steps import Plan, Step
+from perdure.checkpoint.steps import Plan, RestoreStep
 from perdure.checkpoint.tree import PART_PREFIX, Entry, Fetch, read_recipe, spelled
 from perdure.values.digest import short_digest
 from perdure.values.errors import RestoreRefused, require
@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Applied(NamedTuple):
+class CarriedOut(NamedTuple):
     """What became of a plan."""
 
     written: int
@@ -51,7 +51,7 @@ def apply_plan(
     since: int = 0,
     sync: bool = True,
     progress: Progress = lambda _done, _all: None,
-) -> Applied:
+) -> CarriedOut:
     """Carry out ``plan`` below ``root``, with contents from ``fetch``; return what was done.
 
     ``owners``: also put back owners and extended attributes. ``since`` (ns): when the present was looked at;
@@ -112,7 +112,7 @@ class _Restore:
         self._at: str = ""
         """the path that is worked on, for whoever reads why it stopped"""
 
-    def run(self, plan: Plan, progress: Progress) -> Applied:
+    def run(self, plan: Plan, progress: Progress) -> CarriedOut:
         for directory in plan.directories:
             self._sweep(directory)
         try:
@@ -129,21 +129,21 @@ class _Restore:
             flush(self._ground.at(""))
         gone = sum(step.verb in ("clear", "unlink", "rmdir") for step in plan.steps)
         made = {step.path for step in plan.steps if step.entry is not None}
-        return Applied(len(made), gone, tuple(self._notes))
+        return CarriedOut(len(made), gone, tuple(self._notes))
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: RestoreStep) -> None:
         if step.verb in ("hard", "amend"):
             self._name_parts()
         match step:
-            case Step("clear" | "unlink" | "rmdir"):
+            case RestoreStep("clear" | "unlink" | "rmdir"):
                 self._remove(step)
-            case Step("mkdir", path):
+            case RestoreStep("mkdir", path):
                 self._mkdir(path)
-            case Step("amend", path, Entry() as entry):
+            case RestoreStep("amend", path, Entry() as entry):
                 self._amend(path, entry)
-            case Step("write", path, Entry() as entry):
+            case RestoreStep("write", path, Entry() as entry):
                 self._write(path, entry)
-            case Step(_, path, Entry() as entry):
+            case RestoreStep(_, path, Entry() as entry):
                 self._make(path, entry)
             case _:
                 raise ValueError(f"{step.verb} {step.path}: a step without what is wanted")
@@ -161,7 +161,7 @@ class _Restore:
         for name in left:
             os.unlink(name, dir_fd=self._ground.at(directory))
 
-    def _remove(self, step: Step) -> None:
+    def _remove(self, step: RestoreStep) -> None:
         self._ground.forget(step.path)
         try:
             directory, name = self._ground.of(step.path)
