@@ -39,8 +39,7 @@ class ThinkingModel:
         self.marks.answered.append(time.perf_counter())
         if turn >= len(self._turns):
             return Reply(text="done")
-        command = self._turns[turn].command
-        return Reply(calls=(Call(f"c{turn}", "shell", {"command": command}),), usage=Usage(10, 10))
+        return Reply(calls=(Call(f"c{turn}", "shell", self._turns[turn].arguments),), usage=Usage(10, 10))
 
     async def close(self) -> None:
         """Nothing is held."""

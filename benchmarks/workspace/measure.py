@@ -7,6 +7,7 @@ says "ready" and waits for a line, so that many of them can begin together.
 
 import resource
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,32 +15,35 @@ from pathlib import Path
 import msgspec
 
 import perdure
+from benchmarks.workspace import ours
 from benchmarks.workspace.course import Course, Measured
 from benchmarks.workspace.marks import Marks
-from benchmarks.workspace.systems import agent_of, ports_by
+from benchmarks.workspace.systems import Keeping, agent_of
 from benchmarks.workspace.trees import Turn, trace
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.house import House
-from perdure.assembly.ports import MakePorts
 from perdure.assembly.run import Run
 from perdure.assembly.store import Store
 from perdure.log import events as e
 
-SETTLING_TURNS = 1
-"""Turns at the start that don't count: the first look of a new process may read the whole tree."""
+SETTLING_TURNS = 2
+"""Turns at the start that don't count: the first look of a new process may read the whole tree, and a service is
+started in the first."""
 
 
 def measure(course: Course) -> Measured:
     """Run the course."""
     kept = Path(course.kept)
-    ports = ports_by(course.system, kept / "method")
-    with _opened(kept, ports) as store:
+    keeping = Keeping(course.system, kept / "method")
+    with _opened(kept, keeping) as store:
         first = _Fleet(store, course, "warm", trace(course.files, 2, seed=-1), 0.0).finish()
     before = _bytes(kept)
     print("ready", flush=True)
     sys.stdin.readline()
     turns = trace(course.files, course.turns + SETTLING_TURNS, seed=course.seed)
-    with _opened(kept, ports) as store:
+    if course.system == "L2":
+        turns[0] = ours.SERVICE
+    with _opened(kept, keeping) as store:
         fleet = _Fleet(store, course, "timed", turns, course.wait_s)
         marks = fleet.finish()
     grown = _bytes(kept) - before
@@ -55,16 +59,10 @@ def measure(course: Course) -> Measured:
         bytes_per_turn=grown / (len(turns) * len(marks)),
         skipped=sum(each.what == "none" for each in found),
         looks=len(found),
-        restore_ms=[],
+        restore_ms=_steps_back(kept, keeping, course.restores),
         rss_mb=0.0,
     )
-    if course.restores:
-        with _opened(kept, ports) as store:
-            fleet.step_back(store, course.restores)
-    return measured._replace(
-        restore_ms=_ms(marks[0].restores),
-        rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    )
+    return measured._replace(rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 class _Fleet:
@@ -86,13 +84,20 @@ class _Fleet:
             _finished(run)
         return self._marks
 
-    def step_back(self, store: Store, steps: int) -> None:
-        """The first agent's run goes back over the last turns that changed files, one after the other."""
-        name = self._runs[0].name
-        taken = [each for each in store.events(name) if isinstance(each.body, e.CheckpointTaken)]
+
+def _steps_back(kept: Path, keeping: Keeping, steps: int) -> list[float]:
+    """Return the milliseconds of going back over the last turns of the first run that changed files, one by one."""
+    took: list[float] = []
+    if not steps:
+        return took
+    run = "timed-0"
+    with _opened(kept, keeping) as store:
+        taken = [each for each in store.events(run) if isinstance(each.body, e.CheckpointTaken)]
         for each in reversed(taken[:-1][-steps:]):
-            store.rewind(name, to=each.position)
-            _finished(store.resume(self._agents[0], name))
+            began = time.perf_counter()
+            keeping.go_back(store, run, each)
+            took.append((time.perf_counter() - began) * 1000)
+    return took
 
 
 def _finished(run: Run) -> None:
@@ -101,9 +106,9 @@ def _finished(run: Run) -> None:
         raise SystemExit(f"run {run.name} did not finish: {outcome}")
 
 
-def _opened(kept: Path, ports: MakePorts) -> Store:
+def _opened(kept: Path, keeping: Keeping) -> Store:
     store = perdure.open(kept / "store")
-    store.house = House(store.books, SystemClock(), make_ports=ports)
+    store.house = House(store.books, SystemClock(), make_ports=keeping.make_ports)
     return store
 
 

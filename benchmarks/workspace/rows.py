@@ -30,6 +30,8 @@ class Row(NamedTuple):
     """CPU time that it adds to a turn, in the mean, with all processes that it starts"""
     look_ms: float
     """how long one look at the workspace takes, in the median; the model thinks meanwhile"""
+    looks_s: float
+    """all looks together, as if nobody had thought meanwhile"""
     tool_ms: float
     """what it adds to a command of the shell, in the median"""
     skipped: int
@@ -62,6 +64,7 @@ def compared(course: Course, found: Sequence[Measured], base: Sequence[Measured]
         share=added / whole,
         cpu_ms=_cpu(found) - _cpu(base),
         look_ms=median(_all(found, lambda each: each.look_ms)),
+        looks_s=sum(_all(found, lambda each: each.look_ms)) / 1000 / agents,
         tool_ms=tool - plain,
         skipped=sum(each.skipped for each in found),
         looks=sum(each.looks for each in found),

@@ -1,5 +1,6 @@
 """What is measured, by name: nothing, perdure at a level, and the others; each as an agent with its ports."""
 
+import asyncio
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,9 +11,12 @@ from benchmarks.workspace.agents import ThinkingModel, plain_agent
 from benchmarks.workspace.marks import Marks, marked
 from benchmarks.workspace.others import Copies, Method, OtherPlace, Restic, ShadowGit
 from benchmarks.workspace.trees import Turn
-from perdure.assembly.ports import MakePorts, Ports
+from perdure.assembly.ports import Ports
 from perdure.assembly.site import Site
+from perdure.assembly.store import Store
 from perdure.assembly.toolbox import Toolbox
+from perdure.log import events as e
+from perdure.log.envelope import Event
 from perdure.log.port import BlobStore
 
 BASELINE = "none"
@@ -35,27 +39,46 @@ def agent_of(system: str, root: Path, turns: Sequence[Turn], wait_s: float) -> t
     marks = Marks()
     model = ThinkingModel(turns, wait_s, marks)
     if system in ours.LEVELS:
-        return ours.agent(root, model), marks
+        return ours.agent_at(root, model), marks
     return plain_agent(root, model, workspace=system != BASELINE), marks
 
 
-def ports_by(system: str, kept: Path) -> MakePorts:
-    """Return how the ports of a run are made, timed; what a method keeps lies below ``kept``."""
-    places: dict[Path, OtherPlace] = {}
+class Keeping:
+    """One system as it keeps the workspaces of a process; what another method keeps lies below ``kept``."""
 
-    def make(agent: perdure.Agent, store: BlobStore, site: Site | None) -> Ports:
+    def __init__(self, system: str, kept: Path) -> None:
+        """Keep by ``system``."""
+        self._system = system
+        self._kept = kept
+        self._places: dict[Path, OtherPlace] = {}
+
+    def make_ports(self, agent: perdure.Agent, store: BlobStore, site: Site | None) -> Ports:
+        """Return the ports of a run, timed."""
         model = agent.ask_with()
         assert isinstance(model, ThinkingModel)
-        return marked(_ports(agent, store, site), model.marks)
+        return marked(self._ports(agent, store, site), model.marks)
 
-    def _ports(agent: perdure.Agent, store: BlobStore, site: Site | None) -> Ports:
-        if system in ours.LEVELS:
-            return ours.ports(system, agent, store, site)
+    def go_back(self, store: Store, run: str, checkpoint: Event) -> None:
+        """The workspace of ``run`` is what it was at ``checkpoint``.
+
+        Another method only puts its files back; ``rewind`` also records the present, keeps what isn't the agent's,
+        and looks at the end whether all is as it should be.
+        """
+        if self._system in ours.LEVELS:
+            store.rewind(run, to=checkpoint.position)
+            return
+        assert isinstance(checkpoint.body, e.CheckpointTaken)
+        place = self._places[Path(store.state(run).root)]
+        asyncio.run(place.restore(checkpoint.body.tree, "", (), None))
+
+    def _ports(self, agent: perdure.Agent, store: BlobStore, site: Site | None) -> Ports:
+        if self._system in ours.LEVELS:
+            return ours.ports_at(self._system, agent, store, site)
         tools = Toolbox(agent.tools, workspace=site.root if site is not None else None)
         if site is None:
             return Ports(tools, agent.ask_with())
-        if site.root not in places:
-            places[site.root] = OtherPlace(METHODS[system](site.root, kept / site.root.name))
-        return Ports(tools, agent.ask_with(), places[site.root])
-
-    return make
+        if site.root not in self._places:
+            self._places[site.root] = OtherPlace(
+                METHODS[self._system](site.root, self._kept / site.root.name)
+            )
+        return Ports(tools, agent.ask_with(), self._places[site.root])

@@ -8,6 +8,8 @@ import random
 from pathlib import Path
 from typing import NamedTuple
 
+from perdure.values.digest import Json
+
 POOL_BYTES = 4 * 1024 * 1024
 FILES_PER_DIRECTORY = 12
 SIZE_MEDIAN_LOG, SIZE_SIGMA, SIZE_MAX = 8.7, 1.55, 1024 * 1024
@@ -22,6 +24,16 @@ class Turn(NamedTuple):
 
     command: str
     changes: bool
+    service: str = ""
+    """it goes on in the background under this name"""
+
+    @property
+    def arguments(self) -> dict[str, Json]:
+        """What the shell is called with."""
+        return {
+            "command": self.command,
+            **({"action": "start", "service": self.service} if self.service else {}),
+        }
 
 
 def make_tree(root: Path, files: int, *, seed: int = 0, shrink: int = 1) -> int:
