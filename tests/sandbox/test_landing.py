@@ -19,6 +19,7 @@ from perdure.adapters.sandboxes import overlays
 from perdure.adapters.sandboxes.confinement import Overlay
 from perdure.adapters.sandboxes.landing import land
 from perdure.adapters.sandboxes.overlays import HeldBack
+from perdure.adapters.sandboxes.removal import uprooted
 from perdure.adapters.sandboxes.sandbox import Sandbox
 from perdure.adapters.sandboxes.upper import Change, Step, read_change
 from tests.sandbox.ground import Ground, confining, ground, played
@@ -39,7 +40,7 @@ EVERYTHING: list[Deed] = [
 def here() -> Iterator[Ground]:
     place = Path(tempfile.mkdtemp())
     yield ground(place)
-    shutil.rmtree(place)
+    uprooted(place)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def far_box(here: Ground) -> Iterator[Sandbox]:
     place = Path(tempfile.mkdtemp(dir=OTHER_DISK))
     far = Ground(here.root, place)
     yield Sandbox(here.root, place, ladder=confining(far))
-    shutil.rmtree(place)
+    uprooted(place)
 
 
 def landed_and_seen(

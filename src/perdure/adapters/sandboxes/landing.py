@@ -127,15 +127,16 @@ def _opened(name: str, folder: int) -> int:
 
 
 def _shut(shut: Sequence[tuple[str, int]], there: int) -> None:
-    """Give directories that were opened to be landed the mode they have; innermost first."""
+    """Give what was opened to be landed the mode that it has in the end; innermost first."""
     for path, mode in reversed(shut):
+        *above, name = path.split("/")
         folder = os.dup(there)
         try:
-            for part in path.split("/") if path else ():
+            for part in above:
                 inner = _opened(part, folder)
                 os.close(folder)
                 folder = inner
-            os.fchmod(folder, mode)
+            os.chmod(name or f"/proc/self/fd/{folder}", mode, dir_fd=folder)
         finally:
             os.close(folder)
 

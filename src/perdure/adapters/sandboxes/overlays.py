@@ -14,7 +14,8 @@ from pathlib import Path
 from perdure.adapters.sandboxes.confinement import Overlay
 from perdure.adapters.sandboxes.landing import land
 from perdure.adapters.sandboxes.removal import uprooted
-from perdure.adapters.sandboxes.upper import MARK, Allows, Change, read_change
+from perdure.adapters.sandboxes.sides import MARK, attributes
+from perdure.adapters.sandboxes.upper import Allows, Change, read_change
 
 
 class HeldBack:
@@ -46,9 +47,9 @@ class HeldBack:
 
 def _like(root: Path, upper: Path) -> None:
     """Make the top of an overlay look like the workspace, whose own mode and times would not show."""
-    for name in os.listxattr(root):
-        if not name.startswith((MARK, "security.", "trusted.")):
-            os.setxattr(upper, name, os.getxattr(root, name))
+    for name, value in attributes(str(root), "").items():
+        if not name.startswith(MARK):
+            os.setxattr(upper, name, value)
     found = root.stat()
     upper.chmod(stat.S_IMODE(found.st_mode))
     os.utime(upper, ns=(found.st_atime_ns, found.st_mtime_ns))

@@ -3,7 +3,8 @@
 Invariants:
 - The upper directory holds exactly what was created, changed and deleted; nothing else is looked at,
   so the cost goes by the change, not by the workspace.
-- The workspace is only read: a plan says what would be done, and whether it may be.
+- The workspace is only read: a plan says what would be done, and whether it may be. A directory that
+  its owner may not enter is opened for that time, and no longer.
 - No symbolic link is followed, neither in the upper directory nor in the workspace.
 
 The kernel's spelling: a character device 0/0 is a deletion; a directory marked ``opaque`` replaces the
@@ -12,18 +13,21 @@ one below it, any other directory adds to it.
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from perdure.adapters.sandboxes.sides import (
+    MARK,
+    attributes,
+    entries,
+    looks,
+    owner_rights,
+    program_attributes,
+    same_content,
+    stat_of,
+)
 from perdure.values.limits import LANDING_DEPTH_MAX
-
-MARK: Final = "user.overlay."
-"""Attributes that the kernel's overlay keeps for itself."""
-
-_PIECE_BYTES: Final = 1024 * 1024
-_ESCAPED: Final = MARK + "overlay."
-"""How the kernel keeps an attribute that a program itself named like a mark."""
 
 _OPAQUE: Final = MARK + "opaque"
 _ORIGIN: Final = MARK + "origin"
@@ -69,7 +73,7 @@ class Change(NamedTuple):
     mtime_ns: int
     """of the root, in the end"""
     shut: tuple[tuple[str, int], ...] = ()
-    """directories that their owner may not enter or change, with the mode they get in the end"""
+    """what its owner may not read or change, with the mode it gets in the end"""
     deep: str = ""
     """a path that is nested deeper than perdure goes"""
 
@@ -81,7 +85,10 @@ def read_change(upper: Path, root: Path, allows: Allows | None, started: int) ->
     workspace itself was somebody else's doing.
     """
     reader = _Reader(str(upper), str(root), started)
-    reader.whole()
+    try:
+        reader.whole()
+    finally:
+        reader.leave()
     return Change(
         tuple(reader.steps),
         frozenset(reader.paths),
@@ -108,15 +115,22 @@ class _Reader:
         self.marked: dict[str, Marked] = {}
         self.void: list[str] = []
         self.shut: list[tuple[str, int]] = []
+        self._entered: list[tuple[str, int]] = []
         self.deep: str = ""
 
     def whole(self) -> None:
         """Read all of the upper directory."""
-        found = os.lstat(self._upper)
-        self._compare("", found, os.lstat(self._root))
+        found, there = os.lstat(self._upper), os.lstat(self._root)
         self._open("", found)
+        self._enter("", there)
+        self._compare("", found, there)
         self._marks("")
         self.steps = self._directory("", 0)
+
+    def leave(self) -> None:
+        """Shut the directories of the workspace that were opened to be read."""
+        for path, mode in reversed(self._entered):
+            Path(self._root, path).chmod(mode)
 
     def outside(self, allows: Allows) -> tuple[str, ...]:
         """Return the paths that may not be changed.
@@ -130,7 +144,7 @@ class _Reader:
         return tuple(sorted(refused))
 
     def _compare(self, path: str, found: os.stat_result, there: os.stat_result) -> None:
-        if _looks(found) != _looks(there) or _own(self._upper, path) != _attributes(self._root, path):
+        if looks(found) != looks(there) or self._own(path) != attributes(self._root, path):
             self.paths.add(path or ".")
         elif found.st_mtime_ns != there.st_mtime_ns:
             self.paths.add(path or ".")
@@ -139,18 +153,25 @@ class _Reader:
     def _directory(self, path: str, depth: int) -> tuple[Step, ...]:
         """Return the steps for what the upper directory has in ``path``, which both sides have."""
         steps: list[Step] = []
-        for entry in _entries(self._upper, path):
+        for entry in entries(self._upper, path):
             inner = f"{path}/{entry.name}" if path else entry.name
             found = entry.stat(follow_symlinks=False)
-            there = _stat(self._root, inner)
+            there = stat_of(self._root, inner)
             if stat.S_ISCHR(found.st_mode):
                 steps += self._removed(entry.name, inner, there)
             elif stat.S_ISDIR(found.st_mode):
                 steps.append(self._folder(inner, found, there, depth))
-            elif not self._untouched(inner, found, there):
-                self._put(inner, found, there)
-                steps.append(Step(entry.name, "move"))
+            else:
+                steps += self._file(inner, found, there)
         return tuple(steps)
+
+    def _file(self, path: str, found: os.stat_result, there: os.stat_result | None) -> list[Step]:
+        opened = self._open(path, found)
+        if self._untouched(path, found, there):
+            del self.shut[len(self.shut) - opened :]
+            return []
+        self._put(path, found, there)
+        return [Step(path.rpartition("/")[2], "move")]
 
     def _untouched(self, path: str, found: os.stat_result, there: os.stat_result | None) -> bool:
         """Whether a file was only opened to be written: the overlay copies it then, whatever follows."""
@@ -159,9 +180,9 @@ class _Reader:
             and stat.S_ISREG(found.st_mode) and stat.S_ISREG(there.st_mode)
             and found.st_nlink == there.st_nlink == 1
             and (found.st_size, found.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
-            and _looks(found) == _looks(there)
-            and _own(self._upper, path) == _attributes(self._root, path)
-            and _same_content(f"{self._upper}/{path}", f"{self._root}/{path}")
+            and looks(found) == looks(there)
+            and self._own(path) == attributes(self._root, path)
+            and same_content(f"{self._upper}/{path}", f"{self._root}/{path}")
         )  # fmt: skip
 
     def _removed(self, name: str, path: str, there: os.stat_result | None) -> list[Step]:
@@ -180,6 +201,7 @@ class _Reader:
             return Step(name, "merge")
         marks = self._marks(path)
         if there is not None and stat.S_ISDIR(there.st_mode) and _OPAQUE not in marks:
+            self._enter(path, there)
             self._compare(path, found, there)
             return Step(name, "merge", self._directory(path, depth + 1), found.st_mtime_ns)
         self._put(path, found, there)
@@ -191,7 +213,7 @@ class _Reader:
     def _put(self, path: str, found: os.stat_result, there: os.stat_result | None) -> None:
         """Note what stands in ``path`` of the upper directory, to take the place of what is ``there``."""
         self.paths.add(path)
-        marks = self._marks(path) if not stat.S_ISLNK(found.st_mode) else ()
+        marks = self._marks(path)
         if there is not None:
             self._displaced(path, there)
         elif _ORIGIN in marks and not stat.S_ISDIR(found.st_mode):
@@ -203,7 +225,7 @@ class _Reader:
 
         Only where the directory changed since the command began can somebody have deleted it.
         """
-        parent = _stat(self._root, path.rpartition("/")[0])
+        parent = stat_of(self._root, path.rpartition("/")[0])
         if parent is not None and parent.st_ctime_ns > self._started:
             self.foreign.add(path)
 
@@ -213,21 +235,23 @@ class _Reader:
             self.foreign.add(path)
         if not stat.S_ISDIR(there.st_mode):
             return
+        self._enter(path, there)
         waiting = [path]
         while waiting:
             folder = waiting.pop()
-            for entry in _entries(self._root, folder):
+            for entry in entries(self._root, folder):
                 inner = f"{folder}/{entry.name}"
                 self.paths.add(inner)
                 found = entry.stat(follow_symlinks=False)
                 if found.st_ctime_ns > self._started:
                     self.foreign.add(inner)
                 if stat.S_ISDIR(found.st_mode):
+                    self._enter(inner, found)
                     waiting.append(inner)
 
     def _within(self, path: str, depth: int) -> None:
         """Note all that lies in a directory which comes whole from the upper side."""
-        for entry in _entries(self._upper, path):
+        for entry in entries(self._upper, path):
             inner = f"{path}/{entry.name}"
             found = entry.stat(follow_symlinks=False)
             mode = found.st_mode
@@ -235,48 +259,45 @@ class _Reader:
                 self.void.append(inner)
                 continue
             self.paths.add(inner)
-            if not stat.S_ISLNK(mode):
-                self._marks(inner)
+            self._open(inner, found)
+            self._marks(inner)
             if not stat.S_ISDIR(mode):
                 continue
             self._folders.add(inner)
-            self._open(inner, found)
             if depth >= LANDING_DEPTH_MAX:
                 self.deep = self.deep or inner
             else:
                 self._within(inner, depth + 1)
 
-    def _open(self, path: str, found: os.stat_result) -> None:
-        """Let ourselves into a directory of the upper side; what it is to be like is noted."""
-        mode = stat.S_IMODE(found.st_mode)
+    def _open(self, path: str, found: os.stat_result) -> bool:
+        """Let ourselves into a path of the upper side; what it is to be like is noted, and told."""
+        mode, needed = stat.S_IMODE(found.st_mode), owner_rights(found)
+        if mode & needed == needed:
+            return False
+        self.shut.append((path, mode))
+        Path(self._upper, path).chmod(mode | needed)
+        return True
+
+    def _enter(self, path: str, there: os.stat_result) -> None:
+        """Let ourselves into a directory of the workspace until ``leave``."""
+        mode = stat.S_IMODE(there.st_mode)
         if mode & stat.S_IRWXU != stat.S_IRWXU:
-            self.shut.append((path, mode))
-            Path(self._upper, path).chmod(mode | stat.S_IRWXU)
+            self._entered.append((path, mode))
+            Path(self._root, path).chmod(mode | stat.S_IRWXU)
+
+    def _own(self, path: str) -> dict[str, bytes]:
+        return program_attributes(attributes(self._upper, path))
 
     def _marks(self, path: str) -> tuple[str, ...]:
-        names = [name for name in _names(self._upper, path) if name.startswith(MARK)]
-        if not names:
-            return ()
-        own = tuple(_own(self._upper, path).items())
-        kept = tuple((name, value) for name, value in own if name.startswith(MARK))
-        self.marked[path] = Marked(path, tuple(names), kept)
-        return tuple(names)
-
-
-def _entries(top: str, path: str) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(f"{top}/{path}" if path else top) as entries:
-        yield from sorted(entries, key=lambda entry: entry.name)
-
-
-def _stat(top: str, path: str) -> os.stat_result | None:
-    try:
-        return os.lstat(f"{top}/{path}" if path else top)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _looks(found: os.stat_result) -> tuple[int, int, int]:
-    return stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+        """Note the overlay's marks on a path of the upper side, and return their names."""
+        found = attributes(self._upper, path)
+        marks = tuple(name for name in found if name.startswith(MARK))
+        if marks:
+            own = program_attributes(found)
+            self.marked[path] = Marked(
+                path, marks, tuple((name, own[name]) for name in own if name.startswith(MARK))
+            )
+        return marks
 
 
 def _above(paths: set[str]) -> set[str]:
@@ -289,33 +310,3 @@ def _above(paths: set[str]) -> set[str]:
                 break
             found.add(path)
     return found
-
-
-def _same_content(one: str, other: str) -> bool:
-    with Path(one).open("rb") as here, Path(other).open("rb") as there:
-        while (piece := here.read(_PIECE_BYTES)) == there.read(_PIECE_BYTES):
-            if not piece:
-                return True
-    return False
-
-
-def _names(top: str, path: str) -> list[str]:
-    try:
-        return os.listxattr(f"{top}/{path}", follow_symlinks=False)
-    except OSError:
-        return []  # A file system without attributes has none of ours either.
-
-
-def _attributes(top: str, path: str) -> dict[str, bytes]:
-    whole = f"{top}/{path}"
-    return {name: os.getxattr(whole, name, follow_symlinks=False) for name in _names(top, path)}
-
-
-def _own(upper: str, path: str) -> dict[str, bytes]:
-    """Return the attributes that a path of the upper directory has for programs."""
-    found = _attributes(upper, path)
-    seen = {name: value for name, value in found.items() if not name.startswith(MARK)}
-    for name, value in found.items():
-        if name.startswith(_ESCAPED):
-            seen["user." + name.removeprefix(MARK)] = value
-    return seen
