@@ -139,6 +139,30 @@ while line.readline():
     line.flush()
 """
 
+TERMINAL: Final = (
+    _SERVER
+    + """
+import os, pty, termios
+child, terminal = pty.fork()
+if child == 0:
+    silent = termios.tcgetattr(0)
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(0, termios.TCSANOW, silent)
+    print("ready", flush=True)
+    count = 0
+    while input():
+        count += 1
+        print(count, flush=True)
+def answer(asked):
+    os.write(terminal, b"x\\n")
+    return lines.readline().strip()
+lines = os.fdopen(terminal, "r", closefd=False)
+lines.readline()
+serve(8012, answer)
+"""
+)
+"""Has a child that counts, on a terminal."""
+
 IDLE: Final = """
 import asyncio
 async def main():

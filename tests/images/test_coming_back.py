@@ -134,6 +134,20 @@ def test_children_come_back_under_their_ids_with_the_pipes_between(tmp_path: Pat
     asyncio.run(story())
 
 
+def test_a_program_on_a_terminal_comes_back_with_it(tmp_path: Path, criu: Criu) -> None:
+    async def story() -> None:
+        async with place(tmp_path, criu) as here:
+            await here.python("terminal", programs.TERMINAL)
+            assert await here.ask(8012) == "1"
+            await here.freeze("image")
+            assert await here.ask(8012) == "2"
+            await here.crash()
+            assert (await here.restore("image")).notes == ()
+            assert await here.ask(8012) == "2"
+
+    asyncio.run(story())
+
+
 def test_a_file_mapped_shared_is_that_of_the_moment(tmp_path: Path, criu: Criu) -> None:
     async def story() -> None:
         async with place(tmp_path, criu) as here:

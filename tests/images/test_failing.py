@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.adapters.sandboxes.images import freezing, kept
+from perdure.adapters.sandboxes.images import freezing, kept, packing
 from perdure.adapters.sandboxes.images.criu import Criu
 from perdure.adapters.sandboxes.images.tree import lives
 from perdure.values.errors import ImageFailed
@@ -110,6 +112,36 @@ def test_where_files_can_not_be_recorded_there_is_no_image_and_services_go_on(
             assert await here.ask(8001) == "1"
 
     asyncio.run(story())
+
+
+def test_a_disk_that_is_full_costs_one_image_and_no_later_one(
+    tmp_path: Path, criu: Criu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with place(tmp_path, criu) as here:
+            await here.python("counter", programs.COUNTER)
+            await here.freeze("first")
+            assert await here.ask(8001) == "1"
+            with monkeypatch.context() as full:
+                full.setattr(packing, "_linked", _no_space)
+                with pytest.raises(OSError, match="No space left"):
+                    await here.freeze("second")
+            await _nothing_left(here, "second")
+            assert await here.ask(8001) == "2"
+            shutil.rmtree(here.base / "second.files")
+            # What a freeze that was killed may have left stands in nobody's way.
+            (here.base / "second.part" / "left").mkdir(parents=True)
+            (here.base / "second.pipes" / "left").mkdir(parents=True)
+            await here.freeze("second")
+            await here.crash()
+            assert (await here.restore("second")).notes == ()
+            assert await here.ask(8001) == "3"
+
+    asyncio.run(story())
+
+
+def _no_space(source: Path, target: Path) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
 
 def test_services_do_not_stand_still_for_longer_than_the_bound(

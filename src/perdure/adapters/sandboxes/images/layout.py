@@ -42,7 +42,7 @@ class Mount(NamedTuple):
     source: str = ""
     role: Role = "system"
     writable: bool = False
-    kind: Literal["bind", "proc", "tmpfs", "masked"] = "bind"
+    kind: Literal["bind", "proc", "tmpfs", "devpts", "masked"] = "bind"
     mode: str = "755"
 
 
@@ -74,6 +74,7 @@ def layout(
     mounts += [Mount(at, kind="masked") for at in _MASKED if Path(at).exists()]
     mounts += [
         Mount("/dev", kind="tmpfs"),
+        Mount("/dev/pts", kind="devpts"),
         Mount("/run", kind="tmpfs"),
         # The same as that of commands: what one of them leaves there for a service, it finds.
         Mount("/tmp", str(view.folder / "tmp"), "tmp", writable=True),  # noqa: S108 - the run's own
@@ -207,6 +208,8 @@ def _lines(mount: Mount, root: str) -> list[str]:
             return [f"mount -t proc -o nosuid,nodev,noexec proc {at}"]
         case "masked":
             return [f"mount --bind {at} {at}", f"mount -o remount,bind,ro {at}"]
+        case "devpts":
+            return [f"mkdir {at}", f"mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts {at}"]
         case "tmpfs":
             made = [f"mkdir -p {at}", f"mount -t tmpfs -o mode={mount.mode},nosuid tmpfs {at}"]
             return [*made, *_devices(at)] if mount.at == "/dev" else made
@@ -226,6 +229,7 @@ def _devices(at: str) -> Iterator[str]:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         yield f"ln -s /proc/self/fd/{number} {at}/{name}"
     yield f"mkdir -m 1777 {at}/shm"
+    yield f"ln -s pts/ptmx {at}/ptmx"
 
 
 def _in_another(at: str, mounts: tuple[Mount, ...]) -> bool:
