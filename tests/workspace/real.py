@@ -141,7 +141,7 @@ def _killed(driver: "subprocess.Popen[bytes]", store: perdure.Store, death: Deat
             return False
         if time.monotonic() > until:
             _kill(driver)
-            raise TurnFailed(f"turn {death.turn} was not begun in {PATIENCE_S} s")
+            raise TurnFailed(f"turn {death.turn} was not begun in {PATIENCE_S} s; {_last(store)}")
         time.sleep(LOOK_S)
     try:
         driver.wait(death.after_s)

@@ -112,7 +112,7 @@ SUBMODULE = Task(
         "git init -q -b main --template= && git add -A && git commit -q -m app1"
     ),
     turns=(
-        Shell("cd app\ngit -c protocol.file.allow=always submodule --quiet add ../lib vendor/lib\n# half\ngit commit -q -m vendored"),
+        Shell("cd app\ngit -c protocol.file.allow=always submodule --quiet add file://${PWD%/app}/lib vendor/lib\n# half\ngit commit -q -m vendored"),
         look("git -C app submodule status"),
         Shell("echo 'code 2' >lib/code\n# half\ngit -C lib commit -q -a -m lib2"),
         Shell("cd app/vendor/lib\ngit -c protocol.file.allow=always fetch -q\n# half\ngit checkout -q origin/main"),
@@ -130,8 +130,8 @@ REMOTE = Task(
     files={"work/a": "a\n"},
     setup="cd work\ngit init -q -b main --template= && git add -A && git commit -q -m a1",
     turns=(
-        Shell("git clone -q --bare --template= work hub.git\n# half\ngit -C work remote add hub ../hub.git"),
-        Shell("git clone -q --template= hub.git second\n# half\necho b >second/b"),
+        Shell("git clone -q --no-hardlinks --bare --template= work hub.git\n# half\ngit -C work remote add hub ../hub.git"),
+        Shell("git clone -q --no-hardlinks --template= hub.git second\n# half\necho b >second/b"),
         look("git -C second remote -v | sed 's/.*second//;s/.*hub.git/hub/'"),
         Shell("cd second\ngit add b\ngit commit -q -m b1\n# half\ngit push -q"),
         Shell("cd work\necho a2 >a && git commit -q -a -m a2\n# half\ngit push -q hub main 2>/dev/null || echo rejected >>../log"),
