@@ -15,6 +15,7 @@ from perdure.adapters.workspace import restore as restoring
 from perdure.assembly.site import Site
 from perdure.assembly.workplace import Workplace
 from perdure.checkpoint.inspection import Restored
+from perdure.checkpoint.tree import find
 from perdure.intention.declaration import Definition
 from perdure.values.errors import RestoreRefused
 from tests.checkpoint.disk import Inode
@@ -124,6 +125,36 @@ def test_a_kept_path_stays_and_is_counted(root: Path):
 
     assert went_back(root, first, second, keep=("a",)).kept == 1
     assert {path: content for path, (_, _, content) in states(root).items()} == {"a": b"new", "b": b"old"}
+
+
+def test_a_file_saved_while_the_present_was_recorded_is_in_the_store_before_it_is_overwritten(root: Path):
+    class Saving(MemoryStore):
+        """A store that takes so long to be flushed that a person saves a file meanwhile."""
+
+        def flush(self) -> None:
+            super().flush()
+            if saved and saved[0] != (root / "f").read_text():
+                (root / "f").write_text(saved[0])
+
+    saved: list[str] = []
+    store = Saving()
+
+    async def story() -> Restored:
+        place = Workplace(Site("run", root, root.parent / "scratch", "run"), store, AGENT)
+        try:
+            (root / "f").write_text("old")
+            first = await place.record("", "", ())
+            (root / "f").write_text("the agent's")
+            saved.append("a person's work")
+            return await place.restore(first.tree, "", (), None)
+        finally:
+            await place.close()
+
+    done = asyncio.run(story())
+    assert (root / "f").read_text() == "old"
+    entry = find(store.get, done.saved, "f")
+    assert entry is not None
+    assert store.get(entry.content.hex()) == b"a person's work"
 
 
 def test_a_restorer_that_forgets_a_mode_does_not_say_that_all_is_well(

@@ -17,17 +17,18 @@ from pathlib import Path
 from perdure.adapters.workspace.directory import Directory
 from perdure.adapters.workspace.guard import Claim, claim_root, runtime_folder
 from perdure.adapters.workspace.pool import Job, Pool
-from perdure.adapters.workspace.restore import apply_plan
+from perdure.adapters.workspace.restore import apply_plan, changed_since
 from perdure.assembly.processes import Processes
 from perdure.assembly.shelter import Shelter
 from perdure.assembly.site import Site
 from perdure.checkpoint.inspection import Inspection, Level, Restored, What, Window
 from perdure.checkpoint.plan import plan_restore
+from perdure.checkpoint.steps import Plan
 from perdure.checkpoint.tree import read_root, spelled
 from perdure.intention.declaration import Definition
 from perdure.log.port import BlobStore
-from perdure.values.errors import BadRoot, RestoreRefused
-from perdure.values.limits import NAMES_SHOWN, WHOLE_LOOK_SECONDS
+from perdure.values.errors import BadRoot, Broken, RestoreRefused
+from perdure.values.limits import NAMES_SHOWN, RESTORE_LOOKS_MAX, WHOLE_LOOK_SECONDS
 
 
 class Workplace:
@@ -156,20 +157,34 @@ class Workplace:
 
     def _restore(self, tree: str, keep: Sequence[str], windows: Sequence[Window] | None) -> Restored:
         directory = self._open()
-        # Against the tree that is wanted, so that unchanged contents are known to be there.
-        before = directory.record(tree, windows or ())
-        self._store.flush()
-        foreign = (
-            [each.path for each in before.changes if each.by == "unknown"] if windows is not None else []
-        )
-        plan = plan_restore(self._store.get, before.tree, tree, (*keep, *foreign))
+        before, plan, kept = self._planned(directory, tree, keep, windows)
         owners = read_root(self._store.get(tree)).owners
         applied = apply_plan(self.root, plan, self._store.get, owners=owners)
-        self._check(directory, tree, (*keep, *foreign))
+        self._check(directory, tree, kept)
         notes = (*applied.notes, *(f"{spelled(each.path)}: {each.why}" for each in plan.unrestorable))
         return Restored(
             applied.written, applied.deleted, len(plan.kept), notes=notes[:NAMES_SHOWN], saved=before.tree
         )
+
+    def _planned(
+        self, directory: Directory, tree: str, keep: Sequence[str], windows: Sequence[Window] | None
+    ) -> tuple[Inspection, Plan, tuple[str, ...]]:
+        """Return the present as recorded, the plan from there, and what it keeps.
+
+        Somebody may save a file while the present is recorded: then it is recorded again. A file that changes
+        at each look is written by a program, and goes back as it was last seen.
+        """
+        for look in range(RESTORE_LOOKS_MAX):
+            since = time.time_ns()
+            # Against the tree that is wanted, so that unchanged contents are known to be there.
+            before = directory.record(tree, windows or ())
+            self._store.flush()
+            unknown = (each.path for each in before.changes if each.by == "unknown")
+            kept = (*keep, *(unknown if windows is not None else ()))
+            plan = plan_restore(self._store.get, before.tree, tree, kept)
+            if look + 1 == RESTORE_LOOKS_MAX or not changed_since(self.root, plan, since):
+                return before, plan, kept
+        raise Broken("a restore is planned at least once")
 
     def _check(self, directory: Directory, tree: str, keep: Sequence[str]) -> None:
         """Planned once more, nothing may be left to do but to remove what caches were made anew."""

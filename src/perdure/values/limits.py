@@ -141,8 +141,9 @@ STORE_WARN_PERCENT: Final = 80
 CHECKPOINT_NOTICE_SECONDS: Final = 5.0
 """An action that waits longer than this for a recording says so."""
 
-FILE_IN_ONE_BLOB_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Files up to here are one blob; larger ones are cut by content, so that a change in one costs its chunks."""
+FILE_IN_ONE_BLOB_BYTES_MAX: Final = 1024 * 1024
+"""Files up to here are one blob, which shares the event's sync; larger ones are cut by content, so that a change
+in one costs its chunks."""
 
 CHUNK_BYTES_AVERAGE: Final = 512 * 1024
 """Chunks of large files: some 2,000 for a gigabyte, and a small change stores one or two of them again."""
@@ -260,3 +261,6 @@ SNAPSHOTS_AT_ONCE_MAX: Final = 4
 
 SNAPSHOT_PATIENCE_SECONDS: Final = 0.5
 """How long a recording that an action waits for stands in line before it goes ahead without a slot."""
+
+RESTORE_LOOKS_MAX: Final = 4
+"""Times the present is recorded anew before a restore, since a file in its way was saved meanwhile."""

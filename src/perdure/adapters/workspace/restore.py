@@ -21,6 +21,7 @@ from perdure.adapters.workspace.attributes import put_attributes
 from perdure.adapters.workspace.flush import flush
 from perdure.adapters.workspace.ground import LOOK, Ground
 from perdure.adapters.workspace.locks import held_lock
+from perdure.adapters.workspace.marks import GRAIN_NS
 from perdure.checkpoint.steps import Plan, RestoreStep
 from perdure.checkpoint.tree import PART_PREFIX, Entry, Fetch, read_recipe, spelled
 from perdure.values.digest import short_digest
@@ -81,19 +82,32 @@ def _is_below(path: str) -> bool:
     return not path or not {"", ".", ".."}.intersection(path.split("/"))
 
 
-def _refuse_newer(ground: Ground, plan: Plan, since: int) -> None:
-    newer = [
-        spelled(step.path)
+def changed_since(root: Path, plan: Plan, since: int) -> tuple[str, ...]:
+    """Return the paths that ``plan`` would overwrite or remove and that changed after ``since`` (ns).
+
+    Stamps may be behind the clock by a grain, so a change just before ``since`` counts as well.
+    """
+    with Ground(root) as ground:
+        return _newer(ground, plan, since - GRAIN_NS)
+
+
+def _newer(ground: Ground, plan: Plan, since: int) -> tuple[str, ...]:
+    return tuple(
+        step.path
         for step in plan.steps
         if step.verb not in ("clear", "rmdir", "mkdir")
         and (found := ground.look(step.path)) is not None
         and not stat.S_ISDIR(found.st_mode)
         and found.st_ctime_ns > since
-    ]
+    )
+
+
+def _refuse_newer(ground: Ground, plan: Plan, since: int) -> None:
+    newer = _newer(ground, plan, since)
     if newer:
         more = f" and {len(newer) - 3} more" if len(newer) > 3 else ""
         raise RestoreRefused(
-            f"changed while the restore was planned: {', '.join(newer[:3])}{more}",
+            f"changed while the restore was planned: {', '.join(map(spelled, newer[:3]))}{more}",
             hint="restore again; what is there now is recorded first",
         )
 
