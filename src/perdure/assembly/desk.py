@@ -18,7 +18,9 @@ class RunDesk:
         self._place: Workplace = place
         self._law: Law = law
         self._grounds: dict[str, Grounds] = {}
-        self._rules: IgnoreRules = IgnoreRules("", law.definition.secret_files or SECRET_NAMES)
+        self._rules: IgnoreRules = IgnoreRules(
+            "", SECRET_NAMES if law.definition.secret_files is None else law.definition.secret_files
+        )
         self.root: Path = place.root
         self.shell: Shelter = shelter
 

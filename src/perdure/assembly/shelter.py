@@ -21,6 +21,7 @@ from perdure.adapters.sandboxes.services import Service as Started
 from perdure.adapters.sandboxes.services import tail as tail_of
 from perdure.adapters.sandboxes.view import View
 from perdure.adapters.tools.desk import Ran, Service, Tail
+from perdure.adapters.workspace.rules import SECRET_NAMES, IgnoreRules
 from perdure.assembly.site import Site
 from perdure.contract import Law
 from perdure.contract.grounds import grounds_of
@@ -139,15 +140,22 @@ def network_open(law: Law) -> bool:
 
 
 def hidden_paths(law: Law, root: Path) -> tuple[str, ...]:
-    """Return the paths of ``root`` that the shell may not read by its contract, as they stand now."""
+    """Return the paths of ``root`` that the shell may not read, as they stand now: by its contract, or as secrets.
+
+    What a command prints is in the log; what is declared secret may not get there.
+    """
     grounds = grounds_of(law.contract, SHELL)
-    if not grounds.read:
-        return ()
+    secrets = law.definition.secret_files
+    rules = IgnoreRules("", SECRET_NAMES if secrets is None else secrets)
     hidden: list[str] = []
     for folder, folders, files in os.walk(root):
         within = os.path.relpath(folder, root)
         prefix = "" if within == "." else f"{within}/"
-        barred = (name for name in files if grounds.barred(write=False, path=f"{prefix}{name}"))
+        barred = (
+            name
+            for name in files
+            if rules.secret_by_name(name) or grounds.barred(write=False, path=f"{prefix}{name}")
+        )
         hidden += (f"{folder}/{name}" for name in barred)
         # A directory is hidden only with all that is in it: what is allowed below has to be reached.
         folders[:] = [name for name in folders if name != ".git"]

@@ -50,16 +50,16 @@ class Files:
         """Return that the workspace is that tree again, or why it isn't."""
         if self._workspace is None:
             return self._failed(_ABSENT)
-        rewinds = request.why.startswith("rewind-")
+        back = self._writer.state.live.put_back
         # Who rewinds was asked about what others changed; who only puts a deed back was not.
-        windows = None if rewinds else _windows(self._writer.state.live)
+        windows = _windows(self._writer.state.live) if back is None else None
         bound = asyncio.timeout(CHECKPOINT_SECONDS_MAX)
         try:
             async with bound:
                 done = await self._workspace.restore(request.tree, request.image, request.keep, windows)
         except (OSError, PerdureError) as error:
             return self._failed(_late("put back") if bound.expired() else str(error))
-        why = "the run went back" if rewinds else "a deed in doubt is put back"
+        why = back.why if back is not None else "a deed in doubt is put back"
         body = e.CheckpointRestored(
             request.tree, why, done.written, done.deleted, done.image, done.kept, done.notes, done.saved
         )

@@ -156,12 +156,13 @@ class Touch(Noun, frozen=True):
 
 
 class PutBack(Noun, frozen=True):
-    """What the workspace has to become before anything goes on: a rewind said so at ``position``."""
+    """What the workspace has to become before anything goes on: the event at ``position`` said so."""
 
     tree: str
     position: int
     image: str = ""
     keep: tuple[str, ...] = ()
+    why: str = ""
 
 
 class Live(Noun, frozen=True):

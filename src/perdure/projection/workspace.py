@@ -67,9 +67,14 @@ def to_be_put_back(live: Live, body: e.RunRewound | e.RunForked | e.ChangeRevert
     """The files become the tree that the event names, before anything else goes on."""
     if not body.tree:
         return live
-    keep = body.keep if isinstance(body, e.RunRewound) else ()
-    image = live.image if isinstance(body, e.ChangeReverted) else body.image
-    return replace(live, put_back=PutBack(body.tree, position, image, keep))
+    match body:
+        case e.RunRewound():
+            back = PutBack(body.tree, position, body.image, body.keep, "the run went back")
+        case e.RunForked():
+            back = PutBack(body.tree, position, body.image, (), "the fork begins")
+        case e.ChangeReverted():
+            back = PutBack(body.tree, position, live.image, (), "a change is taken back")
+    return replace(live, put_back=back)
 
 
 def _bounded(touches: tuple[Touch, ...]) -> tuple[Touch, ...]:
