@@ -27,16 +27,23 @@ def tried_for_real(task: Task, place: Path, *, deaths: int, seed: str) -> Verdic
         return Verdict(task.name, "not claimed", 0, (ONE_USER,))
     port = free_port()
     try:
-        due = unharmed(task, place, port)
-        found = _performed(task, place, port, deaths, seed)
-        why = parted(task, due, found.ending)
-        if why and not (why := parted(task, _performed(task, place, port, 0, seed).ending, found.ending)):
-            return Verdict(task.name, "recovered", found.deaths)
+        found, why = _compared(task, place, port, deaths, seed)
     except TurnFailed as failed:
+        if task.beyond_images:
+            return Verdict(task.name, "not claimed", deaths, (task.beyond_images, str(failed)))
         return Verdict(task.name, "differs", deaths, (str(failed),))
     if why and task.needs == "processes" and found.level != "L2":
         return Verdict(task.name, "not claimed", found.deaths, (NO_IMAGES,))
     return Verdict(task.name, "differs" if why else "recovered", found.deaths, tuple(why[:20]))
+
+
+def _compared(task: Task, place: Path, port: int, deaths: int, seed: str) -> tuple[RealEnding, list[str]]:
+    due = unharmed(task, place, port)
+    found = _performed(task, place, port, deaths, seed)
+    why = parted(task, due, found.ending)
+    if why:
+        why = parted(task, _performed(task, place, port, 0, seed).ending, found.ending)
+    return found, why
 
 
 def _performed(task: Task, place: Path, port: int, deaths: int, seed: str) -> RealEnding:

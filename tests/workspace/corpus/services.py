@@ -231,6 +231,10 @@ STORED = Task(
         Shell(f"{ASK} / four >>said"),
     ),
     questions=(f"{ASK} /", "cat said"),
+    beyond_images=(
+        "sqlite in a living process refuses to write once its database has another inode number, "
+        "as a file has that was put back"
+    ),
 )
 
 SHARED = Task(

@@ -93,6 +93,9 @@ class Task(NamedTuple):
     requires: tuple[str, ...] = ()
     """programs that have to be there; ``root`` for what only root may do"""
 
+    beyond_images: str = ""
+    """why process images don't promise to recover it; empty where they do"""
+
     @property
     def reading_turns(self) -> int:
         """How many turns change nothing lasting."""
