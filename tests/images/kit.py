@@ -15,11 +15,11 @@ from perdure.adapters.sandboxes.images.freezing import Image
 from perdure.adapters.sandboxes.images.launcher import ImageLauncher, Revival
 from perdure.adapters.sandboxes.images.service import TreeService
 from perdure.adapters.sandboxes.services import ServiceOrder
-from perdure.adapters.sandboxes.view import View
+from perdure.adapters.sandboxes.view import HOME, View
 
 ENVIRONMENT: Final = {
     "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-    "HOME": "/home/agent",
+    "HOME": HOME,
     "LANG": "C.UTF-8",
 }
 PATIENCE_SECONDS: Final = 30

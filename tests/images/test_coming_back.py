@@ -31,6 +31,19 @@ def test_a_counter_answers_with_its_value_at_the_freeze(tmp_path: Path, criu: Cr
     asyncio.run(story())
 
 
+def test_blanks_and_letters_of_any_language_in_paths_are_no_matter(tmp_path: Path, criu: Criu) -> None:
+    async def story() -> None:
+        async with place(tmp_path / "it's a größe: 100%", criu) as here:
+            await here.python("counter", programs.COUNTER)
+            await here.ask(8001)
+            await here.freeze("image")
+            await here.crash()
+            assert (await here.restore("image")).notes == ()
+            assert await here.ask(8001) == "2"
+
+    asyncio.run(story())
+
+
 def test_it_comes_back_again_and_again_from_one_image(tmp_path: Path, criu: Criu) -> None:
     async def story() -> None:
         async with place(tmp_path, criu) as here:

@@ -56,8 +56,8 @@ def test_a_service_finds_what_a_command_left_in_tmp_for_it(tmp_path: Path, criu:
         here = Place(tmp_path, criu)
         sandbox = _sandbox(here)
         try:
-            assert (await sandbox.run("echo for you >/tmp/letter", timeout=30)).exit == 0
-            service = await sandbox.start("reader", "cat /tmp/letter; exec sleep 1000")
+            assert (await sandbox.run("cd /tmp && echo for you >letter", timeout=30)).exit == 0
+            service = await sandbox.start("reader", "cd /tmp; cat letter; exec sleep 1000")
             await until(lambda: service.output.exists() and service.output.read_text() == "for you\n")
         finally:
             await sandbox.close()

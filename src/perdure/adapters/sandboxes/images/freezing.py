@@ -11,6 +11,7 @@ Invariants:
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
@@ -32,6 +33,9 @@ from perdure.values.limits import (
     IMAGE_BYTES_MAX,
     SERVICE_OUTPUT_KEPT_BYTES,
 )
+
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+"""A blank in a path, as the kernel spells it in a table of words."""
 
 NETWORK: Final = "network"
 """What the tree's network namespace is called in an image: it is made anew, not restored."""
@@ -102,7 +106,7 @@ async def freeze_tree(
             listening = ports(tree.first)
             captured = await capture()
             os.write(pipes.answer, b"recorded\n")
-            await dump
+            await asyncio.shield(dump)
         except BaseException:
             await _let_go(pipes, dump)
             await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
@@ -135,7 +139,7 @@ def bound(tree: Tree) -> tuple[Binding, ...]:
 def _bindings(table: str, made: set[str], layout: Layout) -> Iterator[Binding]:
     bound_mounts = [mount for mount in layout.mounts if mount.kind == "bind"]
     for line in table.splitlines():
-        at = line.split()[4].encode().decode("unicode_escape")
+        at = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split()[4])
         holders = [mount for mount in bound_mounts if at == mount.at or at.startswith(mount.at + "/")]
         if at == "/" or at in made or not holders:
             continue
