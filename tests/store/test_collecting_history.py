@@ -134,8 +134,10 @@ class History:
                     found.add(upto)
         return found
 
-    def release(self, writer: Writer, before: int) -> None:
+    def release(self, writer: Writer, first: int) -> None:
+        """Let go what position ``first`` and later ones don't need."""
         run = writer.run
+        before = max((at for at, trees in self.trees[run].items() if at <= first and trees), default=0)
         if before <= self.released.get(run, (0,))[0]:
             return
         kept = {at for at in self.points(run) | self.pins[run] if at < before}
