@@ -16,7 +16,7 @@ SELF := $(PIP) --no-build-isolation --editable .
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
-	@echo 'make demo           invoices are paid once, whatever is killed (a minute, no key, no network)'
+	@echo 'make demo           invoices paid once, whatever is killed; an agent rewound (a minute, no key, no network)'
 	@echo 'make test           every test but soaks, benchmarks and the local model'
 	@echo 'make check          format, lint, types, floors, dead code, dependencies, house rules'
 	@echo 'make bench          durable turns against peers; writes benchmarks/RESULTS.md'
@@ -69,6 +69,7 @@ lock: $(VENV)/.dev
 
 demo: $(VENV)/.runtime
 	@$(VENV)/bin/perdure demo
+	@$(VENV)/bin/perdure demo code
 
 # -- what a developer runs ---------------------------------------------------------------------------
 

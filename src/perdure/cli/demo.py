@@ -10,8 +10,9 @@ from perdure.cli.options import example
 
 @click.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
-    epilog=example("perdure demo", "perdure demo --seed 7 --json"),
+    epilog=example("perdure demo", "perdure demo --seed 7 --json", "perdure demo code"),
 )
+@click.argument("scene", metavar="[SCENE]", type=click.Choice(["invoices", "code"]), default="invoices")
 @click.option("--seed", metavar="N", help="Decides all that goes wrong; drawn and printed if left out.")
 @click.option("--invoices", metavar="N", help="How many invoices.")
 @click.option("--kills", metavar="N", help="How many SIGKILLs of the agent.")
@@ -20,13 +21,17 @@ from perdure.cli.options import example
 @click.option("--base-url", metavar="URL", help="Where another server speaks the model's API.")
 @click.option("--json", "json", is_flag=True, help="One line of figures on standard output.")
 @click.pass_context
-def demo(ctx: click.Context, **given: str | bool | None) -> int:
-    """See invoices paid once, whatever is killed.
+def demo(ctx: click.Context, scene: str, **given: str | bool | None) -> int:
+    """See invoices paid once, whatever is killed; or, as SCENE code, a bug fixed by an agent that goes astray.
 
-    An agent pays a folder of invoices at a bank that is a process of its own, while it is killed,
+    invoices: an agent pays a folder of invoices at a bank that is a process of its own, while it is killed,
     loses replies, is resumed twice at once and rewound; then the bank's ledger is shown beside our
     log. It takes less than a minute, and no key and no network.
+
+    code: an agent fixes a bug in a repository with shell and edits, goes wrong, is rewound with its files,
+    one of its changes is taken back, and blame shows why each line is there. A few seconds.
     """
+    module = "perdure.demo.code" if scene == "code" else "perdure.demo"
     words: list[str] = []
     for name, value in given.items():
         option = f"--{name.replace('_', '-')}"
@@ -34,4 +39,4 @@ def demo(ctx: click.Context, **given: str | bool | None) -> int:
             words += [option, value]
         elif value:
             words.append(option)
-    return subprocess.run([sys.executable, "-m", "perdure.demo", *words, *ctx.args], check=False).returncode
+    return subprocess.run([sys.executable, "-m", module, *words, *ctx.args], check=False).returncode
