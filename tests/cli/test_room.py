@@ -1,12 +1,13 @@
 """What a store takes, what it lets go, and what is said of both."""
 
+import select
 from pathlib import Path
 
 import pytest
 
 from perdure.adapters.sqlite.store import SqliteStore
 from tests.cli.inside import Inside
-from tests.cli.terminal import AGENTS
+from tests.cli.terminal import AGENTS, Terminal, kill
 from tests.conformance.stores import blob
 
 WRITER = AGENTS / "writers.py"
@@ -147,3 +148,20 @@ def test_a_run_over_budget_waits_for_a_person_and_goes_on_when_there_is_room(ins
     assert inside.type("resume", "w", "--agent", agent).code == 0
     assert "budget" in inside.type("doctor").out
     assert Path(inside.directory / "work" / "book.txt").read_text().startswith("version 4")
+
+
+def test_runs_verify_after_collections_that_were_killed_beside_them(terminal: Terminal):
+    terminal.type("run", f"{WRITER}:agent", "Write", "--run", "w0", "--store", "state")
+    last = [int(line.split()[0]) for line in terminal.type("log", "w0").out.splitlines()[1:]][-1]
+    assert terminal.type("store", "thin", "w0", "--before", str(last)).code == 0
+    for number in range(1, 3):
+        run = terminal.start("run", f"{WRITER}:agent", "Write", "--run", f"w{number}", "--store", "state")
+        while run.poll() is None:
+            gc = terminal.start("store", "gc", "--json")
+            select.select([run.stderr], [], [], 0.7)
+            kill(gc)
+        assert run.communicate()[0] == "Written.\n"
+    assert terminal.type("verify", "--all").code == 0
+    assert terminal.type("store", "gc").code == 0
+    assert terminal.type("verify", "--all").code == 0
+    assert terminal.type("store", "gc", "--json").json["collected"]["unreached"]["blobs"] == 0
