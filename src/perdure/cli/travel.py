@@ -17,6 +17,7 @@ from perdure.cli.resting import rest_shape
 from perdure.cli.tables import table
 from perdure.cli.telling import told
 from perdure.cli.ways import say_way, way_shape
+from perdure.log import events as e
 from perdure.values.digest import Json
 from perdure.values.errors import BadPosition
 
@@ -189,7 +190,7 @@ def rewind(
             say_way(way, err=go_on)
         state = place.store.rewind(run, to=position, by=by, why=why, files=not no_files, foreign=foreign)
         if not as_json and way is not None:
-            again = f"perdure rewind {shlex.quote(run)} --to {before}{place.flag}"
+            again = f"perdure rewind {shlex.quote(run)} --to {_left(place, run, before)}{place.flag}"
             click.echo(inked(f"to undo this: {again}", "quiet"), err=go_on)
         if not as_json:
             rows = remembered(state, after=position)
@@ -199,6 +200,12 @@ def rewind(
                 click.echo(table(rows, indent="  "), err=go_on)
         words = f"{run} is back at {position}"
         return told(place, state, words, resume=go_on, agent=agent, as_json=as_json)
+
+
+def _left(place: Place, run: str, after: int) -> int:
+    """Return the position that a rewind past ``after`` left: with the present as it was recorded before it."""
+    events = place.store.events(run, after)
+    return max((each.position - 1 for each in events if isinstance(each.body, e.RunRewound)), default=after)
 
 
 def _would(place: Place, run: str, position: int, way: Way | None, *, as_json: bool) -> int:
