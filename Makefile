@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-deps
 SELF := $(PIP) --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench evidence-core local format lock clean \
+.PHONY: help demo test criu check bench evidence-core local format lock clean \
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
@@ -72,6 +72,11 @@ demo: $(VENV)/.runtime
 	@$(VENV)/bin/perdure demo code
 
 # -- what a developer runs ---------------------------------------------------------------------------
+
+# Images of processes are tested where CRIU can be had: as root, with apt and a compiler it is built once, in a
+# minute. Elsewhere those tests are skipped, and say why.
+criu:
+	@bash tests/setup/criu.sh >/dev/null || echo 'images of processes are not tested here'
 
 test: $(VENV)/.dev
 	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not tested here'
