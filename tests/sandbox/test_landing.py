@@ -21,11 +21,11 @@ from perdure.adapters.sandboxes.landing import land
 from perdure.adapters.sandboxes.overlays import HeldBack
 from perdure.adapters.sandboxes.removal import uprooted
 from perdure.adapters.sandboxes.sandbox import Sandbox
-from perdure.adapters.sandboxes.upper import Change, Step, read_change
+from perdure.adapters.sandboxes.upper import NetChange, Step, read_change
 from tests.sandbox.ground import Ground, confining, ground, played
 from tests.sandbox.mutations import CHANGE, LOOK, Deed, deeds, look, planted
 
-Land = Callable[[Change, Path, Path, Path], None]
+Land = Callable[[NetChange, Path, Path, Path], None]
 
 OTHER_DISK = Path("/dev/shm")
 
@@ -179,15 +179,15 @@ def _without_deletions(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     )
 
 
-def forgets_deletions(change: Change, upper: Path, root: Path, trash: Path) -> None:
+def forgets_deletions(change: NetChange, upper: Path, root: Path, trash: Path) -> None:
     land(change._replace(steps=_without_deletions(change.steps)), upper, root, trash)
 
 
-def forgets_marks(change: Change, upper: Path, root: Path, trash: Path) -> None:
+def forgets_marks(change: NetChange, upper: Path, root: Path, trash: Path) -> None:
     land(change._replace(marked=()), upper, root, trash)
 
 
-def copies_over(change: Change, upper: Path, root: Path, trash: Path) -> None:
+def copies_over(change: NetChange, upper: Path, root: Path, trash: Path) -> None:
     """As one would write it in an afternoon."""
     shutil.copytree(upper, root, symlinks=True, dirs_exist_ok=True, ignore=_devices)
 
@@ -197,7 +197,7 @@ def _devices(folder: str, names: list[str]) -> list[str]:
     return [path.name for path in kept if not (path.is_symlink() or path.is_file() or path.is_dir())]
 
 
-def merges_what_was_replaced(change: Change, upper: Path, root: Path, trash: Path) -> None:
+def merges_what_was_replaced(change: NetChange, upper: Path, root: Path, trash: Path) -> None:
     """Takes every directory for one that adds to the one below it."""
     steps = tuple(_merged(step, upper) if (root / step.name).is_dir() else step for step in change.steps)
     land(change._replace(steps=steps), upper, root, trash)
@@ -210,7 +210,7 @@ def _merged(step: Step, upper: Path) -> Step:
     return Step(step.name, "merge", inside)
 
 
-def leaves_times(change: Change, upper: Path, root: Path, trash: Path) -> None:
+def leaves_times(change: NetChange, upper: Path, root: Path, trash: Path) -> None:
     land(change, upper, root, trash)
     os.utime(root)
 
@@ -250,7 +250,7 @@ def _kept_back(here: Ground, box: Sandbox) -> HeldBack:
     kept: list[HeldBack] = []
 
     class Keeping(HeldBack):
-        def land(self, change: Change) -> None:
+        def land(self, change: NetChange) -> None:
             raise OSError(errno.EIO, "kept back")
 
         def discard(self) -> None:
@@ -265,7 +265,7 @@ def _kept_back(here: Ground, box: Sandbox) -> HeldBack:
     return kept[0]
 
 
-def _breaks_after(steps: int, change: Change, place: Path) -> bool:
+def _breaks_after(steps: int, change: NetChange, place: Path) -> bool:
     """Land below ``place``, and break off after that many renames and deletions; tell whether it came to that."""
     done = 0
 

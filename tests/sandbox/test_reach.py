@@ -140,7 +140,7 @@ def test_what_somebody_else_changed_meanwhile_is_not_written_over(
                 (here.root / "new").write_text("theirs")
         (here.scratch / "tmp" / "go").touch()
 
-    waits = "echo ready; until [ -e /tmp/go ]; do sleep 0.01; done"
+    waits = "echo ready; until [ -e $TMPDIR/go ]; do sleep 0.01; done"
     came = played(here.sandbox().run(f"{command}; {waits}", timeout=30, hear=once_said(b"ready", meddle)))
     assert came.refused == refused
     if refused:

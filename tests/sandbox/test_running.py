@@ -131,7 +131,7 @@ def test_output_is_heard_while_the_command_runs(here: Ground):
     box = here.sandbox()
     go = here.scratch / "tmp" / "go"
     ran = played(
-        box.run("echo ready; until [ -e /tmp/go ]; do sleep 0.01; done; echo gone", timeout=30,
+        box.run("echo ready; until [ -e $TMPDIR/go ]; do sleep 0.01; done; echo gone", timeout=30,
                 hear=once_said(b"ready", go.touch))
     )  # fmt: skip
     assert ran.output == b"ready\ngone\n"

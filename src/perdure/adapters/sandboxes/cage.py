@@ -92,10 +92,7 @@ async def begun(
     try:
         try:
             given = (status_in, gate, rules)
-            monitor = subprocess.Popen(  # noqa: S603, ASYNC220 - as fast as starting it elsewhere; ends with us
-                [*entrance, *words(Fds(*given))],
-                stdin=stdin, stdout=output, stderr=output, env=dict(env), pass_fds=given, start_new_session=True,
-            )  # fmt: skip
+            monitor = _started([*entrance, *words(Fds(*given))], env, (stdin, output), given)
         finally:
             for descriptor in (status_in, gate, rules):
                 os.close(descriptor)
@@ -103,6 +100,16 @@ async def begun(
     finally:
         os.close(status)
         os.close(gate_in)
+
+
+def _started(
+    words: Sequence[str], env: Mapping[str, str], stdio: tuple[int, int], given: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
+    """Start ``words`` in this thread, with whose end the sandbox ends."""
+    stdin, output = stdio
+    return subprocess.Popen(  # noqa: S603 - the words are ours; what they run is confined
+        words, stdin=stdin, stdout=output, stderr=output, env=env, pass_fds=given, start_new_session=True
+    )
 
 
 async def _entered(monitor: subprocess.Popen[bytes], status: int, gate: int) -> Cage | None:

@@ -11,14 +11,14 @@ from typing import Final, Literal, NamedTuple
 
 from perdure.adapters.sandboxes.bubblewrap import OLDEST, programs
 from perdure.adapters.sandboxes.hindrance import cure, other_owner, submounts
-from perdure.adapters.sandboxes.probing import Findings, explored
+from perdure.adapters.sandboxes.probing import Explored, explored
 from perdure.adapters.sandboxes.removal import uprooted
 from perdure.checkpoint.inspection import Level
 
 RungName = Literal["scan", "sandbox", "overlay", "images"]
 
 
-class Rung(NamedTuple):
+class LadderRung(NamedTuple):
     """One thing that the machine does or doesn't allow."""
 
     name: RungName
@@ -35,7 +35,7 @@ class Rung(NamedTuple):
 class Ladder(NamedTuple):
     """Every rung, lowest first."""
 
-    rungs: tuple[Rung, ...]
+    rungs: tuple[LadderRung, ...]
     program: Path | None = None
     """the bubblewrap that works here"""
 
@@ -49,7 +49,7 @@ class Ladder(NamedTuple):
             reached = rung.level
         return reached
 
-    def rung(self, name: RungName) -> Rung:
+    def rung(self, name: RungName) -> LadderRung:
         """Return the rung called ``name``."""
         return next(rung for rung in self.rungs if rung.name == name)
 
@@ -57,7 +57,7 @@ class Ladder(NamedTuple):
 ProbeImages = Callable[[], tuple[str, str]]
 """Tries whether process images can be taken: why not, and what would enable it; empty if they can."""
 
-_SCAN: Final = Rung(
+_SCAN: Final = LadderRung(
     "scan", "L0", ok=True, sees="changes are found by looking at every file's times, size, mode and inode"
 )
 _SANDBOX: Final = (
@@ -85,8 +85,8 @@ def probe(root: Path, scratch: Path, images: ProbeImages | None = None) -> Ladde
 
 
 class _Lower(NamedTuple):
-    sandbox: Rung
-    overlay: Rung
+    sandbox: LadderRung
+    overlay: LadderRung
     program: Path | None = None
 
 
@@ -117,35 +117,35 @@ def _tried(program: Path, root: Path, place: Path) -> _Lower:
     why = _sandbox_hindrance(explored(program, root, place, overlay=False))
     if why:
         return _without_sandbox(why, cure())
-    sandbox = Rung("sandbox", "L0", ok=True, sees=_SANDBOX)
+    sandbox = LadderRung("sandbox", "L0", ok=True, sees=_SANDBOX)
     mounts = submounts(root)
     if mounts:
         why = f"another file system is mounted within the workspace, at {mounts[0]}: an overlay can't show it"
-        overlay = Rung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure="unmount it")
+        overlay = LadderRung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure="unmount it")
         return _Lower(sandbox, overlay, program)
     found = explored(program, root, place, overlay=True)
     why = _overlay_hindrance(found)
     if why:
         wish = "put perdure's scratch directory on ext4, xfs, btrfs or tmpfs; Linux 5.11 or newer"
-        overlay = Rung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure=wish)
+        overlay = LadderRung("overlay", "L1", ok=False, sees=_OVERLAY, why=why, cure=wish)
         return _Lower(sandbox, overlay, program)
-    return _Lower(sandbox, Rung("overlay", "L1", ok=True, sees=_seen(found)), program)
+    return _Lower(sandbox, LadderRung("overlay", "L1", ok=True, sees=_seen(found)), program)
 
 
 def _without_sandbox(why: str, wish: str) -> _Lower:
     return _Lower(
-        Rung("sandbox", "L0", ok=False, sees=_SANDBOX, why=why, cure=wish),
-        Rung("overlay", "L1", ok=False, sees=_OVERLAY, why="it needs the sandbox", cure=wish),
+        LadderRung("sandbox", "L0", ok=False, sees=_SANDBOX, why=why, cure=wish),
+        LadderRung("overlay", "L1", ok=False, sees=_OVERLAY, why="it needs the sandbox", cure=wish),
     )
 
 
-def _sandbox_hindrance(found: Findings) -> str:
+def _sandbox_hindrance(found: Explored) -> str:
     if found.failed:
         return found.failed
     return "a sandbox without network reached a port of this machine" if found.network else ""
 
 
-def _overlay_hindrance(found: Findings) -> str:
+def _overlay_hindrance(found: Explored) -> str:
     if found.failed:
         return found.failed
     if not found.held_back:
@@ -153,7 +153,7 @@ def _overlay_hindrance(found: Findings) -> str:
     return "" if found.deletion else "a deletion left no trace in the overlay"
 
 
-def _seen(found: Findings) -> str:
+def _seen(found: Explored) -> str:
     seen = [_OVERLAY]
     if not found.renames:
         seen.append(_RENAME)
@@ -164,10 +164,10 @@ def _seen(found: Findings) -> str:
     return "; ".join(seen)
 
 
-def _images(images: ProbeImages | None) -> Rung:
+def _images(images: ProbeImages | None) -> LadderRung:
     if images is None:
-        return Rung(
+        return LadderRung(
             "images", "L2", ok=False, sees=_IMAGES, why="not asked for", cure="ask for process images"
         )
     why, wish = images()
-    return Rung("images", "L2", ok=not why, sees=_IMAGES, why=why, cure=wish)
+    return LadderRung("images", "L2", ok=not why, sees=_IMAGES, why=why, cure=wish)

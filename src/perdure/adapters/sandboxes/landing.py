@@ -20,12 +20,12 @@ from typing import Final
 
 from perdure.adapters.sandboxes.carrying import PART, Carrier, own_attributes
 from perdure.adapters.sandboxes.removal import uprooted
-from perdure.adapters.sandboxes.upper import Change, Marked, Step
+from perdure.adapters.sandboxes.upper import Marked, NetChange, Step
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def land(change: Change, upper: Path, root: Path, trash: Path) -> None:
+def land(change: NetChange, upper: Path, root: Path, trash: Path) -> None:
     """Make the workspace ``root`` what the command saw of it when it ended.
 
     ``trash`` is a directory on the file system of ``upper``; what was deleted goes there, to be removed

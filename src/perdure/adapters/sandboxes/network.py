@@ -58,17 +58,9 @@ async def loopback(program: Path, seccomp: Path) -> SharedLoopback:
 
     def words(fds: Fds) -> list[str]:
         watch = ("--info-fd", str(fds.status), "--block-fd", str(fds.gate), "--seccomp", str(fds.seccomp))
-        # It sees what we see, and does nothing but wait for its input to end.
-        made = (
-            "--unshare-user",
-            "--unshare-net",
-            "--die-with-parent",
-            "--ro-bind",
-            "/",
-            "/",
-            "--dev",
-            "/dev",
-        )
+        # It sees what we see, and does nothing but wait for its input to end. A /dev of its own would put
+        # it into a second user namespace, which has no right over the network of the first.
+        made = ("--unshare-user", "--unshare-net", "--die-with-parent", "--ro-bind", "/", "/")
         return [str(program), *made, *watch, "--", "/bin/sh", "-c", "read -r line"]
 
     waits, held = os.pipe()

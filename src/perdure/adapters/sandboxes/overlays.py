@@ -15,7 +15,7 @@ from perdure.adapters.sandboxes.confinement import Overlay
 from perdure.adapters.sandboxes.landing import land
 from perdure.adapters.sandboxes.removal import uprooted
 from perdure.adapters.sandboxes.sides import MARK, attributes
-from perdure.adapters.sandboxes.upper import Allows, Change, read_change
+from perdure.adapters.sandboxes.upper import Allows, NetChange, read_change
 
 
 class HeldBack:
@@ -32,11 +32,11 @@ class HeldBack:
         # The clock of files is coarser than ours, and another machine's on a network file system.
         self._began: int = place.stat().st_ctime_ns
 
-    def change(self, allows: Allows | None) -> Change:
+    def change(self, allows: Allows | None) -> NetChange:
         """Return what the command changed, judged; it must have ended."""
         return read_change(self.overlay.upper, self._root, allows, self._began)
 
-    def land(self, change: Change) -> None:
+    def land(self, change: NetChange) -> None:
         """Put ``change`` into the workspace; may be repeated after an ``OSError``."""
         land(change, self.overlay.upper, self._root, self._place / "trash")
 

@@ -48,7 +48,7 @@ print(json.dumps(found))
 """
 
 
-class Findings(NamedTuple):
+class Explored(NamedTuple):
     """What happened in the sandbox."""
 
     failed: str = ""
@@ -61,7 +61,7 @@ class Findings(NamedTuple):
     same_disk: bool = False
 
 
-def explored(program: Path, root: Path, place: Path, *, overlay: bool) -> Findings:
+def explored(program: Path, root: Path, place: Path, *, overlay: bool) -> Explored:
     """Try a sandbox around ``root`` with everything of its own below ``place``."""
     try:
         view = View(root, place / "view")
@@ -91,11 +91,11 @@ def explored(program: Path, root: Path, place: Path, *, overlay: bool) -> Findin
                 words, capture_output=True, text=True, timeout=_SECONDS_MAX, check=False, env={}
             )
         if said.returncode:
-            return Findings(failed=(said.stderr.strip().splitlines() or ["it ended without a word"])[-1])
+            return Explored(failed=(said.stderr.strip().splitlines() or ["it ended without a word"])[-1])
         found = _decode(said.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return Findings(failed=str(error))
-    return Findings(
+        return Explored(failed=str(error))
+    return Explored(
         network=found.get("network", True),
         links=found.get("links", False),
         renames=found.get("renames", False),

@@ -25,7 +25,7 @@ from perdure.adapters.sandboxes.ran import Hear, Ran
 from perdure.adapters.sandboxes.reach import WriteReach
 from perdure.adapters.sandboxes.services import Launcher, Service, Services
 from perdure.adapters.sandboxes.unbroken import unbroken
-from perdure.adapters.sandboxes.upper import Change
+from perdure.adapters.sandboxes.upper import NetChange
 from perdure.adapters.sandboxes.view import View
 from perdure.adapters.sandboxes.watching import Deleted
 from perdure.checkpoint.inspection import Level
@@ -128,7 +128,7 @@ class Sandbox:
         return watching.runtime_ns(self._pids())
 
     async def close(self) -> None:
-        """No process of the run is left, and neither is its scratch but for what services said."""
+        """No process of the run is left. Its home, its /tmp and what services said stay in the scratch directory."""
         async with self._turn:
             await self.services.close()
 
@@ -183,7 +183,7 @@ class Sandbox:
         return None if self._reach is None else self._reach.writable(self.root)
 
 
-def _against(change: Change) -> tuple[str, tuple[str, ...]]:
+def _against(change: NetChange) -> tuple[str, tuple[str, ...]]:
     """Return why a change may not be made, and the paths that it is about; empty if it may."""
     if change.deep:
         return "directories are nested deeper than perdure goes", (change.deep,)

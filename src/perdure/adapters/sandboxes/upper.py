@@ -57,7 +57,7 @@ class Marked(NamedTuple):
     """attributes that the command itself named like marks, which the kernel keeps under another name"""
 
 
-class Change(NamedTuple):
+class NetChange(NamedTuple):
     """All that one command changed, and what stands against it."""
 
     steps: tuple[Step, ...]
@@ -78,7 +78,7 @@ class Change(NamedTuple):
     """a path that is nested deeper than perdure goes"""
 
 
-def read_change(upper: Path, root: Path, allows: Allows | None, started: int) -> Change:
+def read_change(upper: Path, root: Path, allows: Allows | None, started: int) -> NetChange:
     """Return what landing ``upper`` in ``root`` would do.
 
     ``started`` is the file system's time before the command began, in ns: what changed later in the
@@ -89,7 +89,7 @@ def read_change(upper: Path, root: Path, allows: Allows | None, started: int) ->
         reader.whole()
     finally:
         reader.leave()
-    return Change(
+    return NetChange(
         tuple(reader.steps),
         frozenset(reader.paths),
         reader.outside(allows) if allows else (),

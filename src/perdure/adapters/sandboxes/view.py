@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-HOME: Final = "/home/agent"
+HOME: Final = str(Path("/home", "agent"))
 TEMPORARY: Final = "/tmp"  # noqa: S108 - a sandbox has one of its own
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/etc")
 NAMES: Final = ("passwd", "group")

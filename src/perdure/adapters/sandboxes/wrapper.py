@@ -28,7 +28,7 @@ exit $code
 """
 
 
-class Report(NamedTuple):
+class ShellReport(NamedTuple):
     """What the lines around a command said."""
 
     begun: bool
@@ -46,8 +46,8 @@ def reaping(command: str) -> Sequence[str]:
     return ("/bin/sh", "-c", '"$1" -c "$2"; exit $?', "sh", shell(), command)
 
 
-def reported(said: bytes) -> Report:
+def reported(said: bytes) -> ShellReport:
     """Read a report; a command that tampers with it is believed, and gains nothing."""
     lines = said.decode("utf-8", "replace").splitlines()
     left = [line.removeprefix("left ") for line in lines if line.startswith("left ")]
-    return Report(_BEGUN in lines, tuple(dict.fromkeys(left)))
+    return ShellReport(_BEGUN in lines, tuple(dict.fromkeys(left)))
