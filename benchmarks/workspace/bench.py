@@ -2,12 +2,12 @@
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.workspace.course import Course, Measured, run_together
 from benchmarks.workspace.rows import Row, compared
-from benchmarks.workspace.systems import BASELINE
+from benchmarks.workspace.systems import BASELINES, PLAIN, baseline_of, with_baselines
 from benchmarks.workspace.trees import make_tree
 
 SHRINK = 10
@@ -15,6 +15,8 @@ SHRINK = 10
 measurement. A look costs by the number of files."""
 
 RESTORES = 3
+
+Found = dict[str, tuple[Course, list[Measured]]]
 
 
 class Bench:
@@ -29,66 +31,57 @@ class Bench:
     def in_turn(
         self, systems: Sequence[str], files: int, wait_s: float, turns: Callable[[str], int]
     ) -> list[Row]:
-        """Measure the baseline and each of ``systems`` on one tree, one after the other."""
+        """Measure ``systems`` on one tree, one after the other."""
         tree = (self._tree(files),)
-        base = self._one(Course(BASELINE, files, wait_s, turns(BASELINE), tree, self._kept()))
-        rows: list[Row] = []
-        for system in systems:
-            course = Course(
-                system,
-                files,
-                wait_s,
-                turns(system),
-                tree,
-                self._kept(),
-                restores=RESTORES if turns(system) > 10 else 1,
-            )
-            rows.append(compared(course, [self._one(course)], [base]))
+        found: Found = {}
+        for system in with_baselines(systems):
+            restores = 0 if system in BASELINES else RESTORES if turns(system) > 10 else 1
+            course = Course(system, files, wait_s, turns(system), tree, self._kept(), restores=restores)
+            found[system] = course, [self._one(course)]
         shutil.rmtree(tree[0])
-        return rows
+        return _rows(found)
 
     def side_by_side(self, systems: Sequence[str], files: int, wait_s: float, turns: int) -> list[Row]:
-        """Measure the baseline and ``systems`` at one time, each on a tree of its own: for long waits."""
+        """Measure ``systems`` at one time, each on a tree of its own: for long waits, which hardly notice."""
         courses = [
             Course(system, files, wait_s, turns, (self._tree(files),), self._kept())
-            for system in (BASELINE, *systems)
+            for system in with_baselines(systems)
         ]
-        self._say(f"  {', '.join(course.system for course in courses)} side by side")
-        base, *found = run_together(courses)
-        self._clear(courses)
-        return [compared(course, [each], [base]) for course, each in zip(courses[1:], found, strict=True)]
+        self._say(f"  {', '.join(course.system for course in courses)}: {turns} turns, side by side")
+        measured = run_together(courses)
+        for course in courses:
+            shutil.rmtree(course.trees[0])
+            shutil.rmtree(course.kept)
+        return _rows(
+            {course.system: (course, [each]) for course, each in zip(courses, measured, strict=True)}
+        )
 
     def crowd(self, systems: Sequence[str], files: int, wait_s: float, turns: int, agents: int) -> list[Row]:
         """Measure so many agents in one process, each on a tree of its own."""
         trees = tuple(self._tree(files, SHRINK) for _ in range(agents))
-        base = self._one(Course(BASELINE, files, wait_s, turns, trees, self._kept()))
-        rows: list[Row] = []
-        for system in systems:
+        found: Found = {}
+        for system in with_baselines(systems):
             course = Course(system, files, wait_s, turns, trees, self._kept())
-            rows.append(compared(course, [self._one(course)], [base]))
+            found[system] = course, [self._one(course)]
         for tree in trees:
             shutil.rmtree(tree)
-        return rows
+        return _rows(found)
 
     def processes(
         self, systems: Sequence[str], files: int, wait_s: float, turns: int, agents: int
     ) -> list[Row]:
         """Measure so many processes of one agent each."""
         trees = [(self._tree(files, SHRINK),) for _ in range(agents)]
-
-        def together(system: str) -> tuple[list[Course], list[Measured]]:
+        found: Found = {}
+        for system in with_baselines(systems):
             self._say(f"  {system}, {agents} processes")
             courses = [Course(system, files, wait_s, turns, tree, self._kept()) for tree in trees]
-            return courses, run_together(courses)
-
-        _, base = together(BASELINE)
-        rows: list[Row] = []
-        for system in systems:
-            courses, found = together(system)
-            made = compared(courses[0], found, base)
-            rows.append(made._replace(setting=f"{agents} processes"))
-        self._clear(Course("", 0, 0, 0, tree, "") for tree in trees)
-        return rows
+            found[system] = courses[0], run_together(courses)
+            for course in courses:
+                shutil.rmtree(course.kept)
+        for tree in trees:
+            shutil.rmtree(tree[0])
+        return [row._replace(setting=f"{agents} processes") for row in _rows(found)]
 
     def _one(self, course: Course) -> Measured:
         self._say(f"  {course.system}, {course.turns} turns")
@@ -106,8 +99,11 @@ class Bench:
         kept.mkdir()
         return str(kept)
 
-    def _clear(self, courses: Iterable[Course]) -> None:
-        for course in courses:
-            for each in (*course.trees, course.kept):
-                if each:
-                    shutil.rmtree(each, ignore_errors=True)
+
+def _rows(found: Found) -> list[Row]:
+    """Return a row for each system but the plain baseline, beside its own baseline."""
+    return [
+        compared(course, measured, found[baseline_of(system)][1])
+        for system, (course, measured) in found.items()
+        if system != PLAIN
+    ]

@@ -27,6 +27,7 @@ class Plan(NamedTuple):
     """one after the other; else side by side, which turns that mostly wait hardly notice"""
     large: int
     """the large tree"""
+    large_levels: tuple[str, ...]
     large_others: int
     many: int
     """sixteen agents in one process"""
@@ -34,9 +35,27 @@ class Plan(NamedTuple):
     """sixteen processes"""
 
 
-QUICK = Plan(small=40, small_others=4, slow=8, slow_alone=False, large=6, large_others=0, many=5, processes=0)
+QUICK = Plan(
+    small=40,
+    small_others=4,
+    slow=8,
+    slow_alone=False,
+    large=4,
+    large_levels=("L0",),
+    large_others=0,
+    many=5,
+    processes=0,
+)
 FULL = Plan(
-    small=40, small_others=40, slow=40, slow_alone=True, large=24, large_others=8, many=20, processes=20
+    small=40,
+    small_others=40,
+    slow=40,
+    slow_alone=True,
+    large=24,
+    large_levels=("L0", "L1"),
+    large_others=8,
+    many=20,
+    processes=20,
 )
 
 
@@ -58,7 +77,7 @@ class Cost(NamedTuple):
 
 def measure_cost(plan: Plan, say: Callable[[str], None]) -> Cost:
     """Measure everything that ``plan`` asks for; QUICK takes about three minutes."""
-    missing = {name: why for name in (*ours.LEVELS, *METHODS) if (why := absent(name))}
+    missing = {name: why for name in (*ours.SYSTEMS, *METHODS) if (why := absent(name))}
     for name, why in missing.items():
         say(f"not measured: {name}: {why}")
     levels = [name for name in ours.LEVELS if name not in missing]
@@ -81,10 +100,16 @@ def _rows(
     else:
         rows += bench.side_by_side(levels, SMALL, SLOW_S, plan.slow)
     say(f"{LARGE} files, the model thinks {QUICK_S} s")
-    with_others = [*levels, *others] if plan.large_others else levels
-    rows += bench.in_turn(with_others, LARGE, QUICK_S, turns(plan.large, plan.large_others))
+    at_large = [each for each in levels if each in plan.large_levels]
+    rows += bench.in_turn(
+        [*at_large, *(others if plan.large_others else ())],
+        LARGE,
+        QUICK_S,
+        turns(plan.large, plan.large_others),
+    )
     say(f"{MANY} agents, {SMALL} files each, the model thinks {SLOW_S} s")
-    rows += bench.crowd(levels, SMALL, SLOW_S, plan.many, MANY)
+    without_services = [each for each in levels if each != "L2"]
+    rows += bench.crowd(without_services, SMALL, SLOW_S, plan.many, MANY)
     if plan.processes:
-        rows += bench.processes(levels, SMALL, SLOW_S, plan.processes, MANY)
+        rows += bench.processes(without_services, SMALL, SLOW_S, plan.processes, MANY)
     return rows

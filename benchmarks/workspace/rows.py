@@ -1,7 +1,7 @@
 """What a measurement says beside the baseline of the same run.
 
-The baseline is the same agent with the same commands and no workspace. Its critical path and its CPU time are
-taken off; what is left is what keeping a workspace costs.
+The baseline is the same agent with the same commands in the same shell, and no workspace that anybody keeps. Its
+critical path and its CPU time are taken off; what is left is what keeping a workspace costs.
 """
 
 import statistics

@@ -19,16 +19,28 @@ from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.log.port import BlobStore
 
-BASELINE = "none"
-"""the same agent, and no workspace that anybody keeps"""
+PLAIN = "plain"
+"""the same agent with a plain shell, and no workspace that anybody keeps"""
+BASELINES = (PLAIN, ours.CONFINED)
 
 METHODS: dict[str, Callable[[Path, Path], Method]] = {"copy": Copies, "git": ShadowGit, "restic": Restic}
 PROGRAMS = {"git": "git", "restic": "restic"}
 
 
+def baseline_of(system: str) -> str:
+    """Return what ``system`` is compared with: what its shell costs is no part of what keeping files costs."""
+    return ours.CONFINED if system in ours.IN_A_SANDBOX else PLAIN
+
+
+def with_baselines(systems: Sequence[str]) -> list[str]:
+    """Return ``systems`` behind what they are compared with."""
+    needed = {PLAIN, *map(baseline_of, systems)}
+    return [*(each for each in BASELINES if each in needed), *systems]
+
+
 def absent(system: str) -> str:
     """Return why ``system`` can't be measured here; empty if it can."""
-    if system in ours.LEVELS:
+    if system in ours.SYSTEMS:
         return ours.absent(system)
     program = PROGRAMS.get(system)
     return f"{program} is not installed" if program is not None and shutil.which(program) is None else ""
@@ -38,9 +50,9 @@ def agent_of(system: str, root: Path, turns: Sequence[Turn], wait_s: float) -> t
     """Return an agent at work in ``root``, and where its instants are noted."""
     marks = Marks()
     model = ThinkingModel(turns, wait_s, marks)
-    if system in ours.LEVELS:
+    if system in ours.SYSTEMS:
         return ours.agent_at(root, model), marks
-    return plain_agent(root, model, workspace=system != BASELINE), marks
+    return plain_agent(root, model, workspace=system != PLAIN), marks
 
 
 class Keeping:
@@ -64,7 +76,7 @@ class Keeping:
         Another method only puts its files back; ``rewind`` also records the present, keeps what isn't the agent's,
         and looks at the end whether all is as it should be.
         """
-        if self._system in ours.LEVELS:
+        if self._system in ours.SYSTEMS:
             store.rewind(run, to=checkpoint.position)
             return
         assert isinstance(checkpoint.body, e.CheckpointTaken)
@@ -72,7 +84,7 @@ class Keeping:
         asyncio.run(place.restore(checkpoint.body.tree, "", (), None))
 
     def _ports(self, agent: perdure.Agent, store: BlobStore, site: Site | None) -> Ports:
-        if self._system in ours.LEVELS:
+        if self._system in ours.SYSTEMS:
             return ours.ports_at(self._system, agent, store, site)
         tools = Toolbox(agent.tools, workspace=site.root if site is not None else None)
         if site is None:
