@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.adapters.sandboxes.images import freezing, kept, packing
+from perdure.adapters.sandboxes.images import freezing, kept, packing, thawing
 from perdure.adapters.sandboxes.images.criu import Criu
 from perdure.adapters.sandboxes.images.tree import lives
 from perdure.values.errors import ImageFailed
@@ -314,13 +314,41 @@ def test_an_image_that_can_not_be_had_is_made_up_for_by_starting_its_services(
     asyncio.run(story())
 
 
+def test_a_thaw_that_does_not_come_to_its_end_leaves_nothing_alive(
+    tmp_path: Path, criu: Criu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CRIU waits for ever for pages that a file lacks."""
+    monkeypatch.setattr(thawing, "THAW_SECONDS_MAX", 2)
+
+    async def story() -> None:
+        async with place(tmp_path, criu) as here:
+            await here.python("counter", programs.COUNTER)
+            await here.ask(8001)
+            await here.freeze("image")
+            packing.unpack(here.base / "image", here.base / "plain")
+            for file in (here.base / "image").glob("pages-*.map"):
+                file.unlink()
+                pages = (here.base / "plain" / file.name).with_suffix(".img").read_bytes()
+                (here.base / "image" / file.name).with_suffix(".img").write_bytes(pages[: len(pages) // 2])
+            await here.crash()
+            thawed = await here.restore("image")
+            assert "did not end within 2 s" in thawed.notes[0]
+            await until(lambda: said(thawed.services["counter"]).count("up\n") == 2)
+            assert await here.ask(8001) == "1"
+            assert _running(str(criu.path), str(here.base / "images" / "thaw")) == []
+
+    asyncio.run(story())
+
+
 def test_a_criu_that_is_killed_while_all_stand_still_harms_nobody(tmp_path: Path, criu: Criu) -> None:
     async def story() -> None:
         async with place(tmp_path, criu) as here:
             await here.python("counter", programs.COUNTER)
 
             async def kill_criu() -> None:
-                for pid in _running(str(criu.path), str(here.base / "image.part")):
+                found = _running(str(criu.path), str(here.base / "image.part"))
+                assert found
+                for pid in found:
                     os.kill(pid, signal.SIGKILL)
 
             with pytest.raises(ImageFailed, match="was killed"):
@@ -332,12 +360,11 @@ def test_a_criu_that_is_killed_while_all_stand_still_harms_nobody(tmp_path: Path
 
 
 def _running(program: str, word: str) -> list[int]:
-    """Return the ids of those that run ``program`` with ``word``; there is at least one."""
+    """Return the ids of those that run ``program`` with ``word``."""
     found: list[int] = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             line = (path / "cmdline").read_bytes().decode().split("\0")
             if line[0] == program and word in line:
                 found.append(int(path.name))
-    assert found
     return found

@@ -74,9 +74,24 @@ def test_a_page_that_was_there_before_is_not_written_again(tmp_path: Path) -> No
     )
 
 
-def test_an_image_that_lacks_a_pack_is_refused(tmp_path: Path) -> None:
+def test_an_image_that_lacks_a_page_is_refused(tmp_path: Path) -> None:
     image = _image(tmp_path / "image", {"pages-1.img": [1, 2, 3]})
     Packs(tmp_path / "packs").pack(image)
+    whole = (image / "pack-0").read_bytes()
+    for left in (whole[:-1], whole[:PAGE], b""):
+        (image / "pack-0").write_bytes(left)
+        with pytest.raises(ImageFailed, match="does not hold"):
+            unpack(image, tmp_path / "out")
     (image / "pack-0").unlink()
     with pytest.raises(ImageFailed, match="does not hold"):
         unpack(image, tmp_path / "out")
+
+
+def test_an_image_written_by_hand_is_read_as_it_will_be_for_ever(tmp_path: Path) -> None:
+    image = _image(tmp_path / "image", {})
+    (image / "pack-0").write_bytes(_page(1) + _page(2))
+    (image / "pack-7").write_bytes(_page(3))
+    # Little-endian: the second page of pack 0, the first of pack 7.
+    (image / "pages-1.map").write_bytes(bytes([1, 0, 0, 0, 0, 7, 0, 0]))
+    unpack(image, tmp_path / "out")
+    assert (tmp_path / "out" / "pages-1.img").read_bytes() == _page(2) + _page(3)

@@ -5,21 +5,25 @@ one that asked for it is killed.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from perdure.adapters.sandboxes.images.members import below
 from perdure.values.errors import ImageFailed
 
 OLDEST: Final = (4, 1)
 """Older ones can't run on kernels from 6.13 on."""
 
 CURE: Final = "run tests/setup/criu.sh, which builds one, or name one with PERDURE_CRIU"
+
+_GRACE_SECONDS: Final = 5
 
 _NOISE: Final = ("rlimit: Can't setup", "Dumping FAILED", "Restoring FAILED", "Can't set process dumpable")
 _ERROR: Final = re.compile(r"^(?:\([^)]*\)\s+)?Error \([^)]*\):\s*(?:[\w-]+:\s*)?(.*)$", re.MULTILINE)
@@ -75,23 +79,30 @@ async def run_criu(words: Sequence[str], log: Path, *, seconds: int) -> None:
     """Run ``words``, which hold a CRIU that logs to ``log``; raises ``ImageFailed`` with its reason.
 
     When this is cancelled, CRIU goes on until it ends or its time is over: killing it in the middle
-    of its work could harm what it works on.
+    of its work could harm what it works on. When its time is over, nothing that it made is left.
     """
-    begun = time.monotonic()
     started = await asyncio.create_subprocess_exec(
-        *("timeout", "--signal=KILL", str(seconds), *words),
+        # Ours is the bound that counts; the other one holds also where we are killed.
+        *("timeout", "--signal=KILL", str(seconds + _GRACE_SECONDS), *words),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C at the terminal is for perdure, not for a dump half done
     )
-    _, said = await started.communicate()
-    if started.returncode == 0:
-        return
+    ending = asyncio.create_task(started.communicate())
+    done, _ = await asyncio.wait({ending}, timeout=seconds)
+    if not done:
+        # All that descends from it, since what CRIU restores is no child of ``timeout`` alone.
+        for program in below(started.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(program, signal.SIGKILL)
+        await ending
+        raise ImageFailed(f"CRIU did not end within {seconds} s")
     if started.returncode in (137, -9):
-        late = time.monotonic() - begun >= seconds
-        raise ImageFailed(f"CRIU did not end within {seconds} s" if late else "CRIU was killed")
-    raise ImageFailed(reason(_text(log)) or said.decode(errors="replace").strip() or "CRIU failed silently")
+        raise ImageFailed("CRIU was killed")
+    if started.returncode != 0:
+        said = ending.result()[1].decode(errors="replace").strip()
+        raise ImageFailed(await asyncio.to_thread(reason, _text(log)) or said or "CRIU failed silently")
 
 
 def reason(log: str) -> str:

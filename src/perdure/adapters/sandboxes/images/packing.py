@@ -5,7 +5,7 @@ each such file is replaced by a map that names every page by its place in a pack
 
 Invariants:
 - An image holds every pack that its maps name, so it can be restored alone.
-- A pack never changes once it is written; it fits into one blob of the store.
+- A pack never changes once it is written.
 - Of each pack that an image holds, at least half is used by that image: the rest is written anew.
 """
 
@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Final
 
 from perdure.values.errors import ImageFailed
-from perdure.values.limits import FILE_IN_ONE_BLOB_BYTES_MAX
 
 _PAGE: Final = 4096
-_SLOTS: Final = FILE_IN_ONE_BLOB_BYTES_MAX // _PAGE
-"""Pages in a pack. A place is the number of a pack times this, plus that of the page in it."""
+_SLOTS: Final = 256
+"""Pages in a pack, which makes it 1 MiB, one blob. A place is the number of a pack times this, plus that
+of the page in it: images are read by this number, so it never changes."""
 
 _PAGES: Final = "pages-*.img"
 _MAP: Final = ".map"
@@ -114,12 +114,13 @@ def unpack(image: Path, into: Path) -> None:
 
 
 def _pages(file: Path, packs: dict[int, bytes]) -> Iterator[bytes]:
-    try:
-        for place in array("I", file.read_bytes()):
-            number, slot = divmod(place, _SLOTS)
-            yield packs[number][slot * _PAGE : (slot + 1) * _PAGE]
-    except (KeyError, ValueError) as missing:
-        raise ImageFailed(f"{file.name} names a page that the image does not hold") from missing
+    for place in array("I", file.read_bytes()):
+        number, slot = divmod(place, _SLOTS)
+        page = packs.get(number, b"")[slot * _PAGE : (slot + 1) * _PAGE]
+        # CRIU would wait for the rest of a page for ever.
+        if len(page) != _PAGE:
+            raise ImageFailed(f"{file.name} names a page that the image does not hold")
+        yield page
 
 
 def _digests(file: Path) -> Iterator[bytes]:
