@@ -7,6 +7,7 @@ import pytest
 
 from perdure.adapters.sqlite.store import SqliteStore
 from perdure.log import events as e
+from perdure.log.naming import TREE_FIELDS
 from perdure.log.port import ClaimClosed, Post
 from tests.conformance.stores import blob, claim, forked_run, opened_run
 from tests.store.trees import (
@@ -86,6 +87,17 @@ def test_a_directory_whose_very_bytes_are_also_a_files_content_is_followed(place
         say(writer, e.MessageReceived("m", "ann", e.Content(len(inner), None, name)), taken(tree.name))
         collected(place)
         must_be_whole(store)
+
+
+def test_every_field_that_names_a_tree_is_known_as_one():
+    words = {"tree", "image", "before", "after", "saved"}
+    due = {
+        body: tuple(
+            field.name for field in msgspec.structs.fields(body) if field.name in words and field.type is str
+        )
+        for body in e.KINDS.values()
+    }
+    assert {body: fields for body, fields in due.items() if fields} == TREE_FIELDS
 
 
 # -- what is let go --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ TREE_FIELDS: Final[dict[type[e.Body], tuple[str, ...]]] = {
     e.CheckpointTaken: ("tree", "image"),
     e.CheckpointSkipped: ("tree", "image"),
     e.CheckpointRestored: ("tree", "image", "saved"),
+    e.ChangeReverted: ("tree",),
 }
 """Which fields name a tree; empty where there is none. Whoever collects garbage relies on it."""
 
