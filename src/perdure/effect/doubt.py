@@ -31,7 +31,7 @@ class ProbeAt(NamedTuple):
 
 
 class Restore(NamedTuple):
-    """Put the workspace back to before it, then do it again."""
+    """Put the workspace back to before it; then it is known not to be done, and may be done again."""
 
 
 class GiveUp(NamedTuple):
@@ -58,7 +58,7 @@ def way_out(state: State, declaration: Declaration | None, effect: Effect, at: i
         case "read":
             return _read(effect, declaration, may_send=may_send)
         case "workspace":
-            return _workspace(state, effect, may_send=may_send)
+            return _workspace(state, effect, declaration, may_send=may_send)
         case "idempotent":
             return _idempotent(effect, declaration, at, may_send=may_send)
         case "probeable" | "transactional" if not effect.undoes:
@@ -74,7 +74,7 @@ def ended_at(state: State, effect: Effect) -> int:
     return effect.ended_at or state.world.dead.get(effect.epoch, 0)
 
 
-def _workspace(state: State, effect: Effect, *, may_send: bool) -> Way:
+def _workspace(state: State, effect: Effect, declaration: Declaration, *, may_send: bool) -> Way:
     if not may_send:
         return GiveUp("the run ended")
     if _left_behind(state, effect):
@@ -83,7 +83,12 @@ def _workspace(state: State, effect: Effect, *, may_send: bool) -> Way:
         return Ask("The workspace has no checkpoint from before it.")
     if state.live.workspace_error:
         return Ask(f"The workspace could not be put back: {state.live.workspace_error}")
-    return Send() if state.live.fresh else Restore()
+    if not state.live.fresh:
+        return Restore()
+    # Crashes of the writer come one a resume; what fails by itself would fail for ever.
+    if effect.doubt != "crash" and effect.send >= declaration.sends_max:
+        return GiveUp(f"tried {effect.send} times and put back each time: {effect.doubt}")
+    return Send()
 
 
 def _left_behind(state: State, effect: Effect) -> bool:
