@@ -18,7 +18,7 @@ from perdure.orchestrator.wanted import RestoreTree
 from perdure.projection.state import Live
 from perdure.values.digest import digest
 from perdure.values.errors import PerdureError
-from perdure.values.limits import CHECKPOINT_SECONDS_MAX, PATHS_IN_EVENT_MAX
+from perdure.values.limits import CHECKPOINT_SECONDS_MAX, CHECKPOINT_WAIT_SECONDS_MAX, PATHS_IN_EVENT_MAX
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,18 +32,22 @@ class Files:
         """Keep ``workspace`` for the run of ``writer``; None if this agent was started without it."""
         self._writer: RunWriter = writer
         self._workspace: Workspace | None = workspace
+        self._bound: asyncio.Timeout | None = None
+        self._hurried: asyncio.Timeout | None = None
 
     async def record(self) -> tuple[Heard, ...]:
         """Return what has changed since the tree that the state names, or why it can't be told."""
         if self._workspace is None:
             return self._failed(_ABSENT)
         live = self._writer.state.live
-        bound = asyncio.timeout(CHECKPOINT_SECONDS_MAX)
+        self._bound = bound = asyncio.timeout(CHECKPOINT_SECONDS_MAX)
         try:
             async with bound:
                 found = await self._workspace.record(live.tree, live.image, _windows(live))
         except (OSError, PerdureError) as error:
             return self._failed(_late("recorded") if bound.expired() else str(error))
+        finally:
+            self._bound = None
         return recorded(live, found)
 
     async def restore(self, request: RestoreTree) -> tuple[Heard, ...]:
@@ -66,9 +70,14 @@ class Files:
         return (Heard(body),)
 
     def hurry(self) -> None:
-        """A deed waits for the recording that is under way."""
-        if self._workspace is not None:
-            self._workspace.hurry()
+        """A deed waits for the recording that is under way: not for ever."""
+        if self._workspace is None or self._bound is None or self._bound is self._hurried:
+            return
+        self._hurried = self._bound
+        self._workspace.hurry()
+        latest, now = self._bound.when(), asyncio.get_running_loop().time()
+        if latest is not None:
+            self._bound.reschedule(min(latest, now + CHECKPOINT_WAIT_SECONDS_MAX))
 
     def _failed(self, why: str) -> tuple[Heard, ...]:
         return (Heard(e.CheckpointFailed(told(self._writer.law, why))),)
@@ -79,7 +88,7 @@ def _windows(live: Live) -> tuple[Window, ...]:
 
 
 def _late(done: str) -> str:
-    return f"it was not {done} within {CHECKPOINT_SECONDS_MAX} s"
+    return f"the workspace was not {done} in time; something holds it up, or it is very large. Resume to try again"
 
 
 def recorded(live: Live, found: Inspection) -> tuple[Heard, ...]:

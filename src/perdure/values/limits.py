@@ -138,8 +138,8 @@ work, and no disk filled by a run that nobody watches."""
 STORE_WARN_PERCENT: Final = 80
 """Of its budget: from here on the store says that it fills."""
 
-CHECKPOINT_NOTICE_SECONDS: Final = 5.0
-"""An action that waits longer than this for a recording says so."""
+CHECKPOINT_WAIT_SECONDS_MAX: Final = 300
+"""How long an action waits for a recording before the run says so and stops: a person would have looked by then."""
 
 FILE_IN_ONE_BLOB_BYTES_MAX: Final = 1024 * 1024
 """Files up to here are one blob, which shares the event's sync; larger ones are cut by content, so that a change
