@@ -165,10 +165,12 @@ def test_a_command_after_another_is_not_taken_for_somebody_else(here: Ground):
 def test_directories_deeper_than_we_go_refuse_the_command(here: Ground):
     deep = "/".join(["d"] * (LANDING_DEPTH_MAX + 2))
     deeper = "import os\nfor _ in range(2000): os.mkdir('d2'); os.chdir('d2')"
-    came = ran(here, f'mkdir -p {deep}; python3 -c "{deeper}"', "**")
+    box = here.sandbox()
+    came = played(box.run(f'mkdir -p {deep}; python3 -c "{deeper}"', timeout=20))
     assert came.refused != ()
     assert "deeper" in came.why
     assert sorted(path.name for path in here.root.iterdir()) == ["Makefile", "docs", "src"]
+    played(box.close())
     assert list((here.scratch / "layers").iterdir()) == []
 
 

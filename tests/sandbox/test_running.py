@@ -194,6 +194,7 @@ def test_no_scratch_is_left_of_a_command(here: Ground):
     box = here.sandbox()
     played(box.run("mkdir -p a/b; touch a/b/c; chmod 0 a/b a", timeout=20))
     played(box.run("chmod 700 a; chmod 700 a/b; rm -r a", timeout=20))
+    played(box.close())
     assert list((here.scratch / "layers").iterdir()) == []
     assert list(here.root.iterdir()) == []
 

@@ -12,6 +12,7 @@ until then.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from perdure.adapters.sandboxes import watching
@@ -63,6 +64,7 @@ class Sandbox:
         self._jail: Jail | None = self._made_jail()
         self.services: Services = Services(launcher or self._made_launcher(), self._scratch / "services")
         self._turn: asyncio.Lock = asyncio.Lock()
+        self._discards: ThreadPoolExecutor = ThreadPoolExecutor(1, "perdure-discards")
         self._changed: set[str] | None = set() if self._overlays else None
 
     @property
@@ -131,6 +133,7 @@ class Sandbox:
         """No process of the run is left. Its home, its /tmp and what services said stay in the scratch directory."""
         async with self._turn:
             await self.services.close()
+            await asyncio.wrap_future(self._discards.submit(_nothing))  # Behind all that were asked for.
 
     async def _play(self, errand: Errand) -> Ran:
         return await (play_confined(self._jail, errand) if self._jail else play_plain(self._view, errand))
@@ -140,7 +143,9 @@ class Sandbox:
             ran = await self._play(errand._replace(overlay=held.overlay))
             return await unbroken(asyncio.to_thread(self._landed, held, ran))
         finally:
-            await unbroken(asyncio.to_thread(held.discard))
+            # Nobody waits for it: where a command deleted a large tree this takes as long as that did.
+            # What fails here is thrown away when the next sandbox opens.
+            self._discards.submit(held.discard)
 
     def _landed(self, held: HeldBack, ran: Ran) -> Ran:
         change = held.change(self._reach.allows if self._reach else None)
@@ -181,6 +186,10 @@ class Sandbox:
     def _writable(self) -> Sequence[Path] | None:
         """Return what may be changed in place, where not everything may."""
         return None if self._reach is None else self._reach.writable(self.root)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _against(change: NetChange) -> tuple[str, tuple[str, ...]]:
