@@ -7,7 +7,7 @@ from typing import NamedTuple
 from perdure.assembly.timeline import events_after, files_of
 from perdure.checkpoint.blame import blame
 from perdure.checkpoint.compare import PathDifference, compare
-from perdure.checkpoint.tree import Entry, find, read_recipe, spelled, walk
+from perdure.checkpoint.tree import Entry, decoded, find, read_recipe, spelled, walk
 from perdure.driver.books import Books, read_state
 from perdure.log import events as e
 from perdure.log.envelope import Event, unseal
@@ -89,11 +89,12 @@ class FileHistory:
     def entry(self, run: str, path: str, position: int | None = None) -> Entry:
         """Return the entry at ``path``. Raises ``BadInput`` where there is none."""
         tree = self.at(run, position).tree
-        found = find(self._books.get, tree, path.strip("/"))
+        found = find(self._books.get, tree, within(path))
         if found is None:
             where = f"at {position}" if position is not None else "at the end"
             raise BadInput(
-                f"{spelled(path)}: run {run!r} has no such file {where}", hint="look at `perdure files RUN`"
+                f"{spelled(path)}: run {run!r} has no such file {where}",
+                hint=f"look at `perdure files {run}`",
             )
         return found
 
@@ -104,7 +105,7 @@ class FileHistory:
         """
         entry = self.entry(run, path, position)
         if entry.kind == "hard":
-            return self.content(run, entry.content.decode("utf-8", "surrogateescape"), position)
+            return self.content(run, decoded(entry.content), position)
         return self.bytes_of(path, entry)
 
     def bytes_of(self, path: str, entry: Entry) -> Iterator[bytes]:
@@ -119,7 +120,7 @@ class FileHistory:
             case "secret":
                 raise BadInput(
                     f"{spelled(path)} was declared secret: its content is in no store",
-                    hint="look at its digest",
+                    hint="its digest is shown with --json",
                 )
             case _:
                 raise BadInput(f"{spelled(path)} is a {_KINDS.get(entry.kind, entry.kind)}, not a file")
@@ -145,15 +146,20 @@ class FileHistory:
     def blame(self, run: str, path: str, position: int | None = None) -> tuple[Line, ...]:
         """Return the lines of the file at ``path``, each with where it came from.
 
-        Raises ``BadInput`` where it is no text, or larger than ``BLAME_BYTES_MAX``.
+        What is no text is one line. Raises ``BadInput`` where there is no file, or one larger than
+        ``BLAME_BYTES_MAX``.
         """
         entry = self.entry(run, path, position)
+        if entry.kind not in ("file", "hard"):
+            raise BadInput(
+                f"{spelled(path)} is a {_KINDS.get(entry.kind, entry.kind)}: only files have lines"
+            )
         if entry.size > BLAME_BYTES_MAX:
             raise BadInput(f"{spelled(path)} has {entry.size} bytes; blame reads up to {BLAME_BYTES_MAX}")
         chain: list[tuple[Version, bytes]] = []
         held: bytes | None = None
         for version in self.versions(run, position):
-            found = find(self._books.get, version.tree, path.strip("/"))
+            found = self._followed(version.tree, within(path))
             if found is None or found.kind != "file" or found.size > BLAME_BYTES_MAX:
                 if chain:
                     chain.append((version, b""))
@@ -169,6 +175,13 @@ class FileHistory:
             text = said.decode("utf-8", "backslashreplace").rstrip("\r\n")
             lines.append(Line(number, text, origins[version.position]))
         return tuple(lines)
+
+    def _followed(self, tree: str, path: str) -> Entry | None:
+        """Return the entry at ``path``, or of the name that holds the content of a hard link there."""
+        found = find(self._books.get, tree, path)
+        if found is not None and found.kind == "hard":
+            return find(self._books.get, tree, decoded(found.content))
+        return found
 
     def origin(self, run: str, version: Version, *, first: bool = False) -> Origin:
         """Return why ``version`` is as it is: which act of which turn, and the reply that it came from."""
@@ -197,10 +210,17 @@ class FileHistory:
 
 _KINDS = {
     "dir": "directory",
+    "link": "symbolic link",
+    "secret": "secret, and its content is in no store",
     "left": "path that a rule leaves out",
     "fifo": "named pipe",
     "special": "socket or device",
 }
+
+
+def within(path: str) -> str:
+    """Return ``path`` as trees have it: relative to the root, without what leads nowhere."""
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def _zeros(count: int) -> Iterator[bytes]:

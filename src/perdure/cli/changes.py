@@ -91,7 +91,8 @@ def _text(history: FileHistory, path: str, entry: Entry | None) -> list[str] | N
 
 
 def _counted(history: FileHistory, each: PathDifference) -> tuple[int, int]:
-    lines = [line for line in patch(history, each) if not line.startswith(("+++", "---", "("))]
+    # The first two lines name the files; what begins with a bracket is no line of a file.
+    lines = [*patch(history, each)][2:]
     return sum(line.startswith("+") for line in lines), sum(line.startswith("-") for line in lines)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from perdure.assembly.exporting import Exported, export_commit, export_tree
-from perdure.assembly.history import Line, Origin
+from perdure.assembly.history import Line, Origin, within
 from perdure.checkpoint.tree import Entry, decoded, spelled
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import Tone, clean, count, inked, one_line, size
@@ -48,10 +48,12 @@ def files(*, run: str, folder: str, position: int | None, store: Path | None, as
 
     What a rule leaves out and what is declared secret is listed as such: neither can be put back.
     """
-    prefix = folder.strip("/")
+    prefix = within(folder)
     with opened(store) as place:
         history = place.store.files
         here = history.at(run, position)
+        if prefix:
+            history.entry(run, prefix, position)
         shown = (
             (path, entry)
             for path, entry in history.paths(run, position)

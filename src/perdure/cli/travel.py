@@ -212,7 +212,11 @@ def _would(place: Place, run: str, position: int, way: Way | None, *, as_json: b
     """Say what a rewind would do, and touch nothing."""
     state = place.store.state(run)
     if as_json:
-        stays = [effect.key for effect in state.world.receipts.values() if effect.settled > position]
+        stays = [
+            effect.key
+            for effect in state.world.receipts.values()
+            if effect.settled > position and effect.effect != "workspace"
+        ]
         put({"run": run, "to": position, "position": state.position, **way_shape(way), "receipts": [*stays]})
         return FINISHED
     say_way(way, err=False)
