@@ -244,7 +244,7 @@ def whole(root: Path, store: MemoryStore) -> Directory:
     return Directory(root, store)
 
 
-def _on_a_coarse_clock(root: Path, store: MemoryStore) -> Directory:
+def on_a_coarse_clock(root: Path, store: MemoryStore) -> Directory:
     """On a file system that stamps in whole seconds."""
     directory = Directory(root, store)
     directory._marks_of = _whole_seconds
@@ -273,7 +273,7 @@ def test_no_change_is_missed_and_none_is_made_up(operations: list[Op]) -> None:
 @ROUNDS
 @given(OPERATIONS)
 def test_none_is_missed_where_the_clock_of_the_file_system_is_coarse(operations: list[Op]) -> None:
-    play(operations, _on_a_coarse_clock)
+    play(operations, on_a_coarse_clock)
 
 
 @ROUNDS
@@ -293,7 +293,7 @@ def without_modes(found: os.stat_result) -> Marks:
     return (0, found.st_size, found.st_mtime_ns, 1, found.st_ino, found.st_uid, found.st_gid, found.st_nlink)
 
 
-def _with_marks(marks: Callable[[os.stat_result], Marks]) -> Make:
+def with_marks(marks: Callable[[os.stat_result], Marks]) -> Make:
     def make(root: Path, store: MemoryStore) -> Directory:
         directory = Directory(root, store)
         directory._marks_of = marks
@@ -302,13 +302,13 @@ def _with_marks(marks: Callable[[os.stat_result], Marks]) -> Make:
     return make
 
 
-def _without_the_racy_rule(root: Path, store: MemoryStore) -> Directory:
-    directory = _on_a_coarse_clock(root, store)
+def without_the_racy_rule(root: Path, store: MemoryStore) -> Directory:
+    directory = on_a_coarse_clock(root, store)
     directory._clock = lambda: 1 << 62
     return directory
 
 
-def _that_remembers_too_much(root: Path, store: MemoryStore) -> Directory:
+def that_remembers_too_much(root: Path, store: MemoryStore) -> Directory:
     """It takes each name for what stood there first."""
     directory = Directory(root, store)
     directory._marks_of = lambda found: (found.st_mode, 0, 0, 1, 0, 0, 0, 1)
@@ -318,10 +318,10 @@ def _that_remembers_too_much(root: Path, store: MemoryStore) -> Directory:
 @pytest.mark.parametrize(
     "broken",
     [
-        _with_marks(by_size_and_time),
-        _with_marks(without_modes),
-        _without_the_racy_rule,
-        _that_remembers_too_much,
+        with_marks(by_size_and_time),
+        with_marks(without_modes),
+        without_the_racy_rule,
+        that_remembers_too_much,
     ],
     ids=["by size and time", "without modes", "without the racy rule", "by kind alone"],
 )
