@@ -112,7 +112,8 @@ class GoingBack:
             self._books.put(name, stored)
         self._books.flush()
         plan = plan_restore(self._books.get, present, merged.tree)
-        if plan.empty:
+        # Where the files are as they should be, only their times may differ: that takes nothing back.
+        if not (plan.created or plan.changed or plan.deleted):
             raise NoUndo(f"what {run!r} changed at {at} is not there any more: nothing is to be taken back")
         return Reversal(changed, at, merged.tree, plan)
 

@@ -6,6 +6,7 @@ Invariants:
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ from perdure.adapters.workspace.rules import SECRET_NAMES, IgnoreRules
 from perdure.assembly.site import Site
 from perdure.contract import Law
 from perdure.contract.grounds import grounds_of
-from perdure.values.errors import BadInput
+from perdure.values.errors import BadInput, PerdureError
 
 SHELL: Final = "shell"
 """The tool whose declaration and bounds are the sandbox's."""
@@ -39,6 +40,7 @@ class Shelter:
         self._site: Site = site
         self._law: Law = law
         self._opening: asyncio.Lock = asyncio.Lock()
+        self._warming: asyncio.Task[None] | None = None
         self.sandbox: Sandbox | None = None
         self.images: ImageLauncher | None = None
         self.accounted: dict[str, frozenset[str]] = {}
@@ -80,6 +82,16 @@ class Shelter:
         size = await asyncio.to_thread(_size, found.output)
         return Tail(said, max(0, size - len(said)))
 
+    def warm(self) -> None:
+        """Begin to make the sandbox while the model thinks, if the agent has a shell: the first one takes a second."""
+        if self._warming is None and self.sandbox is None and self._law.definition.tool(SHELL) is not None:
+            self._warming = asyncio.create_task(self._warmed())
+
+    async def _warmed(self) -> None:
+        # What is wrong is told to whoever needs the sandbox.
+        with contextlib.suppress(PerdureError, OSError):
+            await self.opened()
+
     async def opened(self) -> Sandbox:
         """Return the sandbox, made now if it wasn't yet. Raises ``SandboxMissing``."""
         async with self._opening:
@@ -89,6 +101,8 @@ class Shelter:
 
     async def close(self) -> None:
         """No process of the run is left."""
+        if self._warming is not None:
+            await self._warming
         async with self._opening:
             sandbox, self.sandbox, self.images = self.sandbox, None, None
         if sandbox is not None:

@@ -71,7 +71,8 @@ class Workplace:
             return await asyncio.wrap_future(self._job.future)
 
         self._waited_for = False
-
+        if self._shelter is not None:
+            self._shelter.warm()
         processes = self._processes
         if processes is None:
             return (await files())._replace(image=image)
