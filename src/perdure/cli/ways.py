@@ -54,23 +54,22 @@ def say_way(way: Way | None, *, err: bool) -> None:
 
 def say_plan(plan: Plan, foreign: frozenset[str] = frozenset(), *, err: bool) -> None:
     """Print a plan; paths in ``foreign`` are marked."""
-    rows: list[tuple[str, Tone, str, Iterable[str]]] = [
+    rows: list[tuple[str, Tone, str, tuple[str, ...]]] = [
         ("+", "good", "created", plan.created),
         ("~", "doubt", "changed", plan.changed),
         ("-", "bad", "deleted", plan.deleted),
         ("-", "quiet", "cleared, a cache that would be stale", plan.cleared),
         ("=", "quiet", "left as it is", plan.kept),
     ]
-    if plan.empty and not plan.unrestorable and not plan.kept:
+    if not any(paths for *_, paths in rows) and not plan.unrestorable:
         click.echo(inked("the files are as they were: none changes", "quiet"), err=err)
     for sign, tone, words, paths in rows:
-        listed = [*paths]
-        for path in listed[:SHOWN]:
+        for path in paths[:SHOWN]:
             mark = inked("  by nobody's tool", "ask") if path in foreign else ""
             aside = "" if words in ("created", "changed", "deleted") else inked(f"  {words}", "quiet")
             click.echo(f"  {inked(sign, tone, bold=True)} {clean(spelled(path))}{aside}{mark}", err=err)
-        if len(listed) > SHOWN:
-            click.echo(inked(f"    and {len(listed) - SHOWN:,} more {words}", "quiet"), err=err)
+        if len(paths) > SHOWN:
+            click.echo(inked(f"    and {len(paths) - SHOWN:,} more {words}", "quiet"), err=err)
     for each in plan.unrestorable[:SHOWN]:
         why = inked(f"  can't be put back: {each.why}", "bad")
         click.echo(f"  {inked('!', 'bad', bold=True)} {clean(spelled(each.path))}{why}", err=err)

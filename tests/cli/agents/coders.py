@@ -9,7 +9,7 @@ __all__ = ["agent"]
 
 HERE = Path.cwd() / "work"
 BEFORE = {
-    "greet.py": "def greet(name):\n    return 'hello ' + name\n",
+    "greet.py": "def greet(name):\n    return 'hello ' + name\n\n\nprint(greet('you'))\n",
     "old.txt": "old\n",
     "notes.txt": "the user's own notes\n",
     ".env": "KEY=not-to-be-stored\n",
