@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-deps
 SELF := $(PIP) --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test criu check bench evidence-core local format lock clean \
+.PHONY: help demo test criu check bench bench-workspace evidence-core evidence-workspace local format lock clean \
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
@@ -20,7 +20,9 @@ help:
 	@echo 'make test           every test but soaks, benchmarks and the local model'
 	@echo 'make check          format, lint, types, floors, dead code, dependencies, house rules'
 	@echo 'make bench          durable turns against peers; writes benchmarks/RESULTS.md'
+	@echo 'make bench-workspace  what checkpoints of a workspace cost, beside copies, git and restic; FULL=1 for all'
 	@echo 'make evidence-core  what the core must show, measured now; the last line is JSON'
+	@echo 'make evidence-workspace  the same for workspaces'
 	@echo 'make local          also install a small real model for --model local (125 MB)'
 	@echo 'make format         let the tools mend what they can'
 	@echo 'make lock           resolve the dependencies again'
@@ -87,6 +89,14 @@ bench: $(VENV)/.dev
 
 evidence-core: $(VENV)/.dev
 	@$(PY) -m benchmarks.evidence_core
+
+bench-workspace: $(VENV)/.dev
+	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not measured here'
+	@$(PY) -m benchmarks.workspace $(if $(FULL),--full)
+
+evidence-workspace: $(VENV)/.dev
+	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not shown here'
+	@$(PY) -m benchmarks.evidence_workspace
 
 # Every check runs, also after one has failed, so that one reading shows all there is to mend.
 check: $(VENV)/.dev

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.workspace import ours
 from benchmarks.workspace.bench import Bench
@@ -113,3 +113,33 @@ def _rows(
     if plan.processes:
         rows += bench.processes(without_services, SMALL, SLOW_S, plan.processes, MANY)
     return rows
+
+
+def cost_figures(cost: Cost) -> dict[str, Any]:
+    """Return the figures of the goals at 5,000 files, the worse of L0 and L1 for each, and every row."""
+    low, high = cost.row("L0"), cost.row("L1")
+    if low is None:
+        raise OSError("L0 was not measured")
+    quick = [row for row in (low, high) if row is not None]
+    slow = [row for level in ("L0", "L1") if (row := cost.row(level, wait_s=SLOW_S)) is not None]
+    return {
+        "critical_path_300ms": max(row.share for row in quick),
+        "critical_path_2s": max(row.share for row in slow),
+        "critical_path_ms": {_name(row): row.path_ms for row in (*quick, *slow)},
+        "cpu_ms_l0": low.cpu_ms,
+        "cpu_ms_l1": high.cpu_ms if high is not None else None,
+        "skipped": min(row.skipped / row.looks for row in quick),
+        "bytes_per_turn": max(row.bytes_per_turn for row in quick),
+        "restore_ms": max(row.restore_ms for row in quick),
+        "rss_mb_50000_files": max((row.rss_mb for row in cost.rows if row.files == LARGE), default=None),
+        "cost_absent": cost.absent,
+        "cost": [{name: _rounded(value) for name, value in row._asdict().items()} for row in cost.rows],
+    }
+
+
+def _name(row: Row) -> str:
+    return f"{row.system}, {row.setting}, {row.files} files, {row.wait_s} s"
+
+
+def _rounded(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value
