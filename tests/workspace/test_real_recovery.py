@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.recovery import recovery_figures
 from tests.workspace.corpus import TASKS
 from tests.workspace.corpus.task import Task
 from tests.workspace.real import Death, drawn, perform
@@ -52,3 +53,11 @@ def test_deaths_are_drawn_in_turns_that_act_and_the_same_each_time():
     assert first == second
     assert [death.turn for death in first] == sorted({death.turn for death in first})
     assert all(0 <= death.after_s <= 0.4 for death in first)
+
+
+def test_the_passes_of_the_evidence_tell_ours_from_git(tmp_path: Path):
+    told = list[str]()
+    figures = recovery_figures(told.append, names=["an append-only ledger"])
+    assert (figures["tasks"], figures["recovered"], figures["files_recovered"]) == (1, 1, 1)
+    assert figures["git_only_restorer_failures"] == 1
+    assert len(told) == 2
