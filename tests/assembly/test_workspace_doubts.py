@@ -1,13 +1,23 @@
-"""Deeds in the workspace that end badly: put back, tried again, and in the end told to the model."""
+"""Deeds in the workspace that end badly, and what a person does there meanwhile."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 import perdure
+from perdure import coding_tools
+from perdure.assembly import lifetime
+from perdure.assembly.lifetime import Life, lived
+from perdure.assembly.shelter import ladder_of
+from perdure.assembly.site import scratch_of
+from perdure.checkpoint.inspection import Window
+from perdure.intention.reply import Reply
 from perdure.log import events as e
 from perdure.testing.scripted import call, say
-from perdure.values.limits import SENDS_MAX
+from perdure.values.limits import DYING_NS, SENDS_MAX
+from perdure.wire.prompt import Prompt
 from tests.assembly.kit import agent
 
 pytestmark = pytest.mark.timeout(60)
@@ -36,3 +46,97 @@ def test_a_deed_in_the_workspace_that_always_fails_is_given_up_and_leaves_nothin
     settled = [body for body in bodies if isinstance(body, e.EffectSettled)]
     assert [(body.outcome, "No space left" in body.error) for body in settled] == [("failed", True)]
     assert [(path.name, path.read_text()) for path in root.iterdir()] == [("kept", "as it was")]
+
+
+def dies(work: perdure.Agent, home: Path) -> None:
+    """Drive ``work`` in a process of its own, which kills itself; return when its death is written down."""
+    child = os.fork()
+    if child == 0:
+        try:
+            with perdure.open(home / "store") as store:
+                store.start(work, "go", run="r").wait(50)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    lives = scratch_of(home / "store") / "r" / "lives"
+    while not list(lives.glob("*-end")):
+        os.sched_yield()
+
+
+def edited(root: Path) -> None:
+    """A person works in the directory after the death."""
+    (root / "theirs").write_text("a person's")
+    (root / "kept").write_text("a person's")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace in which nothing outlives a death."""
+    monkeypatch.setattr(lifetime, "DYING_NS", 0)
+    made = tmp_path / "project"
+    made.mkdir()
+    for name in ("kept", "half"):
+        (made / name).write_text("as it was")
+    return made
+
+
+def test_what_a_person_saved_after_a_crash_in_a_deed_stays_when_the_deed_is_put_back(root: Path):
+    home = root.parent
+
+    @perdure.tool(effect="workspace")
+    async def build() -> str:
+        """Build."""
+        with (root / "half").open("a") as file:
+            file.write(", and more")
+        if not (home / "died").exists():
+            (home / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "built"
+
+    coder = agent(call("build"), say("done"), tools=[build], workspace=root)
+    dies(coder, home)
+    edited(root)
+    with perdure.open(home / "store") as store:
+        assert store.resume(coder, "r").wait(50) == perdure.Finished("r", "done")
+        assert store.verify("r").ok
+    found = {path.name: path.read_text() for path in root.iterdir()}
+    assert found == {"half": "as it was, and more", "kept": "a person's", "theirs": "a person's"}
+
+
+def test_what_a_person_saved_after_services_died_with_their_writer_stays(root: Path):
+    home = root.parent
+    scratch = home / "probe"
+    scratch.mkdir()
+    if not ladder_of(root, scratch).rung("sandbox").ok:
+        pytest.skip("services need a sandbox")
+
+    def says(_: Prompt) -> Reply:
+        if not (home / "died").exists():
+            (home / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return say("done")
+
+    serves = "echo begun >half; echo begun >from; exec sleep 600"
+    looked = call("shell", command="until [ -e from ]; do sleep 0.01; done")
+    begins = call("shell", action="start", service="s", command=serves)
+    coder = agent(begins, looked, says, tools=coding_tools(confined=True), workspace=root)
+    dies(coder, home)
+    edited(root)
+    with perdure.open(home / "store") as store:
+        assert store.resume(coder, "r").wait(50) == perdure.Finished("r", "done")
+        assert any(isinstance(each.body, e.RunRewound) for each in store.events("r"))
+    found = {path.name: path.read_text() for path in root.iterdir()}
+    assert found == {"from": "begun\n", "half": "begun\n", "kept": "a person's", "theirs": "a person's"}
+
+
+def test_a_window_without_an_end_holds_only_while_its_processes_lived():
+    always, begun, now, over = Window("", 0, 0), Window("k", 25, 0), Window("n", 50, 0), Window("o", 12, 13)
+    lives = (Life(10, 20), Life(24, 30), Life(40, 45))
+    assert lived([over, now], lives) == (over, now)
+    assert lived([always], ()) == (always,)
+    assert lived([always], lives) == (
+        Window("", 0, 20 + DYING_NS),
+        Window("", 24, 30 + DYING_NS),
+        Window("", 40, 45 + DYING_NS),
+    )
+    assert lived([begun], lives) == (Window("k", 25, 30 + DYING_NS), Window("k", 40, 45 + DYING_NS))

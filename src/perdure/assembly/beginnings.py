@@ -12,6 +12,7 @@ from perdure.log import events as e
 from perdure.log.port import Lease, RunRow
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State, World
+from perdure.projection.workspace import RULE
 from perdure.values.errors import AgentChanged
 
 FORK_SIGN: Final = "~"
@@ -91,7 +92,7 @@ def bereaved(state: State) -> tuple[Heard, ...]:
     if any(each is None or each.effect != "workspace" for each in known):
         return ()
     why = "the processes died with their writer"
-    return (Heard(e.RunRewound(live.tree_position, "perdure", why, live.tree, live.image)),)
+    return (Heard(e.RunRewound(live.tree_position, RULE, why, live.tree, live.image)),)
 
 
 def acquired(lease: Lease, *, attends: bool, root: str = "") -> Heard:

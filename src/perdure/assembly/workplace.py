@@ -18,6 +18,7 @@ from perdure.adapters.workspace.directory import Directory
 from perdure.adapters.workspace.guard import Claim, claim_root, runtime_folder
 from perdure.adapters.workspace.pool import Job, Pool
 from perdure.adapters.workspace.restore import apply_plan, changed_since
+from perdure.assembly.lifetime import Lifetime, lived
 from perdure.assembly.processes import Processes
 from perdure.assembly.shelter import Shelter
 from perdure.assembly.site import Site
@@ -52,6 +53,7 @@ class Workplace:
         )
         self._directory: Directory | None = None
         self._claim: Claim | None = None
+        self._lifetime: Lifetime | None = None
         self._noted: dict[str, str] = {}
         self._looked: float = 0.0
         self._job: Job[Inspection] | None = None
@@ -87,7 +89,8 @@ class Workplace:
     ) -> Restored:
         """Make the directory that tree, but for the paths in ``keep``, and bring the services back.
 
-        With ``windows``, what nobody's tool has changed since the tree is kept as well.
+        With ``windows``, what nobody's tool has changed since the tree is kept as well. One without an end
+        ends with the process that it began in.
         """
         processes = self._processes
         if processes is None:
@@ -109,6 +112,9 @@ class Workplace:
         """No process of the run is left, and others may work in the directory."""
         if self._shelter is not None:
             await self._shelter.close()
+        if self._lifetime is not None:
+            await asyncio.to_thread(self._lifetime.over)
+            self._lifetime = None
         if self._claim is not None:
             self._claim.release()
             self._claim = None
@@ -158,6 +164,8 @@ class Workplace:
 
     def _restore(self, tree: str, keep: Sequence[str], windows: Sequence[Window] | None) -> Restored:
         directory = self._open()
+        if windows is not None and self._lifetime is not None:
+            windows = lived(windows, self._lifetime.before)
         before, plan, kept = self._planned(directory, tree, keep, windows)
         owners = read_root(self._store.get(tree)).owners
         applied = apply_plan(self.root, plan, self._store.get, owners=owners)
@@ -204,6 +212,8 @@ class Workplace:
             self.root.mkdir(parents=True, exist_ok=True)
             self._directory = directory_of(self.site, self._store, self._definition)
             self._claim = claim_root(self.root, self.site.owner)
+            if self._shelter is not None:
+                self._lifetime = Lifetime(self.site.scratch / "lives")
         return self._directory
 
 

@@ -22,6 +22,9 @@ from perdure.values.limits import CHECKPOINT_SECONDS_MAX, CHECKPOINT_WAIT_SECOND
 
 _encode = msgspec.json.Encoder().encode
 
+_ALWAYS = Window("", 0, 0)
+"""Services change files at any time while they live."""
+
 _ABSENT = "this agent was started without its workspace"
 
 
@@ -55,8 +58,8 @@ class Files:
         if self._workspace is None:
             return self._failed(_ABSENT)
         back = self._writer.state.live.put_back
-        # Who rewinds was asked about what others changed; who only puts a deed back was not.
-        windows = _windows(self._writer.state.live) if back is None else None
+        # Who rewinds was asked about what others changed; who only puts a deed back was not, nor was a dead writer.
+        windows = _windows(self._writer.state.live) if back is None else None if back.asked else (_ALWAYS,)
         bound = asyncio.timeout(CHECKPOINT_SECONDS_MAX)
         try:
             async with bound:

@@ -118,7 +118,7 @@ class Workspace(Protocol):
         """Make the workspace that tree but for the paths in ``keep``, and bring the processes back.
 
         With ``windows`` (when effects ran since the tree was recorded) what changed outside of all of them
-        is somebody else's, and stays as well.
+        is somebody else's, and stays as well. A window without an end lasts as long as what the run started.
         Raises ``OSError`` or ``PerdureError`` where it can't be put back.
         """
         ...

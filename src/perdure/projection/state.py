@@ -163,6 +163,8 @@ class PutBack(Noun, frozen=True):
     image: str = ""
     keep: tuple[str, ...] = ()
     why: str = ""
+    asked: bool = True
+    """whether somebody was asked what becomes of changes that aren't the run's"""
 
 
 class Live(Noun, frozen=True):

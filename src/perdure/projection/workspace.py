@@ -6,12 +6,17 @@ Invariants:
 - ``touched`` holds every effect that ran since the tree was recorded, so that a change finds its cause.
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection.state import Live, PutBack, State, Touch
 from perdure.values.limits import TOUCHES_MAX
+
+RULE: Final = "perdure"
+"""Who goes back without being asked to: a rule, not a person."""
 
 
 def touched(state: State, body: e.EffectStarted, event: Event) -> State:
@@ -69,7 +74,9 @@ def to_be_put_back(live: Live, body: e.RunRewound | e.RunForked | e.ChangeRevert
         return live
     match body:
         case e.RunRewound():
-            back = PutBack(body.tree, position, body.image, body.keep, "the run went back")
+            asked = body.by != RULE
+            why = "the run went back" if asked else body.why
+            back = PutBack(body.tree, position, body.image, body.keep, why, asked)
         case e.RunForked():
             back = PutBack(body.tree, position, body.image, (), "the fork begins")
         case e.ChangeReverted():

@@ -264,3 +264,9 @@ SNAPSHOT_PATIENCE_SECONDS: Final = 0.5
 
 RESTORE_LOOKS_MAX: Final = 4
 """Times the present is recorded anew before a restore, since a file in its way was saved meanwhile."""
+
+DYING_NS: Final = 2 * 1_000_000_000
+"""How long after a process ended what it had started may still change files: the kernel ends one by one."""
+
+LIVES_MAX: Final = 16
+"""Processes that are remembered as having worked in a run's workspace: as many as die before anything is recorded."""
