@@ -12,7 +12,7 @@ from perdure.adapters.memory import MemoryStore
 from perdure.assembly.history import FileHistory
 from perdure.checkpoint.compare import PathDifference
 from perdure.checkpoint.tree import Entry
-from perdure.cli.changes import say_stat
+from perdure.cli.changes import say_list, say_patch, say_stat
 from tests.cli.inside import Inside
 from tests.cli.terminal import AGENTS, Said, Terminal
 from tests.conformance.stores import blob
@@ -134,6 +134,20 @@ def test_a_line_that_looks_like_a_heading_is_counted(capsys: pytest.CaptureFixtu
     entries = [Entry(b"f", "file", size=9, content=bytes.fromhex(name)) for name, _ in (before, after)]
     say_stat(FileHistory(store), (PathDifference("f", "changed", entries[0], entries[1]),))
     assert capsys.readouterr().out.splitlines()[-1].strip() == "1 file, 2 lines more, 1 less"
+
+
+def test_a_name_with_line_breaks_forges_no_line_of_a_listing_or_patch(capsys: pytest.CaptureFixture[str]):
+    store = MemoryStore()
+    name, content = blob(b"x\n")
+    store.put(name, content)
+    entry = Entry(b"f", "file", size=2, content=bytes.fromhex(name))
+    found = (PathDifference("a\n+++ b/setup.py", "created", None, entry),)
+    for say in (say_stat, say_patch):
+        say(FileHistory(store), found)
+    say_list(found)
+    said = capsys.readouterr().out
+    assert said.count("a\\n+++ b/setup.py") == 3
+    assert "\n+++ b/setup.py" not in said
 
 
 def test_blame_leads_each_line_to_the_turn_and_the_reply_that_it_came_from(shop: Inside):

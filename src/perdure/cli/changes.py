@@ -9,7 +9,7 @@ import click
 from perdure.assembly.history import FileHistory
 from perdure.checkpoint.compare import PathDifference, renames
 from perdure.checkpoint.tree import Entry, spelled
-from perdure.cli.ink import Tone, clean, count, inked
+from perdure.cli.ink import Tone, clean, count, inked, path_name
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput
 
@@ -34,24 +34,20 @@ def say_list(found: tuple[PathDifference, ...]) -> None:
     """Print a line for each path that differs."""
     for each in found:
         sign, tone = SIGNS[each.change]
-        click.echo(
-            f"  {inked(sign, tone, bold=True)} {clean(spelled(each.path))}{inked(_aside(each), 'quiet')}"
-        )
+        click.echo(f"  {inked(sign, tone, bold=True)} {path_name(each.path)}{inked(_aside(each), 'quiet')}")
     for moved in renames(found):
-        click.echo(
-            inked(f"  {clean(spelled(moved.before))} seems to be {clean(spelled(moved.after))} now", "quiet")
-        )
+        click.echo(inked(f"  {path_name(moved.before)} seems to be {path_name(moved.after)} now", "quiet"))
 
 
 def say_stat(history: FileHistory, found: tuple[PathDifference, ...]) -> None:
     """Print how many lines of each file came and went, with bars."""
-    rows = [(spelled(each.path), *_counted(history, each)) for each in found if not _is_dir(each)]
+    rows = [(path_name(each.path), *_counted(history, each)) for each in found if not _is_dir(each)]
     width = max((len(path) for path, _, _ in rows), default=0)
     most = max((added + gone for _, added, gone in rows), default=0)
     for path, added, gone in rows:
         plus, minus = _bar(added, most), _bar(gone, most)
         bar = inked("+" * plus, "good") + inked("-" * minus, "bad")
-        click.echo(f"  {clean(path).ljust(width)}  {added + gone:>5} {bar}")
+        click.echo(f"  {path.ljust(width)}  {added + gone:>5} {bar}")
     lines = sum(row[1] for row in rows), sum(row[2] for row in rows)
     words = f"{count(len(rows), 'file')}, {lines[0]:,} lines more, {lines[1]:,} less"
     click.echo(inked(f"  {words}", "quiet"))
@@ -66,7 +62,7 @@ def say_patch(history: FileHistory, found: tuple[PathDifference, ...]) -> None:
 
 def patch(history: FileHistory, each: PathDifference) -> Iterator[str]:
     """Yield the lines of a unified diff of one path; words in brackets where it has no lines."""
-    path = spelled(each.path)
+    path = path_name(each.path)
     before, after = _text(history, each.path, each.before), _text(history, each.path, each.after)
     if before is None or after is None or before == after:
         yield f"({path}: {each.change}{_aside(each)})"

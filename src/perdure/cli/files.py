@@ -11,7 +11,7 @@ from perdure.assembly.exporting import Exported, export_commit, export_tree
 from perdure.assembly.history import Line, Origin, within
 from perdure.checkpoint.tree import Entry, decoded, spelled
 from perdure.cli.ending import FINISHED
-from perdure.cli.ink import Tone, clean, count, inked, one_line, size
+from perdure.cli.ink import Tone, clean, count, inked, one_line, path_name, size
 from perdure.cli.options import example, json_option, run_argument, store_option
 from perdure.cli.out import put
 from perdure.cli.place import Place, opened
@@ -79,18 +79,18 @@ def _row(path: str, entry: Entry) -> str:
     mode = f"{sign}{stat.filemode(entry.mode)[1:]}"
     amount = size(entry.size) if entry.kind in ("file", "secret") else ""
     aside = _aside(entry)
-    name = inked(clean(spelled(path)), TONES.get(entry.kind, "plain"))
+    name = inked(path_name(path), TONES.get(entry.kind, "plain"))
     return f"{inked(mode, 'quiet')} {amount:>10}  {name}{inked(aside, 'quiet')}"
 
 
 def _aside(entry: Entry) -> str:
     match entry.kind:
         case "link":
-            return f" -> {clean(spelled(decoded(entry.content)))}"
+            return f" -> {path_name(decoded(entry.content))}"
         case "hard":
-            return f" = {clean(spelled(decoded(entry.content)))}"
+            return f" = {path_name(decoded(entry.content))}"
         case "left":
-            return f"  left out: {clean(spelled(decoded(entry.content)))}"
+            return f"  left out: {path_name(decoded(entry.content))}"
         case "secret":
             return "  secret: its digest is recorded, its content isn't"
         case "special":

@@ -7,6 +7,8 @@ from typing import Final, Literal, NamedTuple
 
 import click
 
+from perdure.checkpoint.tree import spelled
+
 Tone = Literal["good", "bad", "doubt", "ask", "head", "quiet", "plain", "model", "tool"]
 
 COLOURS: Final[dict[Tone, str]] = {
@@ -39,6 +41,11 @@ class Line(NamedTuple):
 def clean(text: str) -> str:
     """Return ``text`` with control characters spelled out; lines and tabs stay."""
     return text.translate(_CONTROLS)
+
+
+def path_name(path: str) -> str:
+    """Return a path of a workspace on one line: whoever names a file may put anything into its name."""
+    return clean(spelled(path).replace("\n", "\\n").replace("\t", "\\t"))
 
 
 def one_line(text: str, width: int = 0) -> str:

@@ -8,7 +8,7 @@ import click
 from perdure.assembly.going_back import Collided, Way
 from perdure.checkpoint.steps import Plan
 from perdure.checkpoint.tree import spelled
-from perdure.cli.ink import Tone, clean, count, inked
+from perdure.cli.ink import Tone, clean, count, inked, path_name
 from perdure.values.digest import Json
 
 SHOWN: Final = 30
@@ -67,12 +67,12 @@ def say_plan(plan: Plan, foreign: frozenset[str] = frozenset(), *, err: bool) ->
         for path in paths[:SHOWN]:
             mark = inked("  by nobody's tool", "ask") if path in foreign else ""
             aside = "" if words in ("created", "changed", "deleted") else inked(f"  {words}", "quiet")
-            click.echo(f"  {inked(sign, tone, bold=True)} {clean(spelled(path))}{aside}{mark}", err=err)
+            click.echo(f"  {inked(sign, tone, bold=True)} {path_name(path)}{aside}{mark}", err=err)
         if len(paths) > SHOWN:
             click.echo(inked(f"    and {len(paths) - SHOWN:,} more {words}", "quiet"), err=err)
     for each in plan.unrestorable[:SHOWN]:
         why = inked(f"  can't be put back: {each.why}", "bad")
-        click.echo(f"  {inked('!', 'bad', bold=True)} {clean(spelled(each.path))}{why}", err=err)
+        click.echo(f"  {inked('!', 'bad', bold=True)} {path_name(each.path)}{why}", err=err)
 
 
 def say_collided(found: Collided) -> None:
@@ -81,7 +81,7 @@ def say_collided(found: Collided) -> None:
         path = spelled(each.path)
         positions = ", ".join(map(str, found.later.get(path, ())))
         after = f", changed again at {positions}" if positions else ""
-        click.echo(f"{inked('✗', 'bad', bold=True)} {clean(path)}: {each.why}{after}", err=True)
+        click.echo(f"{inked('✗', 'bad', bold=True)} {path_name(path)}: {each.why}{after}", err=True)
         for line in each.shown.splitlines():
             tone: Tone = "good" if line.startswith("+") else "bad" if line.startswith("-") else "quiet"
             click.echo(f"    {inked(clean(line), tone)}", err=True)
