@@ -133,7 +133,7 @@ class Scene:
         store.rewind(RUN, to=to, by="operator", why="it deleted the tests")
         self._told = store.state(RUN).position
         log = self._git("log", "--oneline").splitlines()
-        return (self._project / "test_cart.py").read_text() == FILES["test_cart.py"] and len(log) == 1
+        return self._text("test_cart.py") == FILES["test_cart.py"] and len(log) == 1
 
     def _taken_back(self, store: perdure.Store) -> bool:
         """Take back the one change that left a debug line; tell whether it is gone and the rest is there."""
@@ -147,7 +147,7 @@ class Scene:
         )
         self._say(f"[bold blue]$ perdure revert {RUN} {found.position}[/]")
         store.take_back(RUN, found, by="operator")
-        text = (self._project / "cart.py").read_text()
+        text = self._text("cart.py")
         kept = "1205 is 12.05" in text and "(100 - discount_percent)" in text
         self._say("  [green]the line is gone; the edit before it and the one after it are there[/]\n")
         return DEBUG not in text and kept
@@ -167,6 +167,10 @@ class Scene:
         self._say(
             f"[bold]The log is {'sound' if seen.verified else 'NOT SOUND'}, {words}. Level {seen.level}.[/]"
         )
+
+    def _text(self, name: str) -> str:
+        path = self._project / name
+        return path.read_text() if path.exists() else ""
 
     def _tests(self) -> bool:
         words = [sys.executable, "-B", "-m", "unittest", "-q"]
