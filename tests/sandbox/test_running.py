@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from perdure.adapters.sandboxes import crowding
 from perdure.adapters.sandboxes.sandbox import Sandbox
 from perdure.values.errors import SandboxMissing
 from perdure.values.limits import SHELL_OUTPUT_BYTES_MAX
@@ -152,6 +153,7 @@ def test_commands_of_one_run_come_one_after_the_other(here: Ground):
 KILLED = """
 import asyncio, sys
 from pathlib import Path
+from perdure.adapters.sandboxes import crowding
 from perdure.adapters.sandboxes.sandbox import Sandbox
 root, scratch = map(Path, sys.argv[1:])
 box = Sandbox(root, scratch)
@@ -213,3 +215,30 @@ def test_no_key_of_our_environment_gets_in(here: Ground, monkeypatch: pytest.Mon
     names = {line.split(b"=")[0] for line in ran.output.splitlines()}
     assert {b"ASKED", b"LC_TIME", b"HOME", b"PATH"} <= names
     assert b"sk-123" not in ran.output
+
+
+BREEDS = """
+import os, time
+made = 0
+try:
+    while made < 400:
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+        made += 1
+except OSError as error:
+    print(error.strerror)
+print(made)
+"""
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+def test_a_command_that_forks_without_end_is_held(here: Ground, mode: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(crowding, "SANDBOX_PROCESSES_MAX", 60)
+    (here.root / "breeds.py").write_text(BREEDS)
+    box = sandbox(here, mode)
+    ran = played(box.run(f"{sys.executable} breeds.py", timeout=30))
+    said = ran.output.decode().split("\n")
+    assert said[0] == "Resource temporarily unavailable", ran
+    assert 20 < int(said[1]) <= 60
+    assert not [*Path("/sys/fs/cgroup").glob("**/perdure-*")]

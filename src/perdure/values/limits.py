@@ -270,3 +270,6 @@ DYING_NS: Final = 2 * 1_000_000_000
 
 LIVES_MAX: Final = 16
 """Processes that are remembered as having worked in a run's workspace: as many as die before anything is recorded."""
+
+SANDBOX_PROCESSES_MAX: Final = 2048
+"""Processes and threads of one command or service: more than any build takes, few enough for any machine."""

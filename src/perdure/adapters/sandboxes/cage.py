@@ -3,6 +3,7 @@
 Invariants:
 - Nothing runs in a sandbox before we hold its first process by a descriptor, so no id can be taken
   for another's.
+- It is held within a number of processes before anything of the command runs.
 - When ``ended`` returns, no process of the sandbox is left: the kernel ends a PID namespace with its
   first process, and reports that one's end last.
 - The sandbox ends with the thread that began it, also by SIGKILL, and with its event loop.
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from perdure.adapters.sandboxes.confinement import Fds
+from perdure.adapters.sandboxes.crowding import crowded, dispersed
 
 _CHILD: Final = re.compile(rb'"child-pid"\s*:\s*(\d+)')
 
@@ -31,6 +33,7 @@ class Cage:
         self.pid: int = pid
         self._monitor: subprocess.Popen[bytes] = monitor
         self._first: int = os.pidfd_open(pid)
+        self._group: Path | None = crowded(pid)
         self._watched: int = os.pidfd_open(monitor.pid)
         self._over: asyncio.Task[None] = asyncio.create_task(self._end())
 
@@ -70,6 +73,7 @@ class Cage:
         finally:
             os.close(self._first)
             os.close(self._watched)
+            dispersed(self._group)
 
 
 async def begun(
