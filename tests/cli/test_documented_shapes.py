@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.cli.inside import Inside
-from tests.cli.terminal import CLERKS, Terminal
+from tests.cli.terminal import AGENTS, CLERKS, Terminal
 from tests.tidy.tree import ROOT
 
 SHOWN = re.compile(r"`(perdure [^`]+ --json)`(?:(?!`perdure)[^#])*?\n```json\n(.*?)\n```", re.DOTALL)
@@ -43,9 +43,20 @@ def unlike(shown: object, printed: object, where: str = "") -> list[str]:
             return []
 
 
+@pytest.fixture(scope="module")
+def stocked(library: Terminal, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    """The library, and in it a run ``code`` that has worked on files."""
+    terminal = Terminal(tmp_path_factory.mktemp("stocked"))
+    shutil.copytree(library.directory / "state", terminal.directory / "state")
+    assert terminal.type("store", "release", "--by", "the test").code == 0
+    said = terminal.type("run", f"{AGENTS / 'coders.py'}:agent", "Work", "--run", "code")
+    assert said.code == 0, said.err
+    return terminal
+
+
 @pytest.mark.parametrize(("command", "shown"), SHOWN.findall(PAGE))
-def test_what_the_page_shows_is_what_is_printed(library: Terminal, inside: Inside, command: str, shown: str):
-    shutil.copytree(library.directory / "state", inside.directory / "state")
+def test_what_the_page_shows_is_what_is_printed(stocked: Terminal, inside: Inside, command: str, shown: str):
+    shutil.copytree(stocked.directory / "state", inside.directory / "state")
     shutil.copy(CLERKS, inside.directory / "payables.py")
     for name, text in CONTRACTS.items():
         (inside.directory / name).write_text(text)
@@ -64,7 +75,12 @@ def test_the_page_shows_most_commands_and_every_exit_code():
         "show",
         "log",
         "diff",
+        "files",
+        "blame",
+        "export",
         "fork",
+        "rewind",
+        "revert",
         "verify",
         "replay",
         "contract",
