@@ -2,12 +2,13 @@
 
 Invariants:
 - The agent's script is the task's turns, then its questions; what the shell tool answered is read from the log.
-- A death is SIGKILL to the process that drives the run and to everything below it, at a moment drawn from the
-  seed, between the promise of the turn's effect and a little after it should have been done.
-- The vandal comes after a death only where the log says that an effect on the workspace is in doubt: what happens
-  outside of every effect is somebody else's work, and must be kept.
+- A death is SIGKILL to the process that drives the run, alone or with everything below it, at a moment drawn from
+  the seed, between the promise of the turn's effect and a little after it should have been done.
+- The vandal comes right before a death, while the driver is stopped, and only where the log says that an effect on
+  the workspace is under way: what happens outside of every effect is somebody else's work, and must be kept.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -17,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import perdure
 from perdure.log import events as e
@@ -55,6 +56,8 @@ class Death(NamedTuple):
 
     turn: int
     after_s: float
+    whole: bool = True
+    """whether all that the driver started is killed as well, or has to end by itself"""
 
 
 class RealEnding(NamedTuple):
@@ -74,17 +77,20 @@ def perform(task: Task, place: Path, port: int, deaths: Iterable[Death], *, seed
     (place / "calls.json").write_text(json.dumps(_calls(task, port)))
     died = doubts = 0
     command = ["run", "agent.py:agent", "Do it.", "--run", RUN]
-    with perdure.open(place / "log") as store:
+    with perdure.open(place / "log") as store, _Drivers(place) as drivers:
         for death in deaths:
-            if not _killed(_driver(place, command), store, death):
+            driver = drivers.start(command)
+            if not _reached(driver, store, death):
                 break
-            died += 1
-            command = ["resume", RUN]
+            drivers.stop(driver)
             if _in_doubt(store):
                 doubts += 1
                 if seed is not None:
                     vandalise(play.root, f"{seed} {death.turn}")
-        _finished(_driver(place, command), store, place)
+            drivers.kill(driver, whole=death.whole)
+            died += 1
+            command = ["resume", RUN]
+        _finished(drivers.start(command), store, place)
         answers = _answers(store, task)
         return RealEnding(Ending(portrait(play.root), answers), died, doubts, _level(store))
 
@@ -94,7 +100,7 @@ def drawn(task: Task, count: int, seed: str, usual_s: float) -> list[Death]:
     chance = random.Random(seed)
     acts = [nth for nth, turn in enumerate(task.turns) if not isinstance(turn, Read)]
     turns = sorted(chance.sample(acts, min(count, len(acts))))
-    return [Death(turn, usual_s * chance.random()) for turn in turns]
+    return [Death(turn, usual_s * chance.random(), chance.random() < 0.5) for turn in turns]
 
 
 def _calls(task: Task, port: int) -> list[tuple[str, dict[str, object]]]:
@@ -121,45 +127,81 @@ def _call(turn: Turn, port: int) -> tuple[str, dict[str, object]]:
             return "read", {"path": path}
 
 
-def _driver(place: Path, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-    with (place / "driver").open("ab") as said:
-        return subprocess.Popen(
-            [str(Path(sys.executable).parent / "perdure"), *command, "--store", "log"],
-            cwd=place,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            start_new_session=True,
-        )
+class _Drivers:
+    """The processes that drive the run, one after the other; none of what they started outlives the trial."""
+
+    def __init__(self, place: Path) -> None:
+        self._place: Path = place
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._below: dict[int, str] = {}
+        """processes that a killed driver had started, each with the time at which it began"""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for driver in self._started:
+            driver.kill()
+            driver.wait()
+        for process, began in self._below.items():
+            if _began(process) == began:
+                _signalled(process, signal.SIGKILL)
+
+    def start(self, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        with (self._place / "driver").open("ab") as said:
+            driver = subprocess.Popen(
+                [str(Path(sys.executable).parent / "perdure"), *command, "--store", "log"],
+                cwd=self._place,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        self._started.append(driver)
+        return driver
+
+    def stop(self, driver: "subprocess.Popen[bytes]") -> None:
+        """Neither the driver nor anything below it goes on."""
+        _signalled(driver.pid, signal.SIGSTOP)
+        for process in _descendants(driver.pid):
+            self._below[process] = _began(process)
+            _signalled(process, signal.SIGSTOP)
+
+    def kill(self, driver: "subprocess.Popen[bytes]", *, whole: bool) -> None:
+        """The driver is dead; with ``whole`` so is all below it, else that goes on until it notices."""
+        for process in _descendants(driver.pid):
+            _signalled(process, signal.SIGKILL if whole else signal.SIGCONT)
+        driver.kill()
+        driver.wait()
 
 
-def _killed(driver: "subprocess.Popen[bytes]", store: perdure.Store, death: Death) -> bool:
-    """Kill the driver when it is time; False if it ended before."""
+def _signalled(process: int, sign: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, sign)
+
+
+def _began(process: int) -> str:
+    """Return when the process began, as the kernel counts; empty if it is gone."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _reached(driver: "subprocess.Popen[bytes]", store: perdure.Store, death: Death) -> bool:
+    """Wait until it is time to die; False if the driver ended before."""
     until = time.monotonic() + PATIENCE_S
     while not _promised(store, death.turn):
         if driver.poll() is not None:
             return False
         if time.monotonic() > until:
-            _kill(driver)
             raise TurnFailed(f"turn {death.turn} was not begun in {PATIENCE_S} s; {_last(store)}")
         time.sleep(LOOK_S)
     try:
         driver.wait(death.after_s)
     except subprocess.TimeoutExpired:
-        _kill(driver)
         return True
     return False
-
-
-def _kill(driver: "subprocess.Popen[bytes]") -> None:
-    """Kill the driver, and whatever it had started."""
-    below = _descendants(driver.pid)
-    for process in (driver.pid, *below):
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    driver.wait()
 
 
 def _descendants(top: int) -> list[int]:
@@ -177,7 +219,6 @@ def _finished(driver: "subprocess.Popen[bytes]", store: perdure.Store, place: Pa
     try:
         code = driver.wait(5 * PATIENCE_S)
     except subprocess.TimeoutExpired as late:
-        _kill(driver)
         raise TurnFailed(f"the run did not end; {_last(store)}") from late
     if code != 0:
         said = (place / "driver").read_text("utf-8", "backslashreplace")
