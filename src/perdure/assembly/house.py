@@ -52,17 +52,19 @@ class House:
         clock: Clock,
         *,
         scratch: Path | None = None,
+        location: Path | None = None,
         make_ports: MakePorts = ports_of,
         open_place: OpenPlace = place_of,
         name: Callable[[], str] | None = None,
     ) -> None:
-        """Serve ``store``; ``scratch`` is where runs may write beside their workspaces.
+        """Serve ``store`` in ``location``; ``scratch`` is where runs may write beside their workspaces.
 
         ``make_ports``, ``open_place`` and ``name`` (of writers) are for simulations.
         """
         self.store: Books = store
         self.clock: Clock = clock
         self._scratch: Path = scratch or scratch_of(Path())
+        self._location: Path | None = location
         self._make_ports: MakePorts = make_ports
         self._open_place: OpenPlace = open_place
         self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
@@ -198,7 +200,7 @@ class House:
             clone(Path(parent), Path(state.root))
 
     def _site(self, run: str, root: str) -> Site:
-        return Site(run, Path(root), self._scratch / run, self._owners.get(run, run))
+        return Site(run, Path(root), self._scratch / run, self._owners.get(run, run), self._location)
 
     async def look_for_drift(self, agent: Agent, run: str) -> tuple[e.DriftFound, ...]:
         """Ask the checks of the agent's tools whether what the receipts say is still so; record what isn't.

@@ -19,6 +19,16 @@ class Site(NamedTuple):
     """outside of the workspace; everything in it may be deleted while nobody drives the run"""
     owner: str
     """the run that its children share the directory with"""
+    store: Path | None = None
+    """where the store of the run lies, if that is a directory"""
+
+    def check(self) -> None:
+        """Raise ``BadRoot`` where the agent could change what perdure keeps: at any depth of the workspace."""
+        root = self.root.resolve()
+        for place, what in ((self.store, "the store"), (self.scratch, "perdure's scratch directory")):
+            if place is not None and place.resolve().is_relative_to(root):
+                hint = "keep the store outside the workspace, and TMPDIR, too"
+                raise BadRoot(f"workspace {self.root}: {what} {place} lies in it", hint=hint)
 
 
 def scratch_of(store: Path) -> Path:

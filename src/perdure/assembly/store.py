@@ -49,15 +49,19 @@ class Store:
         close: Callable[[], None],
         clock: Clock | None = None,
         scratch: Path | None = None,
+        location: Path | None = None,
     ) -> None:
-        """Serve ``books`` and call ``close`` at the end; ``scratch`` is where runs may write beside workspaces."""
+        """Serve ``books`` and call ``close`` at the end; ``scratch`` is where runs may write beside workspaces.
+
+        ``location`` is the directory of the store, which no workspace may hold.
+        """
         self.books: Books = books
         self._close_books: Callable[[], None] = close
         self._loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._clock: Clock = clock or SystemClock()
         scratch = scratch or scratch_of(Path())
-        self.house: House = House(books, self._clock, scratch=scratch)
+        self.house: House = House(books, self._clock, scratch=scratch, location=location)
         self._going_back: GoingBack = GoingBack(books, scratch)
         self.files: FileHistory = FileHistory(books)
         self.people: People = People(books, self._clock.now, lambda: uuid.uuid4().hex)
@@ -349,4 +353,4 @@ def open_store(location: str | Path, *, create: bool = True) -> Store:
     from perdure.adapters.sqlite.store import SqliteStore  # noqa: PLC0415 - opened only when asked for
 
     books = SqliteStore(Path(location), create=create)
-    return Store(books, books.close, scratch=scratch_of(Path(location)))
+    return Store(books, books.close, scratch=scratch_of(Path(location)), location=Path(location).resolve())

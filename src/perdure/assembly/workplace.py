@@ -225,6 +225,7 @@ def snapshots() -> Pool:
 
 def directory_of(site: Site, store: BlobStore, definition: Definition) -> Directory:
     """Return the keeper of the directory at ``site``, without a claim on it. Raises ``BadRoot``."""
+    site.check()
     cache = site.scratch / "marks"
     cache.parent.mkdir(parents=True, exist_ok=True)
     secrets = definition.secret_files
