@@ -233,6 +233,16 @@ def test_a_workspace_that_is_gone_is_put_back(shop: Shop):
     assert shop.files() == before
 
 
+def test_files_that_could_not_be_put_back_are_no_success(shop: Shop):
+    shutil.rmtree(shop.work)
+    shop.work.write_text("a file in its place")
+    said = shop.type("rewind", "code", "--to", str(shop.debugged))
+    assert (said.code, "its files could not be put back" in said.err) == (4, True)
+    shop.work.unlink()
+    assert shop.type("rewind", "code", "--to", str(shop.debugged)).code == 0
+    assert (shop.work / "greet.py").exists()
+
+
 def test_a_rewind_that_does_not_look_who_changed_what_is_caught(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(GoingBack, "_changes", lambda *_: [])
     with pytest.raises(AssertionError):

@@ -4,7 +4,7 @@ import shlex
 
 import click
 
-from perdure.cli.ending import FINISHED
+from perdure.cli.ending import FAILED, FINISHED
 from perdure.cli.ink import clean, inked
 from perdure.cli.out import put
 from perdure.cli.place import Place
@@ -16,8 +16,12 @@ from perdure.projection.state import State
 
 def told(place: Place, state: State, words: str, *, resume: bool, agent: str | None, as_json: bool) -> int:
     """Say ``words``, and drive the run on if ``resume`` says so; return the exit code."""
+    left = state.live.workspace_error if state.live.put_back is not None else ""
     if not as_json:
         click.echo(f"{inked('✓', 'good', bold=True)} {clean(words)}", err=resume)
+        if left and not resume:
+            why = f"but its files could not be put back: {clean(left)}"
+            click.echo(f"{inked('!', 'bad', bold=True)} {why}", err=True)
     if resume:
         return go_on(place, state.run, agent, Manner(as_json=as_json))
     if as_json:
@@ -30,4 +34,4 @@ def told(place: Place, state: State, words: str, *, resume: bool, agent: str | N
             click.echo(
                 f"  go on with  {inked(f'perdure resume {shlex.quote(state.run)}{place.flag}', 'ask')}"
             )
-    return FINISHED
+    return FAILED if left else FINISHED
