@@ -9,7 +9,7 @@ import pytest
 import perdure
 from perdure import coding_tools
 from perdure.assembly import lifetime
-from perdure.assembly.lifetime import Life, lived
+from perdure.assembly.lifetime import WriterLife, lived
 from perdure.assembly.shelter import ladder_of
 from perdure.assembly.site import scratch_of
 from perdure.checkpoint.inspection import Window
@@ -131,7 +131,7 @@ def test_what_a_person_saved_after_services_died_with_their_writer_stays(root: P
 
 def test_a_window_without_an_end_holds_only_while_its_processes_lived():
     always, begun, now, over = Window("", 0, 0), Window("k", 25, 0), Window("n", 50, 0), Window("o", 12, 13)
-    lives = (Life(10, 20), Life(24, 30), Life(40, 45))
+    lives = (WriterLife(10, 20), WriterLife(24, 30), WriterLife(40, 45))
     assert lived([over, now], lives) == (over, now)
     assert lived([always], ()) == (always,)
     assert lived([always], lives) == (

@@ -11,7 +11,7 @@ from perdure.projection.state import State
 from perdure.replay.files import FilesAt, files_at
 from perdure.replay.versions import Version, versions
 
-OPENED = e.RunOpened("a", "def", "con", "r", "default", 2, root="/work")
+OPENED = e.RunOpened("a", "def", "con", "r", "default", 2, root="/srv/project")
 
 
 def tree(name: str) -> str:

@@ -27,7 +27,7 @@ from perdure.contract import (
     problems_of,
 )
 from perdure.contract.problems import told
-from perdure.contract.reading import Entry, Leaf, Node, Reading, Row, Sheet, read_tree
+from perdure.contract.reading import Leaf, Mapped, Node, Pair, Reading, Row, read_tree
 from perdure.intention.declaration import Definition
 from perdure.values.errors import BadContract
 
@@ -150,15 +150,15 @@ class _Tree:
                 items = cast("list[yaml.Node]", found.value)
                 return Row(tuple(self.node(item, depth + 1) for item in items), line)
             case yaml.MappingNode():
-                return Sheet(tuple(self._entries(found, depth)), line)
+                return Mapped(tuple(self._entries(found, depth)), line)
             case _:
                 return self._leaf(found, line)
 
-    def _entries(self, found: yaml.MappingNode, depth: int) -> Iterator[Entry]:
+    def _entries(self, found: yaml.MappingNode, depth: int) -> Iterator[Pair]:
         for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", found.value):
             line = key.start_mark.line + 1
             if isinstance(key, yaml.ScalarNode):
-                yield Entry(cast("str", key.value), line, self.node(value, depth + 1))
+                yield Pair(cast("str", key.value), line, self.node(value, depth + 1))
             else:
                 self._add(line, "a key must be text", "write a plain word before the colon")
 

@@ -18,7 +18,7 @@ from perdure.adapters.workspace.export import refuse_taken
 from perdure.assembly.agent import Agent
 from perdure.assembly.beginnings import acquired, adopted, bereaved, beside, forked
 from perdure.assembly.family import NOBODY, Family, Watcher
-from perdure.assembly.ports import MakePorts, OpenPlace, place_of, ports_of, toolbox_of
+from perdure.assembly.ports import MakePorts, OpenWorkspace, place_of, ports_of, toolbox_of
 from perdure.assembly.site import Site, scratch_of
 from perdure.driver.answers import Answers
 from perdure.driver.books import Books, arguments_of, read_state, text_of
@@ -54,7 +54,7 @@ class House:
         scratch: Path | None = None,
         location: Path | None = None,
         make_ports: MakePorts = ports_of,
-        open_place: OpenPlace = place_of,
+        open_place: OpenWorkspace = place_of,
         name: Callable[[], str] | None = None,
     ) -> None:
         """Serve ``store`` in ``location``; ``scratch`` is where runs may write beside their workspaces.
@@ -66,7 +66,7 @@ class House:
         self._scratch: Path = scratch or scratch_of(Path())
         self._location: Path | None = location
         self._make_ports: MakePorts = make_ports
-        self._open_place: OpenPlace = open_place
+        self._open_place: OpenWorkspace = open_place
         self._name: Callable[[], str] = name or (lambda: uuid.uuid4().hex)
         self._drives: dict[str, Drive] = {}
         self._agents: set[Agent] = set()

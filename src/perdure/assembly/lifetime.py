@@ -19,7 +19,7 @@ _WATCH: Final = 'read -r _; : >"$0"'
 _END: Final = "-end"
 
 
-class Life(NamedTuple):
+class WriterLife(NamedTuple):
     """One process at work, in ns since the epoch."""
 
     begins: int
@@ -33,7 +33,7 @@ class Lifetime:
         """Live; ``folder`` is outside of the workspace, and this run's alone."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder: Path = folder
-        self.before: tuple[Life, ...] = _told(folder)
+        self.before: tuple[WriterLife, ...] = _told(folder)
         """lives whose ends are known, oldest first; the last one is the one right before"""
         name = folder / str(time.time_ns())
         name.touch()
@@ -58,7 +58,7 @@ class Lifetime:
         self._watcher.wait()
 
 
-def lived(windows: Sequence[Window], lives: Sequence[Life]) -> tuple[Window, ...]:
+def lived(windows: Sequence[Window], lives: Sequence[WriterLife]) -> tuple[Window, ...]:
     """Return ``windows`` in which those without an end hold only while one of ``lives`` lasted.
 
     Without lives nothing is known, and they stay open. One that began after all of them is of this life.
@@ -75,16 +75,16 @@ def lived(windows: Sequence[Window], lives: Sequence[Life]) -> tuple[Window, ...
     return tuple(found)
 
 
-def _told(folder: Path) -> tuple[Life, ...]:
+def _told(folder: Path) -> tuple[WriterLife, ...]:
     """Return what is written of the newest lives, and clear away what is older or tells nothing."""
     begun = sorted((int(path.name), path) for path in folder.iterdir() if path.name.isdecimal())
-    lives: list[Life] = []
+    lives: list[WriterLife] = []
     for begins, path in begun:
         end = path.with_name(f"{path.name}{_END}")
         if not end.exists():
             lives.clear()
         else:
-            lives.append(Life(begins, end.stat().st_mtime_ns))
+            lives.append(WriterLife(begins, end.stat().st_mtime_ns))
     for begins, path in begun:
         if begins not in {life.begins for life in lives[-LIVES_MAX:]}:
             path.unlink()

@@ -14,7 +14,7 @@ from perdure.driver.port import Model, Tools, Workspace
 from perdure.log.port import BlobStore
 
 
-class Place(Workspace, Protocol):
+class OpenedWorkspace(Workspace, Protocol):
     """A workspace that somebody has opened."""
 
     async def close(self) -> None:
@@ -27,11 +27,11 @@ class Ports(NamedTuple):
 
     tools: Tools
     model: Model
-    workspace: Place | None = None
+    workspace: OpenedWorkspace | None = None
 
 
 MakePorts = Callable[[Agent, BlobStore, Site | None], Ports]
-OpenPlace = Callable[[Site, BlobStore, Law], Place]
+OpenWorkspace = Callable[[Site, BlobStore, Law], OpenedWorkspace]
 
 
 def ports_of(agent: Agent, store: BlobStore, site: Site | None) -> Ports:

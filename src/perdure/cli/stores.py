@@ -14,13 +14,9 @@ from perdure.cli.room import RELIEF, allowed, budget, gc, pin, thin
 from perdure.cli.tables import Cell, table
 
 
-@click.group()
+@click.group(commands=(gc, thin, pin, budget))
 def store() -> None:
     """Back a store up, measure it, free what nobody needs, or release a copy."""
-
-
-for command in (gc, thin, pin, budget):
-    store.add_command(command)
 
 
 @store.command(epilog=example("perdure store backup ./backups/monday"))

@@ -36,7 +36,7 @@ class Row(NamedTuple):
     line: int
 
 
-class Entry(NamedTuple):
+class Pair(NamedTuple):
     """A key and what stands under it."""
 
     key: str
@@ -44,14 +44,14 @@ class Entry(NamedTuple):
     node: "Node"
 
 
-class Sheet(NamedTuple):
+class Mapped(NamedTuple):
     """A mapping; a key that is written twice is here twice."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[Pair, ...]
     line: int
 
 
-Node = Leaf | Row | Sheet
+Node = Leaf | Row | Mapped
 
 
 class Reading(NamedTuple):
@@ -90,11 +90,11 @@ class _Reader:
         match wanted, node:
             case form.UnionType(types=types), _:
                 return self._one_of(node, types, pointer)
-            case form.StructType(), Sheet():
+            case form.StructType(), Mapped():
                 return self._struct(node, wanted, pointer)
             case form.VarTupleType(item_type=item), Row():
                 return self._list(node, item, pointer)
-            case form.DictType(value_type=item), Sheet():
+            case form.DictType(value_type=item), Mapped():
                 return self._keyed(node, item, pointer)
             case form.AnyType(), _:
                 return self._any(node, pointer)
@@ -106,7 +106,7 @@ class _Reader:
     def _one_of(self, node: Node, types: Sequence[form.Type], pointer: str) -> "Json | _Unreadable":
         for wanted in types:
             match wanted, node:
-                case (form.VarTupleType(), Row()) | (form.StructType() | form.DictType(), Sheet()):
+                case (form.VarTupleType(), Row()) | (form.StructType() | form.DictType(), Mapped()):
                     return self.read(node, wanted, pointer)
                 case _, Leaf() if _fits(node, wanted):
                     return node.value
@@ -114,7 +114,7 @@ class _Reader:
                     pass
         return self._unfit(node, types, pointer)
 
-    def _struct(self, sheet: Sheet, wanted: form.StructType, pointer: str) -> "Json | _Unreadable":
+    def _struct(self, sheet: Mapped, wanted: form.StructType, pointer: str) -> "Json | _Unreadable":
         fields = {field.encode_name: field for field in wanted.fields if field.name not in _UNWRITTEN}
         read: dict[str, Json] = {}
         written: set[str] = set()
@@ -133,13 +133,13 @@ class _Reader:
             self._add(sheet.line, text, "add it" if len(missing) == 1 else "add them")
         return _NONE if any(field.required and name not in read for name, field in fields.items()) else read
 
-    def _keyed(self, sheet: Sheet, item: form.Type, pointer: str) -> "Json | _Unreadable":
+    def _keyed(self, sheet: Mapped, item: form.Type, pointer: str) -> "Json | _Unreadable":
         read: dict[str, Json] = {}
         for entry in self._once(sheet):
             self._keep(read, entry, item, pointer)
         return read
 
-    def _keep(self, read: dict[str, Json], entry: Entry, wanted: form.Type, pointer: str) -> None:
+    def _keep(self, read: dict[str, Json], entry: Pair, wanted: form.Type, pointer: str) -> None:
         place = f"{pointer}/{entry.key}" if pointer else entry.key
         value = self.read(entry.node, wanted, place)
         if not isinstance(value, _Unreadable):
@@ -163,10 +163,10 @@ class _Reader:
                 return value
             case Row(items=items):
                 return self._list(node, form.AnyType(), pointer) if items else []
-            case Sheet():
+            case Mapped():
                 return self._keyed(node, form.AnyType(), pointer)
 
-    def _once(self, sheet: Sheet) -> Iterator[Entry]:
+    def _once(self, sheet: Mapped) -> Iterator[Pair]:
         seen: dict[str, int] = {}
         for entry in sheet.entries:
             if entry.key in seen:
@@ -224,7 +224,7 @@ def _seen(node: Node) -> str:
             return str(value).lower() if isinstance(value, bool) else str(value)
         case Row():
             return "a list"
-        case Sheet():
+        case Mapped():
             return "a mapping"
 
 

@@ -22,7 +22,7 @@ from rich.markup import escape
 import perdure
 from perdure.assembly.going_back import Reversal
 from perdure.assembly.history import Line
-from perdure.demo.sample import ADVICE, BEFORE_WRONG, FILES, TASK, coder, make_project
+from perdure.demo.sample import ADVICE, BEFORE_WRONG, FILES, TASK, coder, git_program, make_project
 from perdure.demo.telling import PLAIN_WIDTH
 from perdure.log import events as e
 from perdure.values.errors import require
@@ -178,7 +178,7 @@ class Scene:
 
     def _git(self, *words: str) -> str:
         found = subprocess.run(
-            ["git", *words],  # noqa: S607
+            [git_program(), *words],
             cwd=self._project,
             capture_output=True,
             text=True,

@@ -1,5 +1,6 @@
 """A small project with a real bug, and what an agent's model says about it: first badly, then well."""
 
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from perdure import Agent, coding_tools
 from perdure.intention.reply import Reply
 from perdure.testing import ScriptedModel, call, say
 from perdure.testing.scripted import turns_of
+from perdure.values.errors import BadInput
 from perdure.wire.prompt import Prompt, UserText
 
 TASK: Final = "The test of the discount fails. Fix it."
@@ -101,10 +103,19 @@ def make_project(root: Path) -> None:
     for name, text in FILES.items():
         (root / name).write_text(text)
     for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "A cart"]):
-        subprocess.run(["git", *words], cwd=root, check=True, env=_environment(root))  # noqa: S607
+        subprocess.run([git_program(), *words], cwd=root, check=True, env=_environment(root))
     for setting in ("user.name=agent", "user.email=agent@example.com"):
         name, _, value = setting.partition("=")
-        subprocess.run(["git", "config", name, value], cwd=root, check=True, env=_environment(root))  # noqa: S607
+        words = ["config", name, value]
+        subprocess.run([git_program(), *words], cwd=root, check=True, env=_environment(root))
+
+
+def git_program() -> str:
+    """Return where git is; raise ``BadInput`` where it isn't installed."""
+    found = shutil.which("git")
+    if found is None:
+        raise BadInput("this scene needs git, and there is none here", hint="install git")
+    return found
 
 
 def _environment(root: Path) -> dict[str, str]:

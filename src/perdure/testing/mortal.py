@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from perdure.assembly.ports import Place
+from perdure.assembly.ports import OpenedWorkspace
 from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.driver.books import Books
 from perdure.driver.port import Deed, Finding, Model, Outcome, Tools
@@ -203,9 +203,9 @@ class MortalTools:
 class MortalWorkspace:
     """A workspace whose keeper may die before and after it is recorded or put back."""
 
-    def __init__(self, workspace: Place, life: Life) -> None:
+    def __init__(self, workspace: OpenedWorkspace, life: Life) -> None:
         """Pass calls on to ``workspace``."""
-        self._workspace: Place = workspace
+        self._workspace: OpenedWorkspace = workspace
         self._life: Life = life
 
     async def record(self, known: str, image: str, windows: Sequence[Window]) -> Inspection:
