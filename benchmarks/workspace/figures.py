@@ -37,7 +37,7 @@ class Plan(NamedTuple):
 
 QUICK = Plan(
     small=40,
-    small_others=4,
+    small_others=3,
     slow=8,
     slow_alone=False,
     large=4,
@@ -48,7 +48,7 @@ QUICK = Plan(
 )
 FULL = Plan(
     small=40,
-    small_others=40,
+    small_others=30,
     slow=40,
     slow_alone=True,
     large=24,

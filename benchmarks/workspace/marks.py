@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from perdure.assembly.ports import Place, Ports
+from perdure.assembly.ports import OpenedWorkspace, Ports
 from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.driver.port import Deed, Finding, Outcome, Tools
 
@@ -75,9 +75,9 @@ class MarkedTools:
 class MarkedPlace:
     """A workspace whose looks and restores are timed."""
 
-    def __init__(self, place: Place, marks: Marks) -> None:
+    def __init__(self, place: OpenedWorkspace, marks: Marks) -> None:
         """Pass calls on to ``place``."""
-        self._place: Place = place
+        self._place: OpenedWorkspace = place
         self._marks: Marks = marks
 
     async def record(self, known: str, image: str, windows: Sequence[Window]) -> Inspection:

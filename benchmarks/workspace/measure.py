@@ -36,7 +36,7 @@ def measure(course: Course) -> Measured:
     kept = Path(course.kept)
     keeping = Keeping(course.system, kept / "method")
     with _opened(kept, keeping) as store:
-        first = _Fleet(store, course, "warm", trace(course.files, 2, seed=-1), 0.0).finish()
+        first = _Fleet(store, course, "warm", trace(course.files, 1, seed=-1), 0.0).finish()
     before = _bytes(kept)
     print("ready", flush=True)
     sys.stdin.readline()

@@ -15,7 +15,7 @@ from perdure.adapters.sandboxes.ladder import Ladder
 from perdure.adapters.tools.tool import AnyTool
 from perdure.assembly import shelter
 from perdure.assembly.coding import coding_tools
-from perdure.assembly.ports import Place, Ports, ports_of
+from perdure.assembly.ports import OpenedWorkspace, Ports, ports_of
 from perdure.assembly.site import Site
 from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.log.port import BlobStore
@@ -47,8 +47,8 @@ _rungs_of = shelter.ladder_of
 class _Unkept:
     """A workspace that nobody looks at."""
 
-    def __init__(self, place: Place) -> None:
-        self._place: Place = place
+    def __init__(self, place: OpenedWorkspace) -> None:
+        self._place: OpenedWorkspace = place
 
     async def record(self, known: str, image: str, windows: Sequence[Window]) -> Inspection:
         del image, windows
