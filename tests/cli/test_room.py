@@ -158,7 +158,7 @@ def test_runs_verify_after_collections_that_were_killed_beside_them(terminal: Te
         run = terminal.start("run", f"{WRITER}:agent", "Write", "--run", f"w{number}", "--store", "state")
         while run.poll() is None:
             gc = terminal.start("store", "gc", "--json")
-            select.select([run.stderr], [], [], 0.7)
+            select.select([run.stderr] if run.stderr is not None else [], [], [], 0.7)
             kill(gc)
         assert run.communicate()[0] == "Written.\n"
     assert terminal.type("verify", "--all").code == 0
