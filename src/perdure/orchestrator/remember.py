@@ -38,7 +38,9 @@ def taken_back(d: Draft, body: e.ChangeReverted) -> None:
         return
     receipt = d.state.world.receipts.get(body.key)
     act = f"{receipt.tool} {receipt.what}" if receipt is not None else f"position {body.position}"
-    lines = [f"{body.by} took back what {act} had changed. What came after it stays. These files are others now:"]
+    lines = [
+        f"{body.by} took back what {act} had changed. What came after it stays. These files are others now:"
+    ]
     lines += [f"- {path}" for path in body.paths]
     text = "\n".join(lines)
     d.emit(e.MessageReceived(f"note-{d.state.position + 1}", "perdure", d.say(text)))

@@ -136,7 +136,9 @@ class ImageFailed(FixTheCall):
     """The image of the processes can't be taken, or can't be brought back to life."""
 
     code: ClassVar[str] = "P115"
-    next_step: ClassVar[str] = "the files are recorded all the same; stop the service it names, or start it anew"
+    next_step: ClassVar[str] = (
+        "the files are recorded all the same; stop the service it names, or start it anew"
+    )
 
 
 class Held(TryAgain):
