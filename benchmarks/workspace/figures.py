@@ -48,7 +48,7 @@ QUICK = Plan(
 )
 FULL = Plan(
     small=40,
-    small_others=30,
+    small_others=40,
     slow=40,
     slow_alone=True,
     large=24,
