@@ -108,7 +108,7 @@ def _finished(run: Run) -> None:
 
 def _opened(kept: Path, keeping: Keeping) -> Store:
     store = perdure.open(kept / "store")
-    store.house = House(store.books, SystemClock(), make_ports=keeping.make_ports)
+    store.house = House(store.books, SystemClock(), scratch=kept / "scratch", make_ports=keeping.make_ports)
     return store
 
 
@@ -125,9 +125,10 @@ def _ms(seconds: Iterable[float]) -> list[float]:
     return [each * 1000 for each in seconds]
 
 
-def _bytes(directory: Path) -> int:
-    """Return what the files below ``directory`` take up on disk; a name of a file that was counted counts nothing."""
-    found = {(each.st_dev, each.st_ino): each for path in directory.rglob("*") if (each := path.lstat())}
+def _bytes(kept: Path) -> int:
+    """Return what store and method take up on disk; a further name of a file takes nothing."""
+    paths = (path for part in ("store", "method") for path in (kept / part).rglob("*"))
+    found = {(each.st_dev, each.st_ino): each for path in paths if (each := path.lstat())}
     return sum(each.st_blocks * 512 for each in found.values())
 
 
