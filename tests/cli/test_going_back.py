@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from perdure.assembly.going_back import GoingBack
+from perdure.assembly.house import House
+from perdure.driver.writer import RunWriter
 from tests.cli.inside import Inside
 from tests.cli.terminal import AGENTS
 
@@ -247,3 +249,19 @@ def test_a_rewind_that_does_not_look_who_changed_what_is_caught(shop: Shop, monk
     monkeypatch.setattr(GoingBack, "_changes", lambda *_: [])
     with pytest.raises(AssertionError):
         test_what_somebody_else_changed_refuses_and_is_named_until_it_is_said_what_becomes_of_it(shop)
+
+
+def test_what_is_saved_between_a_rewind_and_its_files_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    attends = House._put_back
+
+    async def late(house: House, writer: RunWriter) -> None:
+        (shop.work / "list.txt").write_text("saved meanwhile")
+        (shop.work / "new.txt").write_text("saved meanwhile")
+        await attends(house, writer)
+
+    monkeypatch.setattr(House, "_put_back", late)
+    assert shop.type("rewind", "code", "--to", str(shop.begun), "--discard-foreign").code == 0
+    found = shop.files()
+    assert (found["list.txt"], found["new.txt"]) == (b"saved meanwhile", b"saved meanwhile")
+    assert found["greet.py"].decode() == AS_IT_BEGAN
+    assert "CHANGES.md" not in found

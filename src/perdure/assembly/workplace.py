@@ -10,9 +10,10 @@ Invariants:
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from perdure.adapters.workspace.directory import Directory
 from perdure.adapters.workspace.guard import Claim, claim_root, runtime_folder
@@ -22,6 +23,7 @@ from perdure.assembly.lifetime import Lifetime, lived
 from perdure.assembly.processes import Processes
 from perdure.assembly.shelter import Shelter
 from perdure.assembly.site import Site
+from perdure.checkpoint.compare import compare
 from perdure.checkpoint.inspection import Inspection, Level, Restored, What, Window
 from perdure.checkpoint.plan import plan_restore
 from perdure.checkpoint.steps import Plan
@@ -30,6 +32,15 @@ from perdure.intention.declaration import Definition
 from perdure.log.port import BlobStore
 from perdure.values.errors import BadRoot, Broken, RestoreRefused
 from perdure.values.limits import NAMES_SHOWN, RESTORE_LOOKS_MAX, WHOLE_LOOK_SECONDS
+
+
+class Wish(NamedTuple):
+    """What is to be put back, and what may not be touched by that; see ``Workplace.restore``."""
+
+    tree: str
+    keep: tuple[str, ...]
+    windows: tuple[Window, ...] | None
+    seen: str
 
 
 class Workplace:
@@ -85,18 +96,22 @@ class Workplace:
         return found._replace(notes=(*found.notes, frozen.failed)) if frozen.failed else found
 
     async def restore(
-        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None
+        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None, seen: str = ""
     ) -> Restored:
         """Make the directory that tree, but for the paths in ``keep``, and bring the services back.
 
-        With ``windows``, what nobody's tool has changed since the tree is kept as well. One without an end
-        ends with the process that it began in.
+        With ``windows``, what nobody's tool has changed since the tree is kept as well, if it differs from
+        ``seen``, too, where that is given. One without an end ends with the process that it began in.
         """
+        asked = Wish(tree, tuple(keep), None if windows is None else tuple(windows), seen)
         processes = self._processes
         if processes is None:
-            return (await asyncio.to_thread(self._restore, tree, keep, windows))._replace(image=image)
+            return (await asyncio.to_thread(self._restore, asked))._replace(image=image)
+        if processes.living and asked.windows is not None:
+            # Services change files at any time.
+            asked = asked._replace(windows=(*asked.windows, Window("", 0, 0)))
         await processes.ended()
-        done = await asyncio.to_thread(self._restore, tree, keep, windows)
+        done = await asyncio.to_thread(self._restore, asked)
         if not image:
             return done
         notes = await processes.revived(image)
@@ -162,22 +177,29 @@ class Workplace:
         sandbox = self._shelter.sandbox if self._shelter is not None else None
         return sandbox.level if sandbox is not None else "L0"
 
-    def _restore(self, tree: str, keep: Sequence[str], windows: Sequence[Window] | None) -> Restored:
+    def _restore(self, asked: Wish) -> Restored:
+        if not self.root.is_dir():
+            # Nobody works where nothing is.
+            asked = asked._replace(windows=None)
         directory = self._open()
-        if windows is not None and self._lifetime is not None:
-            windows = lived(windows, self._lifetime.before)
-        before, plan, kept = self._planned(directory, tree, keep, windows)
-        owners = read_root(self._store.get(tree)).owners
+        if asked.windows is not None and self._lifetime is not None:
+            asked = asked._replace(windows=lived(asked.windows, self._lifetime.before))
+        mark = self.site.scratch / "putting-back"
+        if asked.seen and mark.exists() and mark.read_text(encoding="ascii") == asked.tree:
+            # It was begun before, and broken off: what is half done looks like somebody's work.
+            asked = asked._replace(windows=None)
+        before, plan, kept = self._planned(directory, asked)
+        mark.write_text(asked.tree, encoding="ascii")
+        owners = read_root(self._store.get(asked.tree)).owners
         applied = apply_plan(self.root, plan, self._store.get, owners=owners)
-        self._check(directory, tree, kept)
+        mark.unlink()
+        self._check(directory, asked.tree, kept)
         notes = (*applied.notes, *(f"{spelled(each.path)}: {each.why}" for each in plan.unrestorable))
         return Restored(
             applied.written, applied.deleted, len(plan.kept), notes=notes[:NAMES_SHOWN], saved=before.tree
         )
 
-    def _planned(
-        self, directory: Directory, tree: str, keep: Sequence[str], windows: Sequence[Window] | None
-    ) -> tuple[Inspection, Plan, tuple[str, ...]]:
+    def _planned(self, directory: Directory, asked: Wish) -> tuple[Inspection, Plan, tuple[str, ...]]:
         """Return the present as recorded, the plan from there, and what it keeps.
 
         Somebody may save a file while the present is recorded: then it is recorded again. A file that changes
@@ -186,14 +208,21 @@ class Workplace:
         for look in range(RESTORE_LOOKS_MAX):
             since = time.time_ns()
             # Against the tree that is wanted, so that unchanged contents are known to be there.
-            before = directory.record(tree, windows or ())
+            before = directory.record(asked.tree, asked.windows or ())
             self._store.flush()
-            unknown = (each.path for each in before.changes if each.by == "unknown")
-            kept = (*keep, *(unknown if windows is not None else ()))
-            plan = plan_restore(self._store.get, before.tree, tree, kept)
+            kept = (*asked.keep, *(() if asked.windows is None else self._unknown(before, asked.seen)))
+            plan = plan_restore(self._store.get, before.tree, asked.tree, kept)
             if look + 1 == RESTORE_LOOKS_MAX or not changed_since(self.root, plan, since):
                 return before, plan, kept
         raise Broken("a restore is planned at least once")
+
+    def _unknown(self, before: Inspection, seen: str) -> Iterator[str]:
+        """Yield what nobody's tool has changed, and differs from ``seen`` where that is given."""
+        if not seen or not self._store.has(seen):
+            yield from (each.path for each in before.changes if each.by == "unknown")
+            return
+        since = {spelled(each.path) for each in compare(self._store.get, seen, before.tree)}
+        yield from (each.path for each in before.changes if each.by == "unknown" and each.path in since)
 
     def _check(self, directory: Directory, tree: str, keep: Sequence[str]) -> None:
         """Planned once more, nothing may be left to do but to remove what caches were made anew."""

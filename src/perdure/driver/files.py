@@ -57,13 +57,15 @@ class Files:
         """Return that the workspace is that tree again, or why it isn't."""
         if self._workspace is None:
             return self._failed(_ABSENT)
-        back = self._writer.state.live.put_back
-        # Who rewinds was asked about what others changed; who only puts a deed back was not, nor was a dead writer.
-        windows = _windows(self._writer.state.live) if back is None else None if back.asked else (_ALWAYS,)
+        live = self._writer.state.live
+        back = live.put_back
+        seen = back.seen if back is not None and back.asked else ""
         bound = asyncio.timeout(CHECKPOINT_SECONDS_MAX)
         try:
             async with bound:
-                done = await self._workspace.restore(request.tree, request.image, request.keep, windows)
+                done = await self._workspace.restore(
+                    request.tree, request.image, request.keep, _ours(live), seen
+                )
         except (OSError, PerdureError) as error:
             return self._failed(_late("put back") if bound.expired() else str(error))
         why = back.why if back is not None else "a deed in doubt is put back"
@@ -88,6 +90,20 @@ class Files:
 
 def _windows(live: Live) -> tuple[Window, ...]:
     return tuple(Window(each.key, each.begins, each.ends) for each in live.touched)
+
+
+def _ours(live: Live) -> tuple[Window, ...] | None:
+    """Return when what changed was the run's, or was decided on; None where nobody else's work is in the way.
+
+    Who rewinds was asked about what others had changed by then; who only puts a deed back was not, nor was who
+    takes up a dead writer's run.
+    """
+    back = live.put_back
+    if back is None:
+        return _windows(live)
+    if not back.asked:
+        return (_ALWAYS,)
+    return (Window("", 0, back.at), *_windows(live)) if back.seen else None
 
 
 def _late(done: str) -> str:

@@ -113,12 +113,13 @@ class Workspace(Protocol):
         ...
 
     async def restore(
-        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None
+        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None, seen: str = ""
     ) -> Restored:
         """Make the workspace that tree but for the paths in ``keep``, and bring the processes back.
 
         With ``windows`` (when effects ran since the tree was recorded) what changed outside of all of them
-        is somebody else's, and stays as well. A window without an end lasts as long as what the run started.
+        is somebody else's, and stays as well, if it also differs from tree ``seen``, where that is given.
+        A window without an end lasts as long as what the run started.
         Raises ``OSError`` or ``PerdureError`` where it can't be put back.
         """
         ...

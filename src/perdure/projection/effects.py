@@ -173,7 +173,7 @@ def learned(state: State, body: e.MemoryLearned, event: Event) -> State:
 def revert_asked(state: State, body: e.ChangeReverted, event: Event) -> State:
     """A person wants it undone; the undo begins when somebody drives the run. Files are put back at once."""
     if body.tree:
-        return replace(state, live=workspace.to_be_put_back(state.live, body, event.position))
+        return replace(state, live=workspace.to_be_put_back(state.live, body, event, state.live))
     if body.key not in state.world.receipts:
         return state
     return _world(state, replace(state.world, reverts=state.world.reverts.put(body.key, event.position)))

@@ -75,7 +75,7 @@ def _forked(state: State, body: e.RunForked, event: Event) -> State:
         answer=None,
         why="",
         root=body.root,
-        live=workspace.to_be_put_back(begun(cut(state.live, body.at), body.at), body, event.position),
+        live=workspace.to_be_put_back(begun(cut(state.live, body.at), body.at), body, event, state.live),
         world=replace(world, rewinds=world.rewinds + 1),
     )
 
@@ -90,7 +90,7 @@ def _rewound(state: State, body: e.RunRewound, event: Event) -> State:
         needs_person=False,
         answer=None,
         why="",
-        live=workspace.to_be_put_back(cut(state.live, body.to), body, event.position),
+        live=workspace.to_be_put_back(cut(state.live, body.to), body, event, state.live),
         world=replace(world, rewinds=world.rewinds + 1),
     )
 

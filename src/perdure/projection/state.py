@@ -165,6 +165,10 @@ class PutBack(Noun, frozen=True):
     why: str = ""
     asked: bool = True
     """whether somebody was asked what becomes of changes that aren't the run's"""
+    seen: str = ""
+    """the tree that stood recorded when they were asked; what differs from it and came after ``at`` stays"""
+    at: int = 0
+    """when that was, in ns; both empty where nobody else's work can be in the way"""
 
 
 class Live(Noun, frozen=True):

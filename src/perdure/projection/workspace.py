@@ -68,19 +68,29 @@ def failed(state: State, body: e.CheckpointFailed, event: Event) -> State:
     return replace(state, live=replace(state.live, workspace_error=body.error))
 
 
-def to_be_put_back(live: Live, body: e.RunRewound | e.RunForked | e.ChangeReverted, position: int) -> Live:
-    """The files become the tree that the event names, before anything else goes on."""
+def to_be_put_back(
+    live: Live, body: e.RunRewound | e.RunForked | e.ChangeReverted, event: Event, was: Live
+) -> Live:
+    """The files become the tree that the event names, before anything else goes on; ``was``: before the event.
+
+    What still runs may still change them.
+    """
+    position = event.position
+    if not isinstance(body, e.RunForked):
+        live = replace(live, touched=tuple(each for each in was.touched if not each.ends))
     if not body.tree:
         return live
+    seen = was.put_back.seen if was.put_back is not None else was.tree
     match body:
         case e.RunRewound():
             asked = body.by != RULE
             why = "the run went back" if asked else body.why
-            back = PutBack(body.tree, position, body.image, body.keep, why, asked)
+            back = PutBack(body.tree, position, body.image, body.keep, why, asked, seen, event.at)
         case e.RunForked():
             back = PutBack(body.tree, position, body.image, (), "the fork begins")
         case e.ChangeReverted():
-            back = PutBack(body.tree, position, live.image, (), "a change is taken back")
+            why = "a change is taken back"
+            back = PutBack(body.tree, position, live.image, (), why, seen=seen, at=event.at)
     return replace(live, put_back=back)
 
 

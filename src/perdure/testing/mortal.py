@@ -224,11 +224,11 @@ class MortalWorkspace:
         await self._workspace.close()
 
     async def restore(
-        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None
+        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None, seen: str = ""
     ) -> Restored:
         """Put it back."""
         self._life.moment("workspace.restore", "before", str)
-        found = at_once(self._workspace.restore(tree, image, keep, windows))
+        found = at_once(self._workspace.restore(tree, image, keep, windows, seen))
         self._life.course.changed()
         self._life.moment("workspace.restore", "after", str)
         return found
