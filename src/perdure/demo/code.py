@@ -103,7 +103,7 @@ class Scene:
             self._told = event.position
             match event.body:
                 case e.EffectStarted(tool=tool, what=what) if tool != "read":
-                    self._say(f"[cyan]{event.position:>4}[/]  {tool} {escape(what)}")
+                    self._say(f"[cyan]{event.position:>4}[/]  {tool} {escape(' '.join(what.split()))}")
                 case e.EffectStarted(tool=tool):
                     self._say(f"[cyan]{event.position:>4}[/]  {tool}")
                 case e.WorkspaceChanged(paths=paths):
