@@ -148,6 +148,19 @@ def _alone(look: object) -> object:
     return look[:-1] if isinstance(look, list) and not stat.S_ISDIR(look[0]) else look
 
 
+def test_a_file_renamed_in_a_directory_that_its_owner_shut_lands(tmp_path: Path):
+    here = ground(tmp_path)
+    shut = here.root / "shut"
+    shut.mkdir()
+    (shut / "old").write_text("kept")
+    shut.chmod(0o555)
+    box = here.sandbox()
+    ran = played(box.run("chmod 755 shut && mv shut/old shut/new && chmod 555 shut", timeout=30))
+    assert (ran.exit, ran.refused) == (0, ())
+    assert [path.name for path in shut.iterdir()] == ["new"]
+    assert stat.S_IMODE(shut.stat().st_mode) == 0o555
+
+
 # What an overlay does otherwise than a directory is left out here: names of one file, renamed directories.
 SAME_ANYWHERE = {
     "write",

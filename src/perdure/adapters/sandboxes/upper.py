@@ -116,6 +116,7 @@ class _Reader:
         self.void: list[str] = []
         self.shut: list[tuple[str, int]] = []
         self._entered: list[tuple[str, int]] = []
+        self._changed: dict[str, int] = {}  # when a directory changed last, before we let ourselves in
         self.deep: str = ""
 
     def whole(self) -> None:
@@ -225,8 +226,9 @@ class _Reader:
 
         Only where the directory changed since the command began can somebody have deleted it.
         """
-        parent = stat_of(self._root, path.rpartition("/")[0])
-        if parent is not None and parent.st_ctime_ns > self._started:
+        folder = path.rpartition("/")[0]
+        parent = stat_of(self._root, folder)
+        if parent is not None and self._changed.get(folder, parent.st_ctime_ns) > self._started:
             self.foreign.add(path)
 
     def _displaced(self, path: str, there: os.stat_result) -> None:
@@ -283,6 +285,7 @@ class _Reader:
         mode = stat.S_IMODE(there.st_mode)
         if mode & stat.S_IRWXU != stat.S_IRWXU:
             self._entered.append((path, mode))
+            self._changed[path] = there.st_ctime_ns
             Path(self._root, path).chmod(mode | stat.S_IRWXU)
 
     def _own(self, path: str) -> dict[str, bytes]:
