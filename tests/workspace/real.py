@@ -220,7 +220,8 @@ def _finished(driver: "subprocess.Popen[bytes]", store: perdure.Store, place: Pa
         code = driver.wait(5 * PATIENCE_S)
     except subprocess.TimeoutExpired as late:
         raise TurnFailed(f"the run did not end; {_last(store)}") from late
-    if code != 0:
+    # Killed right behind its end, a run has nothing left to resume.
+    if code != 0 and not any(isinstance(body, e.RunClosed) for body in _bodies(store)):
         said = (place / "driver").read_text("utf-8", "backslashreplace")
         raise TurnFailed(f"the run ended with {code}; {_last(store)}; {said[-600:]}")
 
@@ -261,8 +262,8 @@ def _answers(store: perdure.Store, task: Task) -> tuple[str, ...]:
     for nth, turn in enumerate((*task.turns, *map(Shell, task.questions)), 1):
         if isinstance(turn, Shell):
             shown = json.loads(said[f"call_{nth}_1"])
-            if shown["exit"] != 0:
-                raise TurnFailed(f"{turn.command!r} ended with {shown['exit']}: {shown['output'][-400:]}")
+            if shown["exit"] != 0 or shown.get("refused"):
+                raise TurnFailed(f"{turn.command!r} ended with {json.dumps(shown)[:600]}")
             answers.append(shown["output"])
     return tuple(answers[len(answers) - len(task.questions) :])
 
