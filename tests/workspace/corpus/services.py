@@ -194,7 +194,7 @@ WORKERS = Task(
 PIPED = Task(
     "a loop that reads a FIFO",
     "a shell loop adds what it reads from a named pipe and answers through a file",
-    files={"loop": "#!/bin/sh\nn=0\nwhile read word <in; do n=$((n + word)); echo $n >out.new; mv out.new out; done\n"},
+    files={"loop": "#!/bin/sh\nn=0\nwhile :; do\n  read word <in || continue\n  n=$((n + word)); echo $n >out.new; mv out.new out\ndone\n"},
     setup="mkfifo in",
     turns=(
         Serve("loop", "exec ./loop"),
