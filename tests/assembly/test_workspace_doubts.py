@@ -140,3 +140,33 @@ def test_a_window_without_an_end_holds_only_while_its_processes_lived():
         Window("", 40, 45 + DYING_NS),
     )
     assert lived([begun], lives) == (Window("k", 25, 30 + DYING_NS), Window("k", 40, 45 + DYING_NS))
+
+
+def test_what_a_person_saves_while_a_command_runs_is_nobodys_tools_where_its_changes_are_held_back(
+    root: Path,
+):
+    home = root.parent
+    scratch = home / "probe"
+    scratch.mkdir()
+    if not ladder_of(root, scratch).rung("overlay").ok:
+        pytest.skip("only an overlay tells a command's changes from others")
+
+    class Editing:
+        def event(self, kind: str, position: int, words: str) -> None:
+            del position, words
+            if kind == "effect.started":
+                (root / "theirs").write_text("a person's")
+
+        def text(self, piece: str) -> None:
+            del piece
+
+    command = call("shell", command="echo >half; echo >new")
+    coder = agent(command, say("done"), tools=coding_tools(confined=True), workspace=root)
+    with perdure.open(home / "store") as store:
+        assert store.start(coder, "go", run="r", progress=Editing()).wait(50) == perdure.Finished("r", "done")
+        changed = [each.body for each in store.events("r") if isinstance(each.body, e.WorkspaceChanged)]
+        by = {each.path: each.by for body in changed for each in body.paths}
+        assert by == {"half": "tool", "new": "tool", "theirs": "unknown"}
+        way = store.way_back("r", 7)
+    assert way is not None
+    assert way.foreign == ("theirs",)

@@ -10,7 +10,8 @@ Invariants:
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -125,14 +126,16 @@ class Workplace:
 
     async def close(self) -> None:
         """No process of the run is left, and others may work in the directory."""
-        if self._shelter is not None:
-            await self._shelter.close()
-        if self._lifetime is not None:
-            await asyncio.to_thread(self._lifetime.over)
-            self._lifetime = None
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
+        try:
+            if self._shelter is not None:
+                await self._shelter.close()
+        finally:
+            lifetime, self._lifetime = self._lifetime, None
+            claim, self._claim = self._claim, None
+            if lifetime is not None:
+                lifetime.over()
+            if claim is not None:
+                claim.release()
 
     # -- in a thread ---------------------------------------------------------------------------------
 
@@ -143,9 +146,12 @@ class Workplace:
                 hint="put it back with `perdure rewind RUN --to POSITION`",
             )
         done, self._noted = self._noted, {}
+        told = self._told(done)
         try:
-            exact = self._exact(windows, done)
-            found = self._directory.record(known, windows, done=done, exact=exact, hot=self._hot())
+            exact = self._exact(windows, done, told)
+            # What else changed while a command ran that told all of its own was somebody else's doing.
+            silent = [each for each in windows if each.key not in told]
+            found = self._directory.record(known, silent, done=done, exact=exact, hot=self._hot())
         except BaseException:
             self._noted = done | self._noted
             raise
@@ -153,16 +159,28 @@ class Workplace:
             self._looked = time.monotonic()
         return found
 
-    def _exact(self, windows: Sequence[Window], done: dict[str, str]) -> frozenset[str] | None:
+    def _told(self, done: dict[str, str]) -> AbstractSet[str]:
+        """Add to ``done`` what commands are known to have changed; return the keys of which that is all."""
+        shelter = self._shelter
+        if shelter is None or self._processes is None or self._processes.living:
+            return set()
+        told, shelter.accounted = shelter.accounted, {}
+        for key, paths in told.items():
+            done.update(dict.fromkeys(paths, key))
+        return told.keys()
+
+    def _exact(
+        self, windows: Sequence[Window], done: Mapping[str, str], told: AbstractSet[str]
+    ) -> frozenset[str] | None:
         """Return the only paths that can have changed, if every effect has told all of its own."""
         shelter = self._shelter
         if shelter is None or self._processes is None or self._processes.living:
             return None
-        told, shelter.accounted = shelter.accounted, {}
-        for key, paths in told.items():
-            done.update(dict.fromkeys(paths, key))
-        silent = {each.key for each in windows} - told.keys() - set(done.values())
-        if silent or shelter.sandbox is None or shelter.sandbox.level != "L1":
+        if (
+            {each.key for each in windows} - told - set(done.values())
+            or shelter.sandbox is None
+            or shelter.sandbox.level != "L1"
+        ):
             return None
         if time.monotonic() - self._looked > WHOLE_LOOK_SECONDS:
             return None
@@ -205,12 +223,22 @@ class Workplace:
         Somebody may save a file while the present is recorded: then it is recorded again. A file that changes
         at each look is written by a program, and goes back as it was last seen.
         """
+        done: dict[str, str] = {}
+        told = self._told(done)
+        silent = [each for each in asked.windows or () if each.key not in told]
+        unknown: set[str] = set()
         for look in range(RESTORE_LOOKS_MAX):
             since = time.time_ns()
             # Against the tree that is wanted, so that unchanged contents are known to be there.
             before = directory.record(asked.tree, asked.windows or ())
             self._store.flush()
-            kept = (*asked.keep, *(() if asked.windows is None else self._unknown(before, asked.seen)))
+            if asked.windows is not None:
+                unknown.update(self._unknown(before, asked.seen))
+            if told:
+                # While those commands ran, what they did not tell of was somebody else's doing.
+                others = directory.record(asked.tree, silent, done=done)
+                unknown.update(self._unknown(others, asked.seen))
+            kept = (*asked.keep, *sorted(unknown))
             plan = plan_restore(self._store.get, before.tree, asked.tree, kept)
             if look + 1 == RESTORE_LOOKS_MAX or not changed_since(self.root, plan, since):
                 return before, plan, kept
