@@ -235,10 +235,12 @@ print(made)
 @pytest.mark.parametrize("mode", MODES[:2])
 def test_a_command_that_forks_without_end_is_held(here: Ground, mode: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(crowding, "SANDBOX_PROCESSES_MAX", 60)
+    before = {path.name for path in Path("/sys/fs/cgroup").glob("**/perdure-*")}
     (here.root / "breeds.py").write_text(BREEDS)
     box = sandbox(here, mode)
     ran = played(box.run(f"{sys.executable} breeds.py", timeout=30))
     said = ran.output.decode().split("\n")
     assert said[0] == "Resource temporarily unavailable", ran
     assert 20 < int(said[1]) <= 60
-    assert not [*Path("/sys/fs/cgroup").glob("**/perdure-*")]
+    left = {path.name for path in Path("/sys/fs/cgroup").glob("**/perdure-*")}
+    assert not left - before

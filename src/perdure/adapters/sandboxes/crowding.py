@@ -5,7 +5,6 @@ per user namespace and never holds against the machine's root, and a control gro
 """
 
 import resource
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,10 @@ _HIERARCHIES: Final = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))
 """Of the first version of control groups, and of the second."""
 
 
+_NAME: Final = "perdure-"
+_TRIES: Final = 3
+
+
 def crowded(first: int) -> Path | None:
     """The process ``first`` and all that it starts are at most ``SANDBOX_PROCESSES_MAX``.
 
@@ -23,18 +26,14 @@ def crowded(first: int) -> Path | None:
     """
     with suppress(OSError, ValueError):
         resource.prlimit(first, resource.RLIMIT_NPROC, (SANDBOX_PROCESSES_MAX, SANDBOX_PROCESSES_MAX))
-    for group in _groups(first):
-        try:
-            group.mkdir()
-        except OSError:
-            continue
-        try:
-            (group / "pids.max").write_text(str(SANDBOX_PROCESSES_MAX))
-            (group / "cgroup.procs").write_text(str(first))
-        except OSError:
-            dispersed(group)
-        else:
-            return group
+    for hierarchy in _HIERARCHIES:
+        if (hierarchy / "cgroup.procs").exists():
+            _sweep(hierarchy)
+            # Somebody else's sweep may come between making a group and entering it.
+            for _ in range(_TRIES):
+                group = _entered(hierarchy / f"{_NAME}{first}", first)
+                if group is not None:
+                    return group
     return None
 
 
@@ -45,7 +44,18 @@ def dispersed(group: Path | None) -> None:
             group.rmdir()
 
 
-def _groups(first: int) -> Iterator[Path]:
-    for hierarchy in _HIERARCHIES:
-        if (hierarchy / "cgroup.procs").exists():
-            yield hierarchy / f"perdure-{first}"
+def _entered(group: Path, first: int) -> Path | None:
+    try:
+        group.mkdir(exist_ok=True)
+        (group / "pids.max").write_text(str(SANDBOX_PROCESSES_MAX))
+        (group / "cgroup.procs").write_text(str(first))
+    except OSError:
+        dispersed(group)
+        return None
+    return group
+
+
+def _sweep(hierarchy: Path) -> None:
+    """Groups whose maker was killed before their last process had ended are gone; one that is used can't be."""
+    for group in hierarchy.glob(f"{_NAME}*"):
+        dispersed(group)

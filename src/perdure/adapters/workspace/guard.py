@@ -11,6 +11,7 @@ import os
 import pwd
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -136,6 +137,12 @@ def _stores(root: Path) -> Iterator[Path]:
             os.close(fd)
 
 
+CLAIM_SECONDS_MAX: Final = 1.0
+"""How long a lock is waited for that may be a child's in the making: under load that takes some hundredths."""
+
+_PAUSE_SECONDS: Final = 0.01
+
+
 class _Claimed(NamedTuple):
     owner: str
     locks: tuple[int, ...]
@@ -176,17 +183,24 @@ def claim_root(root: Path, owner: str, locks: Path | None = None) -> Claim:
     """
     found = root.stat()
     key = (found.st_dev, found.st_ino)
-    with _guard:
-        held = _claims.get(key)
-        if held is not None and held.owner == owner:
-            _claims[key] = held._replace(times=held.times + 1)
-            return Claim(key)
-        if held is None:
-            taken = _take(root.resolve(), locks or runtime_folder("locks"))
+    latest = time.monotonic() + CLAIM_SECONDS_MAX
+    while True:
+        with _guard:
+            held = _claims.get(key)
+            if held is not None and held.owner == owner:
+                _claims[key] = held._replace(times=held.times + 1)
+                return Claim(key)
+            taken = _take(root.resolve(), locks or runtime_folder("locks")) if held is None else None
             if taken is not None:
                 _claims[key] = _Claimed(owner, taken, 1)
                 return Claim(key)
-    raise WorkspaceBusy(f"workspace {root}: another run works in it, or in a directory above or below it")
+        if held is not None or time.monotonic() > latest:
+            raise WorkspaceBusy(
+                f"workspace {root}: another run works in it, or in a directory above or below it"
+            )
+        # A child that is just being started holds a copy of every lock until it runs its program, also of those
+        # that were given back meanwhile.
+        time.sleep(_PAUSE_SECONDS)
 
 
 def runtime_folder(name: str) -> Path:
