@@ -29,10 +29,16 @@ class Bench:
         self._names = itertools.count()
 
     def in_turn(
-        self, systems: Sequence[str], files: int, wait_s: float, turns: Callable[[str], int]
+        self,
+        systems: Sequence[str],
+        files: int,
+        wait_s: float,
+        turns: Callable[[str], int],
+        *,
+        shrink: int = 1,
     ) -> list[Row]:
         """Measure ``systems`` on one tree, one after the other."""
-        tree = (self._tree(files),)
+        tree = (self._tree(files, shrink),)
         found: Found = {}
         for system in with_baselines(systems):
             restores = 0 if system in BASELINES else RESTORES if turns(system) > 10 else 1

@@ -28,6 +28,8 @@ class Plan(NamedTuple):
     large: int
     """the large tree"""
     large_levels: tuple[str, ...]
+    large_shrink: int
+    """how many times smaller its files are; 1 makes 1 GB, whose first record takes half a minute"""
     large_others: int
     many: int
     """sixteen agents in one process"""
@@ -42,8 +44,9 @@ QUICK = Plan(
     slow_alone=False,
     large=4,
     large_levels=("L0",),
+    large_shrink=5,
     large_others=0,
-    many=5,
+    many=4,
     processes=0,
 )
 FULL = Plan(
@@ -53,6 +56,7 @@ FULL = Plan(
     slow_alone=True,
     large=24,
     large_levels=("L0", "L1"),
+    large_shrink=1,
     large_others=8,
     many=20,
     processes=20,

@@ -89,11 +89,11 @@ class MarkedPlace:
         return found
 
     async def restore(
-        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None
+        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None, seen: str = ""
     ) -> Restored:
         """Put back."""
         began = time.perf_counter()
-        done = await self._place.restore(tree, image, keep, windows)
+        done = await self._place.restore(tree, image, keep, windows, seen)
         self._marks.restores.append(time.perf_counter() - began)
         return done
 

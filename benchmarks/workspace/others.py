@@ -129,10 +129,10 @@ class OtherPlace:
         return Inspection(tree, "none" if tree == known else "files")
 
     async def restore(
-        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None
+        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None, seen: str = ""
     ) -> Restored:
         """Put the directory back."""
-        del image, keep, windows
+        del image, keep, windows, seen
         await self._method.load(self._names[tree])
         return Restored(0, 0)
 

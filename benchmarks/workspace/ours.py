@@ -55,9 +55,9 @@ class _Unkept:
         return Inspection(known or digest(b""), "none")
 
     async def restore(
-        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None
+        self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None, seen: str = ""
     ) -> Restored:
-        raise OSError(f"nobody has kept {tree}: {image} {keep} {windows}")
+        raise OSError(f"nobody has kept {tree}: {image} {keep} {windows} {seen}")
 
     def hurry(self) -> None:
         self._place.hurry()

@@ -82,7 +82,7 @@ def _goals(figures: dict[str, object]) -> list[str]:
         f"| CPU per turn, L0 | {shown('cpu_ms_l0', '{:.1f} ms')} | 100 ms |",
         f"| CPU per turn, L1 | {shown('cpu_ms_l1', '{:.1f} ms')} | 10 ms |",
         f"| turns without a checkpoint | {shown('skipped', '{:.0%}')} | 75 % change nothing |",
-        f"| memory of the process, {LARGE:,} files of 1 GB | {shown('rss_mb_50000_files', '{:.0f} MB')} | 300 MB |",
+        f"| memory of the process, {LARGE:,} files | {shown('rss_mb_50000_files', '{:.0f} MB')} | 300 MB |",
         "",
     ]
 
