@@ -5,7 +5,9 @@ nor writes any more. Between lives an operator who knows the world answers what 
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from perdure.adapters.holders import Fate, Proof
@@ -13,7 +15,7 @@ from perdure.assembly.agent import Agent
 from perdure.assembly.house import House
 from perdure.assembly.people import People
 from perdure.assembly.ports import Ports, place_of, ports_of
-from perdure.assembly.site import Site
+from perdure.assembly.site import Site, scratch_of
 from perdure.driver.books import Books, read_state
 from perdure.log.port import Holder
 from perdure.projection.state import State
@@ -119,6 +121,8 @@ class History:
         return House(
             MortalStore(self.store, life, self.witness),
             MortalClock(self.course.clock, life),
+            # Histories of several processes have runs of the same names, and share nothing.
+            scratch=scratch_of(Path(f"histories-{os.getpid()}")),
             make_ports=lambda agent, _, site: self._ports(agent, site, life),
             open_place=lambda site, _, law: MortalWorkspace(place_of(site, self.store, law), life),
             name=life.token,
