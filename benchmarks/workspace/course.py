@@ -43,8 +43,11 @@ class Measured(NamedTuple):
     bytes_per_turn: float
     skipped: int
     looks: int
-    restore_ms: list[float]
     rss_mb: float
+    """the largest memory of the process, up to here"""
+    restore_ms: list[float]
+    rss_back_mb: float
+    """the same after going back"""
 
 
 def run_together(courses: Sequence[Course]) -> list[Measured]:

@@ -5,7 +5,6 @@ already. A short run before the measured one loads the code and makes the first 
 says "ready" and waits for a line, so that many of them can begin together.
 """
 
-import resource
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -49,7 +48,7 @@ def measure(course: Course) -> Measured:
     grown = _bytes(kept) - before
     times = [each for mark in marks for each in mark.turns()[SETTLING_TURNS:]]
     found = [each for mark in marks for each in mark.found[SETTLING_TURNS:]]
-    measured = Measured(
+    return Measured(
         path_ms=_ms(each.path for each in times),
         whole_ms=_ms(each.whole for each in times),
         tool_ms=_ms(each.tool for each in times),
@@ -59,10 +58,10 @@ def measure(course: Course) -> Measured:
         bytes_per_turn=grown / (len(turns) * len(marks)),
         skipped=sum(each.what == "none" for each in found),
         looks=len(found),
+        rss_mb=_rss_mb(),
         restore_ms=_steps_back(kept, keeping, course.restores),
-        rss_mb=0.0,
+        rss_back_mb=_rss_mb(),
     )
-    return measured._replace(rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 class _Fleet:
@@ -119,6 +118,12 @@ def _cpu(marks: Sequence[Marks]) -> list[float]:
     turns = sum(len(mark.cpu) - 1 - SETTLING_TURNS for mark in marks)
     begins, ends = min(mark.cpu[SETTLING_TURNS] for mark in marks), max(mark.cpu[-1] for mark in marks)
     return [(ends - begins) / turns * 1000]
+
+
+def _rss_mb() -> float:
+    """Return the most memory that this process has had; what it was forked from doesn't count."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def _ms(seconds: Iterable[float]) -> list[float]:

@@ -44,6 +44,8 @@ class Row(NamedTuple):
     """recording the whole tree for the first time"""
     rss_mb: float
     """the largest memory of the process itself"""
+    rss_back_mb: float
+    """the same after it went back"""
 
 
 def compared(course: Course, found: Sequence[Measured], base: Sequence[Measured]) -> Row:
@@ -73,6 +75,7 @@ def compared(course: Course, found: Sequence[Measured], base: Sequence[Measured]
         restore_ms=median(_all(found, lambda each: each.restore_ms)),
         first_look_ms=median(_all(found, lambda each: each.first_look_ms)),
         rss_mb=max(each.rss_mb for each in found),
+        rss_back_mb=max(each.rss_back_mb for each in found),
     )
 
 

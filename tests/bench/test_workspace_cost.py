@@ -55,7 +55,18 @@ def test_each_method_puts_back_what_it_kept(
 
 def measured(path_ms: float, cpu_ms: float) -> Measured:
     return Measured(
-        [path_ms] * 9, [300.0] * 9, [10.0] * 9, [20.0] * 9, [900.0], [cpu_ms] * 9, 9_000.0, 7, 9, [5.0], 80.0
+        [path_ms] * 9,
+        [300.0] * 9,
+        [10.0] * 9,
+        [20.0] * 9,
+        [900.0],
+        [cpu_ms] * 9,
+        9_000.0,
+        7,
+        9,
+        80.0,
+        [5.0],
+        90.0,
     )
 
 
