@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -50,7 +51,7 @@ class Found(NamedTuple):
 def false_alarm_figures(*, quiet: int | None = None, loud: int | None = None) -> dict[str, object]:
     """Run so many commands of either kind (default: all), and count."""
     lines = quiet_lines()[:quiet]
-    with ProcessPoolExecutor(WORKERS) as pool:
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
         shares = [pool.submit(inspected, lines[nth::WORKERS]) for nth in range(WORKERS)]
         noisy = pool.submit(inspected, loud_lines(root=os.geteuid() == 0)[:loud])
         calm, changed = [share.result() for share in shares], noisy.result()

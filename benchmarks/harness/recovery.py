@@ -1,6 +1,6 @@
 """Recovery over the corpus: tasks that die in every turn, as real processes too, and what git alone would recover.
 
-Three passes over the same tasks (``tests/workspace/corpus``), two processes at once:
+Three passes over the same tasks (``tests/workspace/corpus``), some at once, since they wait for the disk:
 - *files*: a death in every turn of one performance, damage by a vandal, files put back by the recorder and the
   planner (L0);
 - *real*: ``perdure run`` killed with SIGKILL at drawn moments, damage where an effect was in doubt, then
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from tests.workspace.corpus import TASKS
@@ -21,10 +22,10 @@ from tests.workspace.corpus.task import Task
 from tests.workspace.ours import Recorded
 from tests.workspace.playing import remove
 from tests.workspace.real_trial import tried_for_real
-from tests.workspace.restorers import ShadowGit, TrackedOnly
+from tests.workspace.restorers import TrackedOnly
 from tests.workspace.trial import Verdict, tried
 
-WORKERS = 2
+WORKERS = 3
 DEATHS = 1
 """Of one real run. The soak tests die in each turn."""
 
@@ -40,7 +41,6 @@ def recovery_figures(
     files = passed("files", partial(tried, make=Recorded), chosen, say)
     real = passed("real", partial(tried_for_real, deaths=deaths, seed=seed), chosen, say)
     git = passed("git", partial(tried, make=TrackedOnly, vandal=False), chosen, _quietly)
-    shadow = passed("shadow git", partial(tried, make=ShadowGit, vandal=False), chosen, _quietly)
     counted = Counter(verdict.result for verdict in real)
     return {
         "tasks": len(chosen),
@@ -53,19 +53,14 @@ def recovery_figures(
         "files_not_claimed": sum(each.result == "not claimed" for each in files),
         "files_not_recovered": [each.task for each in files if each.result == "differs"],
         "files_deaths": sum(each.deaths for each in files),
-        "git_only_restorer_failures": _failures(git),
+        "git_only_restorer_failures": sum(each.result == "differs" and each.outside_git for each in git),
         "git_only_restorer_tasks": sum(each.result in ("differs", "recovered") for each in git),
-        "shadow_git_restorer_failures": _failures(shadow),
     }
-
-
-def _failures(verdicts: list[Verdict]) -> int:
-    return sum(each.result == "differs" and each.outside_git for each in verdicts)
 
 
 def passed(name: str, trial: Trial, chosen: Sequence[int], say: Say) -> list[Verdict]:
     """Return what ``trial`` says of the tasks with these numbers."""
-    with ProcessPoolExecutor(WORKERS) as pool:
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
         verdicts = list(pool.map(partial(_placed, trial), chosen))
     for verdict in verdicts:
         if verdict.result == "differs":

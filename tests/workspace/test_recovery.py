@@ -9,7 +9,7 @@ from tests.workspace.corpus import TASKS
 from tests.workspace.corpus.task import Task
 from tests.workspace.likeness import differences, portrait
 from tests.workspace.ours import Recorded
-from tests.workspace.restorers import FullCopies, TrackedOnly
+from tests.workspace.restorers import FullCopies, MakeRestorer, ShadowGit, TrackedOnly
 from tests.workspace.trial import Verdict, free_port, missing, tried, unharmed
 from tests.workspace.vandal import vandalise
 
@@ -94,12 +94,12 @@ def test_a_restorer_that_forgets_something_is_caught(forgotten: str, tmp_path: P
     assert tried(named(name), tmp_path / "broken", broken).result == "differs"
 
 
-def git_fails(task: Task, place: Path) -> bool:
-    """Whether git's tracked files alone don't recover ``task``, even without any damage but the command's own.
+def git_fails(task: Task, place: Path, make: MakeRestorer = TrackedOnly) -> bool:
+    """Whether git doesn't recover ``task``, even without any damage but the command's own.
 
     Differences below ``.git`` don't count: it is content that is asked of it.
     """
-    verdict = tried(task, place, TrackedOnly, vandal=False)
+    verdict = tried(task, place, make, vandal=False)
     return verdict.result == "differs" and verdict.outside_git
 
 
@@ -111,8 +111,11 @@ def test_tracked_files_alone_recover_some_tasks_and_fail_others(tmp_path: Path):
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_tracked_files_alone_fail_at_least_twenty_tasks(tmp_path: Path):
-    assert sum(git_fails(task, tmp_path) for task in FILES) >= GIT_FAILS_AT_LEAST
+@pytest.mark.parametrize("make", [TrackedOnly, ShadowGit])
+def test_git_fails_at_least_twenty_tasks_by_tracked_files_and_by_a_shadow_repository(
+    make: MakeRestorer, tmp_path: Path
+):
+    assert sum(git_fails(task, tmp_path, make) for task in FILES) >= GIT_FAILS_AT_LEAST
 
 
 def test_the_vandal_does_real_damage_and_the_same_each_time(tmp_path: Path):
