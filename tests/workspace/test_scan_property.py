@@ -232,12 +232,23 @@ def play(operations: list[Op], make: Make, *, exact: bool = False, where: Path |
             changed = [
                 decoded(path) for path in before.keys() | after.keys() if before.get(path) != after.get(path)
             ]
-            found = directory.record(known, (), exact=changed if exact else None)
+            found = directory.record(known, (), exact=named(root, changed) if exact else None)
             assert recorded(store.get, found.tree) == after
             assert {each.path: each.change for each in found.changes} == differing(before, after)
             assert found.what == ("files" if before != after else "none")
             known, before, looks = found.tree, after, looks + 1
         return looks
+
+
+def named(root: Path, changed: list[str]) -> list[str]:
+    """Return what a detector names: a file that got a name or lost one, under all of its names."""
+    inodes = {(root / path).lstat().st_ino for path in changed if os.path.lexists(root / path)}
+    twins = [
+        str(path.relative_to(root))
+        for path in root.rglob("*")
+        if not path.is_dir() and path.lstat().st_ino in inodes
+    ]
+    return sorted({*changed, *twins})
 
 
 def whole(root: Path, store: MemoryStore) -> Directory:
