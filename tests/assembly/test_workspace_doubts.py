@@ -9,7 +9,7 @@ import pytest
 import perdure
 from perdure import coding_tools
 from perdure.assembly import lifetime
-from perdure.assembly.lifetime import WriterLife, lived
+from perdure.assembly.lifetime import Lifetime, WriterLife, lived
 from perdure.assembly.shelter import ladder_of
 from perdure.assembly.site import scratch_of
 from perdure.checkpoint.inspection import Window
@@ -170,3 +170,21 @@ def test_what_a_person_saves_while_a_command_runs_is_nobodys_tools_where_its_cha
         way = store.way_back("r", 7)
     assert way is not None
     assert way.foreign == ("theirs",)
+
+
+def test_a_life_ends_although_a_process_was_forked_off_from_it(tmp_path: Path):
+    life = Lifetime(tmp_path / "lives")
+    waits, held = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(held)
+        os.read(waits, 1)
+        os._exit(0)
+    os.close(waits)
+    life.over()
+    assert list((tmp_path / "lives").glob("*-end"))
+    os.close(held)
+    os.waitpid(child, 0)
+    later = Lifetime(tmp_path / "lives")
+    assert [each.begins < each.ends for each in later.before] == [True]
+    later.over()

@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,7 +33,6 @@ class Lifetime:
     def __init__(self, folder: Path) -> None:
         """Live; ``folder`` is outside of the workspace, and this run's alone."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder: Path = folder
         self.before: tuple[WriterLife, ...] = _told(folder)
         """lives whose ends are known, oldest first; the last one is the one right before"""
         name = folder / str(time.time_ns())
@@ -54,6 +54,9 @@ class Lifetime:
 
     def over(self) -> None:
         """It has ended, and that is written down."""
+        # Not by closing alone: a process that was forked off from this one may hold the same end.
+        with suppress(BrokenPipeError):
+            os.write(self._held, b"\n")
         os.close(self._held)
         self._watcher.wait()
 
