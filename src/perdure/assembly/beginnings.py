@@ -10,13 +10,19 @@ from perdure.driver.books import Books, read_state
 from perdure.driver.writer import Heard
 from perdure.log import events as e
 from perdure.log.port import Lease, RunRow
+from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.step import STEP
-from perdure.projection.state import State, World
+from perdure.projection.state import Message, State, World
 from perdure.projection.workspace import RULE
 from perdure.values.errors import AgentChanged
 
 FORK_SIGN: Final = "~"
 """Between the name of a directory and the fork that works in a copy of it."""
+
+_SERVICES_GONE: Final = (
+    "Your services died with the program that ran them. What was done since can't be done again, so the "
+    "files are as they were left. Start the services anew that you need."
+)
 
 
 def forked(store: Books, row: RunRow, *, why: str = "", root: str = "") -> tuple[Heard, ...]:
@@ -79,20 +85,27 @@ def adopted(agent: Agent, state: State) -> tuple[Heard, ...]:
 
 
 def bereaved(state: State) -> tuple[Heard, ...]:
-    """Return the fact that processes died with their writer: the run goes back to where they were recorded.
+    """Return what it means that processes died with their writer: they go back to where they were recorded.
 
-    What deeds have done to them since is gone with them, so those deeds are judged and done anew. A deed in
-    doubt puts both back by itself; one that may have left the workspace can't be done again.
+    What deeds in the workspace have done to them since is gone with them, so the run goes back as well, and
+    those deeds are judged and done anew; what people have said since is said again. A deed in doubt puts both
+    back by itself. Where one has left the workspace since it can't be done again: then the files stay, and the
+    model is told that its services are gone.
     """
     live = state.live
     if not live.image or live.put_back is not None or state.closed:
         return ()
-    keys = [each.key for each in live.touched]
-    known = [state.world.receipts.get(key) for key in keys]
+    known = [state.world.receipts.get(each.key) or state.world.open.get(each.key) for each in live.touched]
     if any(each is None or each.effect != "workspace" for each in known):
+        text = content_of(_SERVICES_GONE)[0]
+        return (Heard(e.MessageReceived(f"services-{state.position}", RULE, text)),)
+    if any(each is not None and not each.outcome for each in known):
         return ()
     why = "the processes died with their writer"
-    return (Heard(e.RunRewound(live.tree_position, RULE, why, live.tree, live.image)),)
+    to = live.tree_position if known else state.position
+    said = [each for each in live.entries.values() if isinstance(each, Message) and each.position > to]
+    again = (e.MessageReceived(f"{each.id}+{to}", each.sender, each.text) for each in said)
+    return (Heard(e.RunRewound(to, RULE, why, live.tree, live.image)), *map(Heard, again))
 
 
 def acquired(lease: Lease, *, attends: bool, root: str = "") -> Heard:

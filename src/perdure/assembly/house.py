@@ -358,7 +358,10 @@ class House:
             await drive.take(facts[0], acquired(lease, attends=False), *facts[1:])
             return drive
         moved = acquired(lease, attends=False, root=root if root != writer.state.root else "")
-        await drive.take(*adopted(agent, writer.state), moved, *bereaved(writer.state))
+        changed = adopted(agent, writer.state)
+        if changed:
+            await drive.take(*changed)
+        await drive.take(*bereaved(writer.state), moved)
         return drive
 
     def _known(self, run: str) -> RunRow:

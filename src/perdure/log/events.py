@@ -105,7 +105,10 @@ class RunForked(Body, frozen=True):
 
 
 class RunRewound(Body, frozen=True):
-    """The run went back to ``to``; later events are an abandoned tail."""
+    """The run went back to ``to``; later events are an abandoned tail.
+
+    Where ``to`` is the position right before, there is none: only the files and processes go back.
+    """
 
     to: int
     by: str

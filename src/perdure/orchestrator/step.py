@@ -18,6 +18,7 @@ from perdure.orchestrator.advance import advance
 from perdure.orchestrator.draft import Decision, Draft, Fact
 from perdure.orchestrator.judge import full_digest
 from perdure.orchestrator.remember import remembered, taken_back
+from perdure.projection.cut import goes_back
 from perdure.projection.state import State
 from perdure.values.digest import canonical
 from perdure.values.limits import (
@@ -58,6 +59,8 @@ def _react(d: Draft) -> None:
             _compensated(d, body.key)
         case e.ChangeReverted() if body.tree:
             taken_back(d, body)
+        case e.RunRewound() if not goes_back(body, d.state.position):
+            pass
         case e.RunRewound() | e.MemoryLearned(tell=True):
             remembered(d)
         case e.LeaseAcquired():

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from perdure.log import events as e
 from perdure.projection.state import CallRecord, Live, Message, Page, Turn
 from perdure.values.table import Table
 
@@ -32,6 +33,11 @@ def cut(live: Live, to: int) -> Live:
         tree_position=live.tree_position if kept_tree else 0,
         image=live.image if kept_tree else "",
     )
+
+
+def goes_back(body: e.RunRewound, position: int) -> bool:
+    """Whether the event at ``position`` leaves anything behind: where nothing lies after ``to``, only files go back."""
+    return body.to < position - 1
 
 
 def begun(live: Live, at: int) -> Live:
