@@ -155,7 +155,7 @@ def test_services_that_died_while_a_run_waited_for_a_person_come_back_and_the_an
 
 
 IMAGED = (
-    e.RunOpened("a", "def", "con", "r", "default", 2, root="/work"),  # 1
+    e.RunOpened("a", "def", "con", "r", "default", 2, root="/project"),  # 1
     e.MessageReceived("m1", "user", e.Content(2, "go")),  # 2
     e.ModelRequested(1, 1, 1),  # 3
     e.CheckpointTaken("aa", 1, 1, "L2", "both", "ii"),  # 4
