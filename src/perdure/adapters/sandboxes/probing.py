@@ -16,7 +16,6 @@ from perdure.adapters.sandboxes.confinement import Overlay, confined, in_place, 
 from perdure.adapters.sandboxes.view import View, before_workspace, furnished
 
 _SECONDS_MAX: Final = 10
-_MARK: Final = ".perdure-probe"
 
 _decode = msgspec.json.Decoder(dict[str, bool]).decode
 
@@ -63,6 +62,8 @@ class Explored(NamedTuple):
 
 def explored(program: Path, root: Path, place: Path, *, overlay: bool) -> Explored:
     """Try a sandbox around ``root`` with everything of its own below ``place``."""
+    # No name that the workspace has.
+    mark = f".{place.name}"
     try:
         view = View(root, place / "view")
         furnished(view)
@@ -82,7 +83,7 @@ def explored(program: Path, root: Path, place: Path, *, overlay: bool) -> Explor
                 str(port),
                 str(root),
                 str(sample) if overlay else "",
-                _MARK,
+                mark,
             )
             words = confined(
                 program, view, workspace, around=around, fds=None, loopback="own", command=script
@@ -99,7 +100,7 @@ def explored(program: Path, root: Path, place: Path, *, overlay: bool) -> Explor
         network=found.get("network", True),
         links=found.get("links", False),
         renames=found.get("renames", False),
-        held_back=(over_root.upper / _MARK).exists() and not (root / _MARK).exists(),
+        held_back=(over_root.upper / mark).exists() and not (root / mark).exists(),
         deletion=_is_deletion(over_sample.upper / "gone") and (sample / "gone").exists(),
         same_disk=over_root.upper.stat().st_dev == root.stat().st_dev,
     )
