@@ -53,6 +53,7 @@ def test_a_probe_that_was_killed_half_way_does_not_cost_the_next_one_its_level(
     here: Ground, monkeypatch: pytest.MonkeyPatch
 ):
     confining(here)
+    ladders._lower_rungs.cache_clear()
     (here.root / ".perdure-probe").touch()
     with monkeypatch.context() as killed:
         killed.setattr(ladders, "uprooted", lambda _: None)
