@@ -14,8 +14,6 @@ SHRINK = 10
 """Trees of many agents have files of 2 KB in the mean, so that making sixteen of them doesn't take longer than the
 measurement. A look costs by the number of files."""
 
-RESTORES = 3
-
 Found = dict[str, tuple[Course, list[Measured]]]
 
 
@@ -36,13 +34,14 @@ class Bench:
         turns: Callable[[str], int],
         *,
         shrink: int = 1,
+        restores: int = 0,
     ) -> list[Row]:
         """Measure ``systems`` on one tree, one after the other."""
         tree = (self._tree(files, shrink),)
         found: Found = {}
         for system in with_baselines(systems):
-            restores = 0 if system in BASELINES else RESTORES if turns(system) > 10 else 1
-            course = Course(system, files, wait_s, turns(system), tree, self._kept(), restores=restores)
+            back = 0 if system in BASELINES else min(restores, turns(system) // 3)
+            course = Course(system, files, wait_s, turns(system), tree, self._kept(), restores=back)
             found[system] = course, [self._one(course)]
         shutil.rmtree(tree[0])
         return _rows(found)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from benchmarks.workspace import ours
 from benchmarks.workspace.bench import Bench
 from benchmarks.workspace.rows import Row
-from benchmarks.workspace.systems import METHODS, absent
+from benchmarks.workspace.systems import BASELINES, METHODS, absent
 
 SMALL, LARGE = 5_000, 50_000
 QUICK_S, SLOW_S = 0.3, 2.0
@@ -19,7 +19,8 @@ class Plan(NamedTuple):
     """How many turns each part gets; 0 leaves it out."""
 
     small: int
-    """perdure and the baseline, 0.3 s, the small tree"""
+    """perdure, 0.3 s, the small tree"""
+    baselines: int
     small_others: int
     slow: int
     """2 s"""
@@ -33,24 +34,32 @@ class Plan(NamedTuple):
     large_others: int
     many: int
     """sixteen agents in one process"""
+    many_files: int
+    """in the tree of each"""
     processes: int
     """sixteen processes"""
+    restores: int
+    """steps back of perdure on the small tree"""
 
 
 QUICK = Plan(
     small=40,
+    baselines=16,
     small_others=3,
     slow=8,
     slow_alone=False,
-    large=4,
+    large=3,
     large_levels=("L0",),
     large_shrink=5,
     large_others=0,
     many=4,
+    many_files=1_000,
     processes=0,
+    restores=3,
 )
 FULL = Plan(
     small=40,
+    baselines=40,
     small_others=40,
     slow=40,
     slow_alone=True,
@@ -59,7 +68,9 @@ FULL = Plan(
     large_shrink=1,
     large_others=8,
     many=20,
+    many_files=SMALL,
     processes=20,
+    restores=9,
 )
 
 
@@ -93,14 +104,16 @@ def measure_cost(plan: Plan, say: Callable[[str], None]) -> Cost:
 def _rows(
     bench: Bench, plan: Plan, levels: list[str], others: list[str], say: Callable[[str], None]
 ) -> list[Row]:
-    def turns(ours_: int, others_: int) -> Callable[[str], int]:
-        return lambda system: others_ if system in METHODS else ours_
+    def turns(system: str) -> int:
+        if system in METHODS:
+            return plan.small_others
+        return plan.baselines if system in BASELINES else plan.small
 
     say(f"{SMALL} files, the model thinks {QUICK_S} s")
-    rows = bench.in_turn([*levels, *others], SMALL, QUICK_S, turns(plan.small, plan.small_others))
+    rows = bench.in_turn([*levels, *others], SMALL, QUICK_S, turns, restores=plan.restores)
     say(f"{SMALL} files, the model thinks {SLOW_S} s")
     if plan.slow_alone:
-        rows += bench.in_turn([*levels, *others], SMALL, SLOW_S, turns(plan.slow, plan.slow))
+        rows += bench.in_turn([*levels, *others], SMALL, SLOW_S, lambda _: plan.slow)
     else:
         rows += bench.side_by_side(levels, SMALL, SLOW_S, plan.slow)
     say(f"{LARGE} files, the model thinks {QUICK_S} s")
@@ -109,13 +122,15 @@ def _rows(
         [*at_large, *(others if plan.large_others else ())],
         LARGE,
         QUICK_S,
-        turns(plan.large, plan.large_others),
+        lambda system: plan.large_others if system in METHODS else plan.large,
+        shrink=plan.large_shrink,
+        restores=1 if plan.large_others else 0,
     )
-    say(f"{MANY} agents, {SMALL} files each, the model thinks {SLOW_S} s")
+    say(f"{MANY} agents, {plan.many_files} files each, the model thinks {SLOW_S} s")
     without_services = [each for each in levels if each != "L2"]
-    rows += bench.crowd(without_services, SMALL, SLOW_S, plan.many, MANY)
+    rows += bench.crowd(without_services, plan.many_files, SLOW_S, plan.many, MANY)
     if plan.processes:
-        rows += bench.processes(without_services, SMALL, SLOW_S, plan.processes, MANY)
+        rows += bench.processes(without_services, plan.many_files, SLOW_S, plan.processes, MANY)
     return rows
 
 
