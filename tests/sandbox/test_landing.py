@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 
-from perdure.adapters.sandboxes import overlays
+from perdure.adapters.sandboxes import landing, overlays
 from perdure.adapters.sandboxes.confinement import Overlay
 from perdure.adapters.sandboxes.landing import land
 from perdure.adapters.sandboxes.overlays import HeldBack
@@ -159,6 +159,20 @@ def test_a_file_renamed_in_a_directory_that_its_owner_shut_lands(tmp_path: Path)
     assert (ran.exit, ran.refused) == (0, ())
     assert [path.name for path in shut.iterdir()] == ["new"]
     assert stat.S_IMODE(shut.stat().st_mode) == 0o555
+
+
+def test_a_landing_that_dies_leaves_no_file_open_that_was_shut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    here = ground(tmp_path)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(landing, "_shut", dies)
+    with pytest.raises(KeyboardInterrupt):
+        played(here.sandbox().run("mkdir d && echo x >d/object && chmod 444 d/object", timeout=30))
+    assert stat.S_IMODE((here.root / "d" / "object").stat().st_mode) == 0o444
 
 
 # What an overlay does otherwise than a directory is left out here: names of one file, renamed directories.

@@ -15,6 +15,7 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,8 @@ def land(change: NetChange, upper: Path, root: Path, trash: Path) -> None:
     lander = _Lander(trash)
     here, there = os.open(upper, _FOLDER), os.open(root, _FOLDER)
     try:
+        if os.fstat(here).st_dev == os.fstat(there).st_dev:
+            _shut_files(change.shut, upper)
         mode = stat.S_IMODE(os.fstat(there).st_mode)
         if change.steps and mode & stat.S_IRWXU != stat.S_IRWXU:
             os.fchmod(there, mode | stat.S_IRWXU)
@@ -124,6 +127,15 @@ def _opened(name: str, folder: int) -> int:
     if stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) & stat.S_IRWXU != stat.S_IRWXU:
         os.chmod(name, stat.S_IMODE(found.st_mode) | stat.S_IRWXU, dir_fd=folder)
     return os.open(name, _FOLDER, dir_fd=folder)
+
+
+def _shut_files(shut: Sequence[tuple[str, int]], upper: Path) -> None:
+    """Files that are renamed into place have their mode before anybody sees them there, also if we die next."""
+    for path, mode in shut:
+        with suppress(FileNotFoundError, NotADirectoryError):  # It has landed.
+            file = upper / path
+            if stat.S_ISREG(file.lstat().st_mode) and mode & stat.S_IRUSR:
+                file.chmod(mode)
 
 
 def _shut(shut: Sequence[tuple[str, int]], there: int) -> None:
