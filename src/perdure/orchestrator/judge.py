@@ -288,7 +288,10 @@ def what(declaration: Declaration, arguments: dict[str, Json]) -> str:
     told = meaning(declaration, arguments)
     if declaration.identity is not None:
         told = {name: arguments.get(name) for name in declaration.identity}
-    words = " ".join(f"{name}={_short(value)}" for name, value in sorted(told.items()))
+    # What it is done to comes first: the rest may be cut.
+    places = (*declaration.writes, *declaration.reads, *declaration.connects)
+    ordered = sorted(told.items(), key=lambda pair: (pair[0] not in places, pair[0]))
+    words = " ".join(f"{name}={_short(value)}" for name, value in ordered)
     return words if len(words) <= WHAT_CHARACTERS_MAX else words[: WHAT_CHARACTERS_MAX - 3] + "..."
 
 
