@@ -1,7 +1,9 @@
 """Deeds in the workspace that end badly, and what a person does there meanwhile."""
 
+import asyncio
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,29 @@ def test_a_life_ends_although_a_process_was_forked_off_from_it(tmp_path: Path):
     later = Lifetime(tmp_path / "lives")
     assert [each.begins < each.ends for each in later.before] == [True]
     later.over()
+
+
+def test_a_deed_that_was_broken_off_by_the_runs_end_is_put_back_before_it_counts_as_not_done(tmp_path: Path):
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "kept").write_text("as it was")
+    started = threading.Event()
+
+    @perdure.tool(effect="workspace")
+    async def build() -> str:
+        """Build."""
+        (root / "kept").write_text("half")
+        started.set()
+        await asyncio.sleep(600)
+        return "built"
+
+    coder = agent(call("build"), say("built"), tools=[build], workspace=root)
+    with perdure.open(tmp_path / "store") as store:
+        run = store.start(coder, "go", run="r")
+        assert started.wait(30)
+        run.cancel("enough")
+        assert isinstance(run.wait(50), perdure.Failed)
+        receipts = [each.outcome for each in store.state("r").world.receipts.values()]
+        assert store.replay("r").difference is None
+    assert receipts == ["failed"]
+    assert (root / "kept").read_text() == "as it was"

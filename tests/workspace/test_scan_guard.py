@@ -134,3 +134,17 @@ def test_the_lock_directory_is_its_users_alone() -> None:
     folder = runtime_folder("locks")
     assert folder.stat().st_uid == os.geteuid()
     assert not folder.stat().st_mode & 0o022
+
+
+def test_no_new_directory_gets_the_number_of_a_claimed_one_that_was_deleted(tmp_path: Path):
+    locks, root = tmp_path / "locks", tmp_path / "work"
+    locks.mkdir()
+    root.mkdir()
+    number = root.stat().st_ino
+    claimed = claim_root(root, "one", locks)
+    root.rmdir()
+    made = [tmp_path / f"new-{count}" for count in range(64)]
+    for path in made:
+        path.mkdir()
+    assert number not in {path.stat().st_ino for path in made}
+    claimed.release()

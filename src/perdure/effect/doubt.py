@@ -75,9 +75,7 @@ def ended_at(state: State, effect: Effect) -> int:
 
 
 def _workspace(state: State, effect: Effect, declaration: Declaration, *, may_send: bool) -> Way:
-    if not may_send:
-        return GiveUp("the run ended")
-    if _left_behind(state, effect):
+    if may_send and _left_behind(state, effect):
         return GiveUp("the run went back to before it, and so did the workspace")
     if not state.live.tree:
         return Ask("The workspace has no checkpoint from before it.")
@@ -85,6 +83,8 @@ def _workspace(state: State, effect: Effect, declaration: Declaration, *, may_se
         return Ask(f"The workspace could not be put back: {state.live.workspace_error}")
     if not state.live.fresh:
         return Restore()
+    if not may_send:
+        return GiveUp("the run ended, and the workspace was put back to before it")
     # Crashes of the writer come one a resume; what fails by itself would fail for ever.
     if effect.doubt != "crash" and effect.send >= declaration.sends_max:
         return GiveUp(f"tried {effect.send} times and put back each time: {effect.doubt}")

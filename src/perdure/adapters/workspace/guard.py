@@ -220,7 +220,8 @@ def runtime_folder(name: str) -> Path:
 
 def _take(root: Path, locks: Path) -> tuple[int, ...] | None:
     """Return locks that keep others from this directory, those above, and those below; None if one has them."""
-    taken: list[int] = []
+    # Held open, the directory keeps its number also when it is deleted: no other one gets it meanwhile.
+    taken = [os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
     # Shared locks on what lies above: an exclusive one there and this claim keep each other out.
     wanted = [(folder, fcntl.LOCK_SH) for folder in root.parents]
     for folder, how in [*wanted, (root, fcntl.LOCK_EX)]:
