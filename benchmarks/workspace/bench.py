@@ -46,10 +46,20 @@ class Bench:
         shutil.rmtree(tree[0])
         return _rows(found)
 
-    def side_by_side(self, systems: Sequence[str], files: int, wait_s: float, turns: int) -> list[Row]:
-        """Measure ``systems`` at one time, each on a tree of its own: for long waits, which hardly notice."""
+    def side_by_side(
+        self, systems: Sequence[str], files: int, wait_s: float, turns: int, *, restores: int = 0
+    ) -> list[Row]:
+        """Measure ``systems`` at one time, each on a tree of its own: whatever else the machine does, it does to all."""
         courses = [
-            Course(system, files, wait_s, turns, (self._tree(files),), self._kept())
+            Course(
+                system,
+                files,
+                wait_s,
+                turns,
+                (self._tree(files),),
+                self._kept(),
+                restores=0 if system in BASELINES else restores,
+            )
             for system in with_baselines(systems)
         ]
         self._say(f"  {', '.join(course.system for course in courses)}: {turns} turns, side by side")

@@ -24,8 +24,8 @@ class Plan(NamedTuple):
     small_others: int
     slow: int
     """2 s"""
-    slow_alone: bool
-    """one after the other; else side by side, which turns that mostly wait hardly notice"""
+    alone: bool
+    """perdure's levels one after the other; else side by side, which turns that mostly wait hardly notice"""
     large: int
     """the large tree"""
     large_levels: tuple[str, ...]
@@ -47,7 +47,7 @@ QUICK = Plan(
     baselines=16,
     small_others=3,
     slow=8,
-    slow_alone=False,
+    alone=False,
     large=3,
     large_levels=("L0",),
     large_shrink=5,
@@ -62,7 +62,7 @@ FULL = Plan(
     baselines=40,
     small_others=40,
     slow=40,
-    slow_alone=True,
+    alone=True,
     large=24,
     large_levels=("L0", "L1"),
     large_shrink=1,
@@ -110,9 +110,13 @@ def _rows(
         return plan.baselines if system in BASELINES else plan.small
 
     say(f"{SMALL} files, the model thinks {QUICK_S} s")
-    rows = bench.in_turn([*levels, *others], SMALL, QUICK_S, turns, restores=plan.restores)
+    if plan.alone:
+        rows = bench.in_turn([*levels, *others], SMALL, QUICK_S, turns, restores=plan.restores)
+    else:
+        rows = bench.side_by_side(levels, SMALL, QUICK_S, plan.small, restores=plan.restores)
+        rows += bench.in_turn(others, SMALL, QUICK_S, turns, restores=1)
     say(f"{SMALL} files, the model thinks {SLOW_S} s")
-    if plan.slow_alone:
+    if plan.alone:
         rows += bench.in_turn([*levels, *others], SMALL, SLOW_S, lambda _: plan.slow)
     else:
         rows += bench.side_by_side(levels, SMALL, SLOW_S, plan.slow)

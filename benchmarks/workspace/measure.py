@@ -5,6 +5,7 @@ already. A short run before the measured one loads the code and makes the first 
 says "ready" and waits for a line, so that many of them can begin together.
 """
 
+import fcntl
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -90,7 +91,9 @@ def _steps_back(kept: Path, keeping: Keeping, steps: int) -> list[float]:
     if not steps:
         return took
     run = "timed-0"
-    with _opened(kept, keeping) as store:
+    # Those that were measured side by side go back one after the other.
+    with (kept.parent / "going-back").open("w") as turn, _opened(kept, keeping) as store:
+        fcntl.flock(turn, fcntl.LOCK_EX)
         taken = [each for each in store.events(run) if isinstance(each.body, e.CheckpointTaken)]
         for each in reversed(taken[:-1][-steps:]):
             began = time.perf_counter()
