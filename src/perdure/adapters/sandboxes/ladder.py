@@ -75,7 +75,10 @@ _OVERLAY: Final = (
 _RENAME: Final = (
     "renaming a directory that was there before fails with EXDEV: mv copies it instead, `git mv` of one fails"
 )
-_LINKS: Final = "writing a file that has several names separates the written name from the others"
+_LINKS: Final = (
+    "writing a file that has several names separates the written name from the others, and a `git clone` of a "
+    "local directory needs --no-hardlinks"
+)
 _IMAGES: Final = "processes are captured with the files; sockets to outside of the sandbox are not"
 
 
