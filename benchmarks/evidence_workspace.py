@@ -44,6 +44,15 @@ def ladder_figures() -> Figures:
     }
 
 
+def _counted(recovery: Figures) -> Figures:
+    """The same with the number of tasks that nothing is claimed of, and their reasons beside it."""
+    return {
+        **recovery,
+        "not_claimed": len(recovery["not_claimed"]),
+        "not_claimed_why": recovery["not_claimed"],
+    }
+
+
 PARTS: tuple[tuple[str, Callable[[], Figures]], ...] = (
     ("the ladder of this machine", ladder_figures),
     ("restic, to compare with", lambda: {"restic": restic_installed() or "installed"}),
@@ -52,7 +61,7 @@ PARTS: tuple[tuple[str, Callable[[], Figures]], ...] = (
     ("false alarms over real commands", false_alarm_figures),
     ("crash enumeration of checkpoints and restores", checkpoint_figures),
     ("a user who rewinds", loss_figures),
-    ("recovery over the corpus", lambda: recovery_figures(say)),
+    ("recovery over the corpus", lambda: _counted(recovery_figures(say))),
 )
 
 
