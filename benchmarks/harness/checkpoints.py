@@ -3,7 +3,8 @@
 Recording: the store keeps what was flushed and loses the rest, all or half of it, as a killed writer's queue would.
 Afterwards a new recorder, with the cache file as it was left, has to make a tree that is so and whole. The same with
 a store that fails (a full disk) under a recorder that lives on. Restoring: the enumeration of
-`tests/workspace/test_restore_killed.py`. The driver's checkpoints: the cases of `tests/crash` that have a workspace.
+`tests/workspace/test_restore_killed.py`. The driver's checkpoints: the cases of `tests/crash` that have a workspace, and
+real processes killed at calls of their store (`benchmarks/harness/deaths.py`).
 Beside ours stand builds that have to do damage.
 """
 
@@ -15,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmarks.harness.deaths import deaths
 from perdure.adapters.workspace import directory as recording
 from perdure.adapters.workspace.cache import Cache
 from perdure.adapters.workspace.directory import Directory
@@ -27,6 +29,9 @@ from tests.workspace.scan_truth import recorded, truth, wait_until_settled
 from tests.workspace.test_restore_killed import Scene, every_kill
 
 WORKERS: Final = 2
+MOMENTS_STEP: Final = 7
+"""Of some 450 moments of a real process at which it can be killed; the tests' soak takes all."""
+
 LEFT: Final = ("nothing", "half")
 """of what was put and not flushed, after a death"""
 
@@ -114,6 +119,8 @@ def checkpoint_figures() -> dict[str, Any]:
         trusting = pool.submit(trusting_recordings)
         recorded_, restored = dying.result(), restoring.result()
         builds = {"trusts its cache": trusting.result().damaged}
+    killed = deaths(step=MOMENTS_STEP)
+    late = deaths(step=4 * MOMENTS_STEP, life="benchmarks.harness.late_life")
     runs = Histories(
         sum(each.histories + each.pairs for each in driven),
         sum(
@@ -122,7 +129,8 @@ def checkpoint_figures() -> dict[str, Any]:
         ),
         next((each.trace[:300] for each in driven if not each.ok), ""),
     )
-    every = runs.plus(recorded_).plus(restored)
+    processes = Histories(killed.histories, killed.damaged, killed.wrong[0] if killed.wrong else "")
+    every = runs.plus(recorded_).plus(restored).plus(processes)
     return {
         "crash_histories": every.histories,
         "damaged": every.damaged,
@@ -130,7 +138,8 @@ def checkpoint_figures() -> dict[str, Any]:
         "crash_histories_runs": runs.histories,
         "crash_histories_recording": recorded_.histories,
         "crash_histories_restoring": restored.histories,
-        "damaged_broken": builds,
+        "crash_histories_killed": processes.histories,
+        "damaged_broken": {**builds, "names a tree too early": late.damaged},
     }
 
 

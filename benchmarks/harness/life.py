@@ -100,6 +100,9 @@ def live(folder: Path, moment: int, make: "type[Mortal]" = Mortal) -> int:
             state = None
         if state is None or not state.position:
             store.start(agent, "Go.", run=RUN).wait()
+        elif store.books.inbox(RUN):
+            # It died when the rewind was told and not yet taken in: going on would do the third turn again.
+            store.call(store.house.attend(RUN))
         elif not any(isinstance(each.body, e.RunRewound) for each in store.events(RUN)):
             store.resume(agent, RUN).wait()
         if not any(isinstance(each.body, e.RunRewound) for each in store.events(RUN)):
