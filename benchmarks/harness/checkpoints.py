@@ -29,7 +29,7 @@ from tests.workspace.scan_truth import recorded, truth, wait_until_settled
 from tests.workspace.test_restore_killed import Scene, every_kill
 
 WORKERS: Final = 2
-MOMENTS_STEP: Final = 7
+MOMENTS_STEP: Final = 11
 """Of some 450 moments of a real process at which it can be killed; the tests' soak takes all."""
 
 LEFT: Final = ("nothing", "half")
@@ -120,7 +120,7 @@ def checkpoint_figures() -> dict[str, Any]:
         recorded_, restored = dying.result(), restoring.result()
         builds = {"trusts its cache": trusting.result().damaged}
     killed = deaths(step=MOMENTS_STEP)
-    late = deaths(step=4 * MOMENTS_STEP, life="benchmarks.harness.late_life")
+    late = deaths(step=25, life="benchmarks.harness.late_life")
     runs = Histories(
         sum(each.histories + each.pairs for each in driven),
         sum(
