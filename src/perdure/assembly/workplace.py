@@ -94,7 +94,11 @@ class Workplace:
             return _together(await files(), image, "", self._level(memory=False))
         frozen = await processes.frozen(image, files)
         found = _together(frozen.found, image, frozen.image, self._level(memory=not frozen.failed))
-        return found._replace(notes=(*found.notes, frozen.failed)) if frozen.failed else found
+        if not frozen.failed:
+            return found
+        # Where an image was due and couldn't be taken, nobody knows what has changed in the processes.
+        what: What = found.what if self._shelter is None or self._shelter.images is None else "unknown"
+        return found._replace(what=what, notes=(*found.notes, frozen.failed))
 
     async def restore(
         self, tree: str, image: str, keep: Sequence[str], windows: Sequence[Window] | None, seen: str = ""

@@ -100,8 +100,9 @@ class Directory:
 
         ``windows``: when effects ran. ``done``: path to the key of the effect that is known to have changed it.
         ``hot``: paths to read whatever their marks say, since living processes have them mapped. ``exact``: the
-        only paths that can have changed since the call before. Raises ``OSError`` naming the path that can't be
-        read, ``BadInput`` for rules or a workspace beyond bounds, and what the store raises.
+        only paths that can have changed since the call before, a file with several names by all of them. Raises
+        ``OSError`` naming the path that can't be read, ``BadInput`` for rules or a workspace beyond bounds, and
+        what the store raises.
         """
         with self._turn:
             keeper = Keeper(self._store)
