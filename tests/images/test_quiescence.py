@@ -155,12 +155,21 @@ def test_the_ticks_catch_a_gate_that_trusts_the_first_look(
 ) -> None:
     monkeypatch.setattr(freezing, "writings", lambda first: frozenset({first}))
 
-    async def story() -> None:
-        async with place(tmp_path, criu) as here:
+    async def story(folder: Path) -> None:
+        async with place(folder, criu) as here:
             await _ticks_are_kept(here, 0.03)
 
-    with pytest.raises(AssertionError, match="overlooked"):
-        asyncio.run(story())
+    def caught(nth: int) -> bool:
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        try:
+            asyncio.run(story(folder))
+        except AssertionError as failed:
+            return "overlooked" in str(failed)
+        return False
+
+    # A tick has to fall into the moment behind an image: one round of images may miss it.
+    assert any(caught(nth) for nth in range(12))
 
 
 def test_what_a_service_says_is_a_move(tmp_path: Path, criu: Criu) -> None:
