@@ -61,8 +61,13 @@ def dies(work: perdure.Agent, home: Path) -> None:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     lives = scratch_of(home / "store") / "r" / "lives"
-    while not list(lives.glob("*-end")):
+    while not (ends := list(lives.glob("*-end"))):
         os.sched_yield()
+    # What is changed in the tick of the file system's clock in which the end was told counts as before it.
+    clock = home / "clock"
+    clock.touch()
+    while clock.stat().st_mtime_ns <= max(end.stat().st_mtime_ns for end in ends):
+        clock.touch()
 
 
 def edited(root: Path) -> None:
@@ -132,16 +137,34 @@ def test_what_a_person_saved_after_services_died_with_their_writer_stays(root: P
 
 
 def test_a_window_without_an_end_holds_only_while_its_processes_lived():
-    always, begun, now, over = Window("", 0, 0), Window("k", 25, 0), Window("n", 50, 0), Window("o", 12, 13)
-    lives = (WriterLife(10, 20), WriterLife(24, 30), WriterLife(40, 45))
-    assert lived([over, now], lives) == (over, now)
-    assert lived([always], ()) == (always,)
-    assert lived([always], lives) == (
-        Window("", 0, 20 + DYING_NS),
-        Window("", 24, 30 + DYING_NS),
-        Window("", 40, 45 + DYING_NS),
+    second = 1_000_000_000
+
+    def window(key: str, begins: int, ends: int = 0) -> Window:
+        return Window(key, begins * second, ends * second)
+
+    always, begun, now, over = window("", 0), window("k", 25), window("n", 50), window("o", 12, 13)
+    lives = tuple(
+        WriterLife(begins * second, ends * second) for begins, ends in ((10, 20), (24, 30), (40, 45))
     )
-    assert lived([begun], lives) == (Window("k", 25, 30 + DYING_NS), Window("k", 40, 45 + DYING_NS))
+    since = 48 * second
+    assert lived([over, now], lives, since) == (over, now)
+    assert lived([always], (), since) == (always,)
+    assert lived([always], lives, since) == (
+        Window("", 0, 20 * second + DYING_NS),
+        Window("", 24 * second, 30 * second + DYING_NS),
+        Window("", 40 * second, 45 * second + DYING_NS),
+    )
+    assert lived([begun], lives, since) == (
+        Window("k", 25 * second, 30 * second + DYING_NS),
+        Window("k", 40 * second, 45 * second + DYING_NS),
+    )
+
+
+def test_a_window_that_began_in_the_tick_of_its_processs_death_ends_with_it():
+    # The file system's clock ticks more coarsely than the one that beginnings are read from.
+    died = WriterLife(10, 20_000_000)
+    begun = Window("k", 20_000_500, 0)
+    assert lived([begun], (died,), 90_000_000) == (Window("k", 20_000_500, 20_000_000 + DYING_NS),)
 
 
 def test_what_a_person_saves_while_a_command_runs_is_nobodys_tools_where_its_changes_are_held_back(

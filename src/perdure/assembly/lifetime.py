@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from perdure.adapters.workspace.marks import GRAIN_NS
 from perdure.checkpoint.inspection import Window
 from perdure.values.limits import DYING_NS, LIVES_MAX
 
@@ -35,7 +36,9 @@ class Lifetime:
         folder.mkdir(parents=True, exist_ok=True)
         self.before: tuple[WriterLife, ...] = _told(folder)
         """lives whose ends are known, oldest first; the last one is the one right before"""
-        name = folder / str(time.time_ns())
+        self.since: int = time.time_ns()
+        """when this life began, in ns since the epoch"""
+        name = folder / str(self.since)
         name.touch()
         waits, self._held = os.pipe()
         try:
@@ -61,19 +64,20 @@ class Lifetime:
         self._watcher.wait()
 
 
-def lived(windows: Sequence[Window], lives: Sequence[WriterLife]) -> tuple[Window, ...]:
+def lived(windows: Sequence[Window], lives: Sequence[WriterLife], since: int) -> tuple[Window, ...]:
     """Return ``windows`` in which those without an end hold only while one of ``lives`` lasted.
 
-    Without lives nothing is known, and they stay open. One that began after all of them is of this life.
+    Without lives nothing is known, and they stay open. One that began at ``since`` or later is of this life.
     """
     found: list[Window] = []
     for each in windows:
-        if each.ends or not lives or each.begins > lives[-1].ends:
+        if each.ends or not lives or each.begins >= since:
             found.append(each)
             continue
         for place, life in enumerate(lives):
             begins = max(each.begins, life.begins) if place else each.begins
-            if life.ends >= each.begins:
+            # Ends are stamps of the file system, up to a grain older than what the clock said of a beginning.
+            if life.ends + GRAIN_NS >= each.begins:
                 found.append(Window(each.key, begins, life.ends + DYING_NS))
     return tuple(found)
 

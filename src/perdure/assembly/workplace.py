@@ -205,7 +205,7 @@ class Workplace:
             asked = asked._replace(windows=None)
         directory = self._open()
         if asked.windows is not None and self._lifetime is not None:
-            asked = asked._replace(windows=lived(asked.windows, self._lifetime.before))
+            asked = asked._replace(windows=lived(asked.windows, self._lifetime.before, self._lifetime.since))
         mark = self.site.scratch / "putting-back"
         if asked.seen and mark.exists() and mark.read_text(encoding="ascii") == asked.tree:
             # It was begun before, and broken off: what is half done looks like somebody's work.
