@@ -480,33 +480,197 @@ class PageAdmitted(Body, frozen=True):
     """A page entered the window, 'whole' or as a 'preview'."""
 
     page: str
-    blob: str
-    size: int
-    shape: str = "whole"
+    """the handle"""
+    content: Content
+    """all of it, byte for byte"""
+    tokens: int
+    """about how many it takes whole"""
+    shape: str
+    shown: Content | None = None
+    """what stands in its place; None: itself"""
+    call: str = ""
+    """id of the call that it answers"""
+    tool: str = ""
+    about: str = ""
+    """path, address or command that it is found by"""
+    before: int = 0
+    """tokens in front of it"""
+    number: int = 0
+    """the request, or turn, that it entered with"""
+    exempt: str = ""
+    """why it is never moved: 'recall', 'error', 'media', 'short'; empty where it may be"""
 
 
 class PageEvicted(Body, frozen=True):
-    """A page left the window; its handle stays."""
+    """A page left the window; its handle stays, in ``shown``, which is what stands there from now on."""
 
     page: str
+    why: str = ""
+    """'used', 'cold', 'batch', 'room', 'uncached'"""
+    shown: Content | None = None
+    tokens: int = 0
+    """what ``shown`` takes"""
+    saves_microusd: int = 0
+    """what was expected to be saved, the expected faults taken off"""
 
 
 class PageFaulted(Body, frozen=True):
-    """The model asked for a page again."""
+    """The model asked for a page again, and was given ``size`` bytes of it from ``start``."""
 
     page: str
+    start: int = 0
+    size: int = 0
+    tokens: int = 0
+    number: int = 0
+    """the request, or turn, in which it was asked for"""
 
 
 class PagePinned(Body, frozen=True):
-    """A page may not leave."""
+    """A page may not leave before request ``until``."""
 
     page: str
+    until: int = 0
 
 
 class PageUnpinned(Body, frozen=True):
     """A page may leave again."""
 
     page: str
+
+
+# --- conversations of foreign agents, through the gateway ----------------------------------------
+
+
+class Tariff(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a model's input costs, in millionths of a dollar per million tokens, and how its cache behaves.
+
+    All zero where the price isn't known, and nothing is then decided by money.
+    """
+
+    input: int = 0
+    read: int = 0
+    write: int = 0
+    output: int = 0
+    ttl: int = 0
+    """how long the cache lives after its last use, ns; 0: there is no prompt cache"""
+    minimum: int = 0
+    """tokens below which nothing is cached"""
+    subscription: bool = False
+    """room and rate limits count, not money"""
+
+
+class ConversationOpened(Body, frozen=True):
+    """A foreign agent's conversation came through the gateway for the first time."""
+
+    client: str
+    """its name and version, as it gives them"""
+    api: str
+    """'messages', 'chat' or 'responses'"""
+    model: str
+    session: str = ""
+    """the client's own name for it"""
+    credential: str = ""
+    """digest of what it authenticates with"""
+    mode: str = "safe"
+    """'observe', 'safe', 'room' or 'nocache'"""
+    recall: bool = False
+    """whether the model is given the recall tool"""
+    tariff: Tariff = Tariff()
+    room: int = 0
+    """tokens under which 'room' keeps the window"""
+    kept: str = "full"
+    """what is kept of requests and replies: 'full', 'hashed' or 'none'"""
+    note: str = ""
+    """why it is in this mode, where that wasn't asked for"""
+
+
+class Arrived(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A result that a request holds for the first time."""
+
+    page: str
+    content: Content
+    tokens: int
+    call: str = ""
+    tool: str = ""
+    about: str = ""
+    before: int = 0
+    exempt: str = ""
+    preview: Content | None = None
+    """what could stand in its place from the start; None where it is too short for one"""
+    preview_tokens: int = 0
+
+
+class RequestForwarded(Body, frozen=True):
+    """A client's request came; with the moves that follow from it, it goes on to the provider."""
+
+    number: int
+    purpose: str = "main"
+    """'main', 'side' or 'compaction'"""
+    model: str = ""
+    tokens: int = 0
+    """about how many the client's request holds, nothing moved"""
+    kept: int = 0
+    """messages in front that stand as in the request before"""
+    messages: tuple[str, ...] = ()
+    """digests of the messages after those, as far as the cache is concerned with them"""
+    arrived: tuple[Arrived, ...] = ()
+    again: tuple[str, ...] = ()
+    """evicted pages that are quoted or whose call is made anew since the request before: loose faults"""
+    broken: str = ""
+    """who rewrote what had been sent before: 'client', or nobody"""
+    body: Content | None = None
+    """the request as the client sent it, where that is kept"""
+
+
+class RequestAnswered(Body, frozen=True):
+    """The provider answered a request to the end."""
+
+    number: int
+    usage: Usage = Usage()
+    """of all calls that it took, hidden ones among them"""
+    told: Usage = Usage()
+    """of the last of them, which the client sees"""
+    calls: int = 1
+    stop: str = ""
+    first_ms: int = 0
+    whole_ms: int = 0
+    reply: Content | None = None
+    alone_microusd: int = 0
+    """what it would have cost had nothing ever been moved"""
+
+
+class RequestFailed(Body, frozen=True):
+    """The provider refused a request, or the connection broke, or the client went away."""
+
+    number: int
+    status: int = 0
+    error: str = ""
+
+
+class RecallHidden(Body, frozen=True):
+    """The model asked for pages and was answered within one reply to the client.
+
+    Whenever the client sends the message ``merged`` again, ``split`` goes on in its place; ``joined`` joins
+    the results of the client's own calls that follow it. Both are JSON in the words of the API.
+    """
+
+    number: int
+    merged: str
+    """digest of the message as the client has it"""
+    split: Content
+    joined: Content | None = None
+
+
+class PagingSet(Body, frozen=True):
+    """From here on paging works in this mode; ``frozen`` re-applies what was decided, and decides no more."""
+
+    mode: str
+    frozen: bool = False
+    why: str = ""
+    by: str = ""
+    model: str = ""
+    tariff: Tariff | None = None
+    """None: as before"""
 
 
 # --- the rest -----------------------------------------------------------------------------------
@@ -611,6 +775,12 @@ KINDS: dict[str, type[Body]] = {
     "page.faulted": PageFaulted,
     "page.pinned": PagePinned,
     "page.unpinned": PageUnpinned,
+    "conversation.opened": ConversationOpened,
+    "request.forwarded": RequestForwarded,
+    "request.answered": RequestAnswered,
+    "request.failed": RequestFailed,
+    "recall.hidden": RecallHidden,
+    "paging.set": PagingSet,
     "change.reverted": ChangeReverted,
     "child.spawned": ChildSpawned,
     "child.finished": ChildFinished,

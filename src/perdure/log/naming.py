@@ -23,8 +23,6 @@ def named_blobs(body: e.Body) -> tuple[str, ...]:
     match body:
         case e.RunOpened() | e.ContractAdopted():
             return body.definition, body.contract
-        case e.PageAdmitted():
-            return (body.blob,)
         case e.WorkspaceChanged():
             return (*named_trees(body), *((body.full,) if body.full else ()))
         case _:

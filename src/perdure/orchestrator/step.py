@@ -18,6 +18,7 @@ from perdure.orchestrator.advance import advance
 from perdure.orchestrator.draft import Decision, Draft, Fact
 from perdure.orchestrator.judge import full_digest
 from perdure.orchestrator.remember import remembered, taken_back
+from perdure.page.policy import moves
 from perdure.projection.cut import goes_back
 from perdure.projection.state import State
 from perdure.values.digest import canonical
@@ -59,14 +60,25 @@ def _react(d: Draft) -> None:
             _compensated(d, body.key)
         case e.ChangeReverted() if body.tree:
             taken_back(d, body)
-        case e.RunRewound() if not goes_back(body, d.state.position):
-            pass
-        case e.RunRewound() | e.MemoryLearned(tell=True):
-            remembered(d)
+        case e.RunRewound() | e.MemoryLearned():
+            _look_back(d, body)
         case e.LeaseAcquired():
             _take_up(d)
         case _:
-            pass
+            _move_pages(d, body)
+
+
+def _move_pages(d: Draft, body: e.Body) -> None:
+    if isinstance(body, e.RequestForwarded):
+        for move in moves(d.state, body, d.at):
+            d.emit(move)
+
+
+def _look_back(d: Draft, body: e.RunRewound | e.MemoryLearned) -> None:
+    """The model is told what the world remembers, where something lies behind it or was asked for."""
+    tells = body.tell if isinstance(body, e.MemoryLearned) else goes_back(body, d.state.position)
+    if tells:
+        remembered(d)
 
 
 def _propose(d: Draft, reply: Reply) -> None:

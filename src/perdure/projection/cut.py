@@ -32,6 +32,10 @@ def cut(live: Live, to: int) -> Live:
         tree=live.tree if kept_tree else "",
         tree_position=live.tree_position if kept_tree else 0,
         image=live.image if kept_tree else "",
+        conversation=live.conversation,
+        sent=live.sent,
+        hidden=live.hidden,
+        joined=live.joined,
     )
 
 
@@ -78,5 +82,6 @@ def _call(call: CallRecord, to: int) -> CallRecord:
 
 
 def _page(page: Page, to: int) -> Page:
+    """Return the page with the moves up to ``to``. What stands in its place stays: that was sent, and may be again."""
     moves = tuple(move for move in page.moves if move[0] <= to)
-    return replace(page, moves=moves or ((to, "evicted"),))
+    return replace(page, moves=moves or ((to, page.shape),))

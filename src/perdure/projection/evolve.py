@@ -13,10 +13,9 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection import effects, keeping, turns, workspace
+from perdure.projection import effects, keeping, pages, turns, workspace
 from perdure.projection.cut import begun, cut, goes_back
-from perdure.projection.state import Live, Page, State, Timer
-from perdure.values.limits import PAGE_MOVES_MAX
+from perdure.projection.state import Live, State, Timer
 
 B = TypeVar("B", bound=e.Body)
 Rule = Callable[[State, B, Event], State]
@@ -146,24 +145,6 @@ def _timer_fired(state: State, body: e.TimerFired, event: Event) -> State:
     return turns.timer_answered(_live(state, live), body.timer, event.position)
 
 
-def _page_admitted(state: State, body: e.PageAdmitted, event: Event) -> State:
-    page = Page(body.page, body.blob, body.size, event.position, ((event.position, body.shape),))
-    return _live(state, replace(state.live, pages=state.live.pages.put(body.page, page)))
-
-
-def _page_moved(
-    state: State,
-    body: e.PageEvicted | e.PageFaulted | e.PagePinned | e.PageUnpinned,
-    event: Event,
-) -> State:
-    page = state.live.pages.get(body.page)
-    if page is None:
-        return state
-    move = event.kind.removeprefix("page.")
-    page = replace(page, moves=(*page.moves, (event.position, move))[-PAGE_MOVES_MAX:])
-    return _live(state, replace(state.live, pages=state.live.pages.put(body.page, page)))
-
-
 def _lease(state: State, body: e.LeaseAcquired, event: Event) -> State:
     """A writer is there. One that drives looks anew at what was given up: a workspace, a probe."""
     dead = state.world.dead
@@ -233,11 +214,17 @@ RULES: dict[type[e.Body], Rule[e.Body]] = {
     e.CheckpointRestored: _rule(workspace.recorded),
     e.CheckpointPinned: _rule(keeping.pinned),
     e.CheckpointReleased: _rule(keeping.released),
-    e.PageAdmitted: _rule(_page_admitted),
-    e.PageEvicted: _rule(_page_moved),
-    e.PageFaulted: _rule(_page_moved),
-    e.PagePinned: _rule(_page_moved),
-    e.PageUnpinned: _rule(_page_moved),
+    e.PageAdmitted: _rule(pages.admitted),
+    e.PageEvicted: _rule(pages.evicted),
+    e.PageFaulted: _rule(pages.faulted),
+    e.PagePinned: _rule(pages.pinned),
+    e.PageUnpinned: _rule(pages.unpinned),
+    e.ConversationOpened: _rule(pages.opened),
+    e.RequestForwarded: _rule(pages.forwarded),
+    e.RequestAnswered: _rule(pages.answered),
+    e.RequestFailed: _rule(_kept),
+    e.RecallHidden: _rule(pages.hidden),
+    e.PagingSet: _rule(pages.paging_set),
     e.ChangeReverted: _rule(effects.revert_asked),
     e.ChildSpawned: _rule(effects.child_spawned),
     e.ChildFinished: _rule(effects.child_finished),

@@ -16,13 +16,14 @@ from typing import Final, Generic, NamedTuple, TypeVar, cast
 import msgspec
 from msgspec.structs import replace
 
+from perdure.log.events import Content
 from perdure.projection.state import Approval, Effect, Message, Page, State, Timer, Turn
 from perdure.values.digest import digest
 from perdure.values.errors import StoreDamaged
 from perdure.values.limits import SNAPSHOT_CHUNK_ITEMS
 from perdure.values.table import Table
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Raised whenever a noun of the state changes; other formats are ignored, since they are caches."""
 
 V = TypeVar("V")
@@ -33,6 +34,9 @@ _LIVE: Final[Mapping[str, object]] = {
     "met": int,
     "pages": Page,
     "timers": Timer,
+    "sent": str,
+    "hidden": Content,
+    "joined": Content,
 }
 _WORLD: Final[Mapping[str, object]] = {
     "open": Effect,

@@ -11,13 +11,14 @@ from typing import Literal
 
 import msgspec
 
-from perdure.log.events import Content, Reservation
+from perdure.log.events import Content, Reservation, Tariff
 from perdure.values.digest import Json
 from perdure.values.table import Table
 
 Status = Literal["running", "waiting", "finished", "failed", "cancelled"]
 Phase = Literal["started", "pending", "doubted", "settled"]
 ApprovalPhase = Literal["asked", "granted", "denied", "expired", "used", "void"]
+Shape = Literal["whole", "preview", "evicted"]
 Answered = Literal["", "refused", "succeeded", "failed", "partial", "replayed", "told"]
 
 
@@ -138,13 +139,71 @@ class Timer(Noun, frozen=True):
 
 
 class Page(Noun, frozen=True):
-    """A page of context with its newest moves as (position, move), oldest first."""
+    """A page of context, as it stands, with its newest moves as (position, move), oldest first."""
 
     page: str
-    blob: str
-    size: int
+    content: Content
+    tokens: int
     admitted: int
+    """the position"""
     moves: tuple[tuple[int, str], ...]
+    shape: Shape = "whole"
+    shown: Content | None = None
+    """what stands in its place; None: itself"""
+    shown_tokens: int = 0
+    call: str = ""
+    tool: str = ""
+    about: str = ""
+    before: int = 0
+    """tokens in front of it when it came"""
+    number: int = 0
+    """the request, or turn, that it came with"""
+    exempt: str = ""
+    faults: int = 0
+    pinned_until: int = 0
+    """the request before which it may not leave"""
+
+
+class Conversation(Noun, frozen=True):
+    """A foreign agent's conversation through the gateway, as far as decisions look at it."""
+
+    client: str
+    api: str
+    model: str
+    session: str = ""
+    credential: str = ""
+    mode: str = "safe"
+    frozen: bool = False
+    recall: bool = False
+    room: int = 0
+    kept: str = "full"
+    tariff: Tariff = Tariff()
+    requests: int = 0
+    """the newest request's number"""
+    asked_at: int = 0
+    """when it came, ns"""
+    tokens: int = 0
+    """what the client's newest request held, nothing moved"""
+    moved: int = 0
+    """tokens that all moves together keep out of the window now"""
+    window: int = 0
+    """tokens that the provider counted in the newest answered request"""
+    cached: int = 0
+    """those of them that it read from its cache"""
+    uncached: int = 0
+    """answered requests in a row without any"""
+    evicted: int = 0
+    """pages that were ever moved out, each once; and of those the ones that came back:"""
+    faulted: int = 0
+    again: int = 0
+    lost_microusd: int = 0
+    """what faults have cost"""
+    saved_microusd: int = 0
+    """alone - cost, over all answered requests; below zero where moves didn't pay"""
+    alone_microusd: int = 0
+    """what it would all have cost had nothing been moved"""
+    breaks: int = 0
+    """prefixes that the client rewrote"""
 
 
 class Touch(Noun, frozen=True):
@@ -195,6 +254,14 @@ class Live(Noun, frozen=True):
     touched: tuple[Touch, ...] = ()
     """effects that ran since ``tree`` was recorded, oldest first"""
     put_back: PutBack | None = None
+    conversation: Conversation | None = None
+    """a foreign agent's, through the gateway; its pages are in ``pages``"""
+    sent: Table[int, str] = Table()
+    """digests of the messages of its newest request, by their place from 0"""
+    hidden: Table[str, Content] = Table()
+    """messages that are split again: digest of the merged one -> what goes on in its place"""
+    joined: Table[str, Content] = Table()
+    """and what joins the results that follow it"""
 
     @property
     def turn(self) -> Turn | None:
