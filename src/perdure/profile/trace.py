@@ -1,10 +1,10 @@
 """A recorded session as every reader gives it and every figure takes it.
 
 Invariants:
-- ``parts`` only grows; a request is the stretch ``parts[first:last]``, in the order in which it was sent.
-  A compaction, or a client that rewrote its history, begins a new stretch with parts of its own.
+- ``segments`` only grows; a request is the stretch ``segments[first:last]``, in the order in which it was sent.
+  A compaction, or a client that rewrote its history, begins a new stretch with segments of its own.
 - Tokens are estimates made from characters, calibrated for each session from what the provider counted.
-- Nothing here is text: a part holds sizes and digests, so gigabytes of transcripts stay small.
+- Nothing here is text: a segment holds sizes and digests, so gigabytes of transcripts stay small.
 """
 
 from typing import Literal, NamedTuple
@@ -15,7 +15,7 @@ Kind = Literal["system", "schema", "user", "said", "thinking", "call", "result",
 Needed = Literal["strict", "quoted", "path"]
 
 
-class Part(NamedTuple):
+class Segment(NamedTuple):
     """One block of a prompt."""
 
     kind: Kind
@@ -41,8 +41,8 @@ class Need(NamedTuple):
     call was about the same path. Loose faults are all three.
     """
 
-    part: int
-    """place of the result in ``parts``"""
+    segment: int
+    """place of the result in ``segments``"""
     request: int
     """place of the request whose reply needed it"""
     why: Needed
@@ -71,7 +71,7 @@ class Trace(NamedTuple):
     name: str
     source: str
     """'claude-code', 'codex', 'chat' or 'perdure'"""
-    parts: tuple[Part, ...]
+    segments: tuple[Segment, ...]
     requests: tuple[Exchange, ...]
     needs: tuple[Need, ...]
     assumed: tuple[str, ...] = ()
