@@ -92,6 +92,15 @@ def test_files_go_back_with_the_conversation_and_a_rewind_of_the_rewind_brings_t
     assert shop.type("replay", "code").code == 0
 
 
+def test_programs_are_told_what_a_rewind_did_and_how_it_is_undone(shop: Shop):
+    before = shop.files()
+    told = shop.type("rewind", "code", "--to", str(shop.begun), "--json").json
+    assert (told["run"], told["to"], told["files"]["created"]) == ("code", shop.begun, ["old.txt"])
+    assert shop.files() != before
+    assert shop.type(*told["undo"].removeprefix("perdure ").split()).code == 0
+    assert shop.files() == before
+
+
 def test_what_somebody_else_changed_refuses_and_is_named_until_it_is_said_what_becomes_of_it(shop: Shop):
     (shop.work / "greet.py").write_text(AS_IT_ENDED + "# mine\n")
     (shop.work / "mine.txt").write_text("mine\n")

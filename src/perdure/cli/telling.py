@@ -1,6 +1,7 @@
 """After a person has told a run something: go on with it, or say how it stands."""
 
 import shlex
+from collections.abc import Mapping
 
 import click
 
@@ -12,10 +13,23 @@ from perdure.cli.resting import rest_shape, step_lines, steps
 from perdure.cli.tables import wrapped
 from perdure.cli.wheel import Manner, go_on
 from perdure.projection.state import State
+from perdure.values.digest import Json
 
 
-def told(place: Place, state: State, words: str, *, resume: bool, agent: str | None, as_json: bool) -> int:
-    """Say ``words``, and drive the run on if ``resume`` says so; return the exit code."""
+def told(
+    place: Place,
+    state: State,
+    words: str,
+    *,
+    resume: bool,
+    agent: str | None,
+    as_json: bool,
+    shape: Mapping[str, Json] | None = None,
+) -> int:
+    """Say ``words``, and drive the run on if ``resume`` says so; return the exit code.
+
+    Programs that don't drive it on are given ``shape`` beside how it rests.
+    """
     left = state.live.workspace_error if state.live.put_back is not None else ""
     if not as_json:
         click.echo(f"{inked('✓', 'good', bold=True)} {clean(words)}", err=resume)
@@ -25,7 +39,7 @@ def told(place: Place, state: State, words: str, *, resume: bool, agent: str | N
     if resume:
         return go_on(place, state.run, agent, Manner(as_json=as_json))
     if as_json:
-        put(rest_shape(place, state))
+        put({**rest_shape(place, state), **(shape or {})})
     elif not state.closed:
         if state.status == "waiting" and state.wait_text:
             click.echo("\n".join(f"  {line}" for line in wrapped(f"it waits: {clean(state.wait_text)}", 2)))

@@ -189,8 +189,8 @@ def rewind(
         if not as_json and way is not None:
             say_way(way, err=go_on)
         state = place.store.rewind(run, to=position, by=by, why=why, files=not no_files, foreign=foreign)
+        again = f"perdure rewind {shlex.quote(run)} --to {_left(place, run, before)}{place.flag}"
         if not as_json and way is not None:
-            again = f"perdure rewind {shlex.quote(run)} --to {_left(place, run, before)}{place.flag}"
             click.echo(inked(f"to undo this: {again}", "quiet"), err=go_on)
         if not as_json:
             rows = remembered(state, after=position)
@@ -199,7 +199,8 @@ def rewind(
             if rows:
                 click.echo(table(rows, indent="  "), err=go_on)
         words = f"{run} is back at {position}"
-        return told(place, state, words, resume=go_on, agent=agent, as_json=as_json)
+        shape: dict[str, Json] = {"to": position, **way_shape(way), "undo": again}
+        return told(place, state, words, resume=go_on, agent=agent, as_json=as_json, shape=shape)
 
 
 def _left(place: Place, run: str, after: int) -> int:
