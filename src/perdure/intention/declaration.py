@@ -16,7 +16,7 @@ from perdure.values.limits import SENDS_MAX, TIMEOUT_SECONDS, TURNS_MAX
 EffectClass = Literal["read", "workspace", "transactional", "idempotent", "probeable", "once"]
 Scope = Literal["lineage", "tenant"]
 Divergence = Literal["allow", "ask", "refuse"]
-Builtin = Literal["child", "wait", "ask"]
+Builtin = Literal["child", "wait", "ask", "recall"]
 Bounded = Literal["read", "write", "hosts"]
 
 EFFECTS: Final[tuple[EffectClass, ...]] = (

@@ -499,6 +499,8 @@ class PageAdmitted(Body, frozen=True):
     """the request, or turn, that it entered with"""
     exempt: str = ""
     """why it is never moved: 'recall', 'error', 'media', 'short'; empty where it may be"""
+    lines: int = 0
+    """lines of its content; 0 where nobody counted"""
 
 
 class PageEvicted(Body, frozen=True):
@@ -598,6 +600,8 @@ class Arrived(msgspec.Struct, frozen=True, omit_defaults=True):
     preview: Content | None = None
     """what could stand in its place from the start; None where it is too short for one"""
     preview_tokens: int = 0
+    lines: int = 0
+    """lines of its content"""
 
 
 class RequestForwarded(Body, frozen=True):

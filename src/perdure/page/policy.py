@@ -24,6 +24,7 @@ def moves(state: State, body: e.RequestForwarded, at: int) -> tuple[e.Body, ...]
             before=new.before,
             number=body.number,
             exempt=new.exempt,
+            lines=new.lines,
         )
         for new in body.arrived
         if new.page not in state.live.pages

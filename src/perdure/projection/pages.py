@@ -29,6 +29,7 @@ def admitted(state: State, body: e.PageAdmitted, event: Event) -> State:
         before=body.before,
         number=body.number,
         exempt=body.exempt,
+        lines=body.lines,
     )
     moved = page.tokens - page.shown_tokens
     return _put(_count(state, moved=moved, evicted=int(shape == "preview")), page)

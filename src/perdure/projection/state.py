@@ -162,6 +162,7 @@ class Page(Noun, frozen=True):
     faults: int = 0
     pinned_until: int = 0
     """the request before which it may not leave"""
+    lines: int = 0
 
 
 class Conversation(Noun, frozen=True):

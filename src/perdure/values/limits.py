@@ -273,3 +273,29 @@ LIVES_MAX: Final = 16
 
 SANDBOX_PROCESSES_MAX: Final = 2048
 """Processes and threads of one command or service: more than any build takes, few enough for any machine."""
+
+# -- previews, stubs and recall ----------------------------------------------------------------------
+
+ABOUT_CHARACTERS_MAX: Final = 96
+"""Of a path or command in a stub or a list: about 30 tokens, and enough to tell two files apart."""
+
+RECALL_BYTES_MAX: Final = 32_000
+"""Of a page in one answer: about 10,000 tokens. Larger pages come in ranges, so that a fault can't fill the window."""
+
+RECALL_LINES_SHOWN_MAX: Final = 40
+"""Matching lines of one search in a page; more say that the text looked for is too common."""
+
+RECALL_PAGES_SHOWN_MAX: Final = 40
+"""Pages of one list, and of the index that a compaction is given: some 1,500 tokens."""
+
+RECALL_LINE_CHARACTERS_MAX: Final = 200
+"""Shown of a line that a search found: the place counts, and the page has the rest."""
+
+RECALL_SEARCH_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Read for one search over all pages: a second's reading; beyond it the answer says where it stopped."""
+
+PREVIEW_SCAN_CHARACTERS_MAX: Final = 4 * 1024 * 1024
+"""Of a result that is looked at for its preview, half from each end: some 100,000 lines, in a fraction of a second."""
+
+PREVIEW_CHARACTERS_MIN: Final = 600
+"""Room below which a preview would be little more than its own first line."""
