@@ -27,7 +27,7 @@ class Screen(NamedTuple):
     """name, arguments: whether this one is withheld"""
 
 
-class Told(NamedTuple):
+class Given(NamedTuple):
     """What the host answers to a withheld call."""
 
     text: str

@@ -12,7 +12,7 @@ The host feeds what the provider sends and gives to the client what comes out. I
 from collections.abc import Mapping
 
 from perdure.log.events import Usage
-from perdure.wire.streaming.exchange import Api, FollowUp, Hidden, Screen, Stage, Told, Withheld
+from perdure.wire.streaming.exchange import Api, FollowUp, Given, Hidden, Screen, Stage, Withheld
 
 
 class Relay:
@@ -45,7 +45,7 @@ class Relay:
         """How often the model may still ask within this reply."""
         raise NotImplementedError
 
-    def answer(self, answers: Mapping[str, Told]) -> FollowUp | None:
+    def answer(self, answers: Mapping[str, Given]) -> FollowUp | None:
         """Take the answers, by id of call; return the request that goes on, or None where the client goes on."""
         raise NotImplementedError
 
