@@ -299,3 +299,44 @@ PREVIEW_SCAN_CHARACTERS_MAX: Final = 4 * 1024 * 1024
 
 PREVIEW_CHARACTERS_MIN: Final = 600
 """Room below which a preview would be little more than its own first line."""
+
+# -- the gateway -------------------------------------------------------------------------------------
+
+GATEWAY_BODY_BYTES_MAX: Final = 32 * 1024 * 1024
+"""A request up to here is read whole and looked at: more than any provider takes. Larger ones stream through unread."""
+
+GATEWAY_HELD_BYTES_MAX: Final = 512 * 1024 * 1024
+"""Requests held in memory at once; what comes on top of it streams through unread."""
+
+GATEWAY_HEADER_BYTES_MAX: Final = 64 * 1024
+"""One header: beta flags and signed tokens fit many times over."""
+
+GATEWAY_CONNECT_SECONDS: Final = 30.0
+"""Until an upstream has taken a connection; the clients' own limits are longer."""
+
+GATEWAY_KEEP_SECONDS: Final = 20.0
+"""An idle connection to an upstream is kept for so long: below the time after which providers close theirs."""
+
+GATEWAY_DRAIN_SECONDS: Final = 30.0
+"""How long streams may go on after the gateway was told to end; most replies are over by then."""
+
+# --- bodies of requests, as foreign clients send them
+
+WIRE_BODY_BYTES_MAX: Final = 32 * 1024 * 1024
+"""A body that is read: what Anthropic takes at most. Larger ones are pictures and go on unread, since hashing and
+reading them would keep everyone else waiting for longer than a request's own hop takes."""
+
+WIRE_PARTS_MAX: Final = 20_000
+"""Items of requests whose reading is remembered: some fifty long conversations at once, about 30 MB."""
+
+MEDIA_CHARACTERS: Final = 4_000
+"""What a picture or document counts as: some 1,500 tokens, about the most that a provider makes of a picture."""
+
+ABOUT_CHARACTERS_MAX: Final = 200
+"""Of the path, address or command that a call is found by: a line that a person or a model can read."""
+
+CALL_PATHS_MAX: Final = 8
+"""Files remembered as named by one call: commands that name more go through a whole tree."""
+
+STUB_CHARACTERS_MAX: Final = 160
+"""Kept of the description of a tool whose schema is paged out: what it is for, without how."""

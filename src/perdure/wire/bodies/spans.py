@@ -1,0 +1,81 @@
+"""Where the parts of a JSON value stand, exactly.
+
+msgspec reads the value at the speed of C and gives each part's own bytes, but not its place. The walk here finds the
+places, and goes on only where a part stands as msgspec gave it. That is exact: a complete JSON value is never the
+beginning of another one, numbers apart, and after a number a comma or a bracket is demanded. A name that stands twice
+ends the walk, since readers differ on which of the two counts.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from perdure.values.digest import Json
+from perdure.wire.bodies.nouns import Span
+
+FAULTS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What bytes that are no JSON, or no text, or too deep, are answered with."""
+
+
+class Unreadable(ValueError):
+    """Bytes that can't be read in one way only."""
+
+
+_OPENING: Final = re.compile(rb"[ \t\n\r]*[\[{][ \t\n\r]*")
+_NAME: Final = re.compile(rb'("(?:[^"\\]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_NEXT: Final = re.compile(rb"[ \t\n\r]*([,\]}])[ \t\n\r]*")
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_name = msgspec.json.Decoder(str).decode
+decoded: Final[Callable[[bytes], Json]] = msgspec.json.Decoder().decode
+"""Reads a whole value; raises one of ``FAULTS``."""
+
+
+def members(value: bytes) -> dict[str, Span]:
+    """Return where the values of an object's names stand in ``value``."""
+    found = _object(value)
+    places: dict[str, Span] = {}
+    at = _after(_OPENING.match(value))
+    while len(places) < len(found):
+        named = _NAME.match(value, at)
+        if named is None:
+            raise Unreadable("a name stands twice")
+        name = _name(named[1])
+        start = named.end()
+        part = bytes(found.get(name, b""))
+        if name in places or not part or not value.startswith(part, start):
+            raise Unreadable("a name stands twice")
+        places[name] = Span(start, start + len(part))
+        at = _separated(value, start + len(part), last=len(places) == len(found), close=b"}")
+    if not found:
+        _separated(value, at, last=True, close=b"}")
+    return places
+
+
+def elements(value: bytes) -> list[Span]:
+    """Return where the elements of an array stand in ``value``."""
+    found = _array(value)
+    places: list[Span] = []
+    at = _after(_OPENING.match(value))
+    for number, part in enumerate(found, 1):
+        end = at + memoryview(part).nbytes
+        places.append(Span(at, end))
+        at = _separated(value, end, last=number == len(found), close=b"]")
+    return places
+
+
+def _after(opening: re.Match[bytes] | None) -> int:
+    if opening is None:
+        raise Unreadable("no object or array begins there")
+    return opening.end()
+
+
+def _separated(value: bytes, at: int, *, last: bool, close: bytes) -> int:
+    """Return where the next part begins; demand that the last part is followed by the end of all."""
+    match = _NEXT.match(value, at)
+    if match is None or match[1] != (close if last else b",") or (last and match.end() != len(value)):
+        raise Unreadable("a part does not end where it was read to end")
+    return match.end()
