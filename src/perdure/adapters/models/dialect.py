@@ -8,7 +8,7 @@ from perdure.intention.reply import Reply
 from perdure.values.digest import Json
 from perdure.wire import chat, constrained, messages, responses
 from perdure.wire.prompt import Prompt
-from perdure.wire.streams import ChatStream, MessageStream, ResponseStream
+from perdure.wire.streaming.wholes import ChatStream, MessageStream, ResponseStream
 
 Body = dict[str, Json]
 

@@ -10,7 +10,7 @@ from perdure.wire.chat import from_chat
 from perdure.wire.messages import from_anthropic
 from perdure.wire.reading import dict_at, dicts_at, text_at
 from perdure.wire.responses import from_responses
-from perdure.wire.streams import ChatStream, MessageStream, ResponseStream
+from perdure.wire.streaming.wholes import ChatStream, MessageStream, ResponseStream
 from tests.wire.conversations import completion, message, response
 
 Event = dict[str, Json]

@@ -26,6 +26,7 @@ class MessageStream:
         """Begin with nothing."""
         self._message: dict[str, Json] = {}
         self._blocks: dict[int, dict[str, Json]] = {}
+        self._grown: dict[int, dict[str, list[str]]] = {}
         self._usage: dict[str, Json] = {}
         self._ended: bool = False
 
@@ -38,7 +39,7 @@ class MessageStream:
             case "content_block_start":
                 self._blocks[_index(event)] = _begun(dict_at(event, "content_block"))
             case "content_block_delta":
-                return self._grow(self._blocks.setdefault(_index(event), {}), dict_at(event, "delta"))
+                return self._grow(_index(event), dict_at(event, "delta"))
             case "message_delta":
                 self._message |= dict_at(event, "delta")
                 self._usage |= {
@@ -54,10 +55,18 @@ class MessageStream:
         """Return the message; the inputs of its calls are the texts that were streamed."""
         if not self._ended:
             return None
-        blocks: list[Json] = [self._blocks[index] for index in sorted(self._blocks)]
-        return {**self._message, "content": blocks, "usage": self._usage}
+        return {**self._message, "content": self.blocks(), "usage": self._usage}
 
-    def _grow(self, block: dict[str, Json], delta: dict[str, Json]) -> str:
+    def blocks(self) -> list[Json]:
+        """Return the blocks as far as they have come."""
+        return [
+            {**block, **{name: text_raw(block, name) + "".join(pieces) for name, pieces in grown.items()}}
+            for index, block in sorted(self._blocks.items())
+            for grown in (self._grown.get(index, {}),)
+        ]
+
+    def _grow(self, index: int, delta: dict[str, Json]) -> str:
+        block = self._blocks.setdefault(index, {})
         kind = text_at(delta, "type")
         if kind == "citations_delta":
             cited = block.get("citations")
@@ -66,7 +75,7 @@ class MessageStream:
         source, target = _APPENDED.get(kind, ("", ""))
         piece = text_raw(delta, source)
         if piece:
-            block[target] = text_raw(block, target) + piece
+            self._grown.setdefault(index, {}).setdefault(target, []).append(piece)
         return piece if kind == "text_delta" else ""
 
 
@@ -86,9 +95,11 @@ class ChatStream:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, list[str]] = {}
         self._lists: dict[str, list[Json]] = {}
         self._calls: dict[int, dict[str, Json]] = {}
+        self._names: dict[int, str] = {}
+        self._arguments: dict[int, list[str]] = {}
         self._finish: str = ""
         self._usage: Json = None
         self._id: str = ""
@@ -102,7 +113,7 @@ class ChatStream:
         delta = dict_at(choice, "delta")
         for name, value in delta.items():
             if isinstance(value, str) and name != "role":
-                self._texts[name] = self._texts.get(name, "") + value
+                self._texts.setdefault(name, []).append(value)
             elif isinstance(value, list) and name != "tool_calls":
                 self._lists.setdefault(name, []).extend(value)
         for position, call in enumerate(dicts_at(delta, "tool_calls")):
@@ -114,22 +125,26 @@ class ChatStream:
         """Return the completion."""
         if not self._finish:
             return None
-        message: dict[str, Json] = {"role": "assistant", **self._texts, **self._lists}
+        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        message: dict[str, Json] = {"role": "assistant", **texts, **self._lists}
         if self._calls:
-            message["tool_calls"] = [self._calls[index] for index in sorted(self._calls)]
+            message["tool_calls"] = [self._call(index) for index in sorted(self._calls)]
         choice: Json = {"message": message, "finish_reason": self._finish}
         return {"id": self._id, "choices": [choice], "usage": self._usage}
 
     def _grow(self, piece: dict[str, Json], position: int) -> None:
         """Add a piece of a call: its name comes once, its arguments in pieces."""
         index = piece.get("index")
-        call = self._calls.setdefault(index if isinstance(index, int) else position, {"type": "function"})
+        place = index if isinstance(index, int) else position
+        call = self._calls.setdefault(place, {"type": "function"})
         call |= {name: value for name, value in piece.items() if name not in {"index", "function"} and value}
-        given, before = dict_at(piece, "function"), dict_at(call, "function")
-        call["function"] = {
-            "name": text_at(given, "name") or text_at(before, "name"),
-            "arguments": text_raw(before, "arguments") + text_raw(given, "arguments"),
-        }
+        given = dict_at(piece, "function")
+        self._names[place] = text_at(given, "name") or self._names.get(place, "")
+        self._arguments.setdefault(place, []).append(text_raw(given, "arguments"))
+
+    def _call(self, place: int) -> dict[str, Json]:
+        function: Json = {"name": self._names[place], "arguments": "".join(self._arguments[place])}
+        return {**self._calls[place], "function": function}
 
 
 class ResponseStream:
