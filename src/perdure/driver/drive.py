@@ -47,6 +47,7 @@ POSTABLE = (
     "change.reverted",
     "checkpoint.pinned",
     "checkpoint.released",
+    "paging.set",
 )
 """Kinds that people and webhooks may post; all else is the driver's or a decision."""
 

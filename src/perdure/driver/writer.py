@@ -5,9 +5,12 @@ Invariants:
 - If the store remembers more than the state does (another run's claim, a shared budget), that is
   written down as ``memory.learned`` first, and the facts are decided again with it.
 - A refused or failed append leaves the writer unusable: the state in memory may be ahead.
+- What is written ahead (``write``) is decided on a state whose events may still be on their way to the disk; a
+  snapshot is only ever made of one whose events have arrived.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import NamedTuple
 
 from perdure.contract import Law
@@ -113,6 +116,22 @@ class RunWriter:
             known = e.MemoryLearned(tuple(claims.values()), tuple(counters.values()))
             learned = (Heard(known),)
         raise Broken(f"{self.run}: {_RETRIES_MAX} rivals in a row for one decision")
+
+    def write(self, heard: Sequence[Heard]) -> "tuple[tuple[Event, ...], Future[Appended | Remembered]]":
+        """Decide on all of ``heard`` and go on from there at once; the future is done when it is durable.
+
+        For runs that hold no claims, of which the store has nothing to remember. Whoever does what the events
+        allow waits for the future first. Give it to ``settle`` when it is done.
+        """
+        draft = self._decide(heard)
+        batch = self._batch(draft)
+        self.state, self.head = draft.state, self._head_next
+        self.recent.keep(draft.blobs)
+        return draft.events, self.store.append(batch)
+
+    def settle(self) -> None:
+        """All that was written has become durable: a snapshot may be kept of it."""
+        self._snapshot()
 
     def _decide(self, heard: Sequence[Heard]) -> _Draft:
         state, reply, at = self.state, self.reply, max(self.clock.now(), self.state.at)

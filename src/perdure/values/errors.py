@@ -141,6 +141,20 @@ class ImageFailed(FixTheCall):
     )
 
 
+class GatewayExposed(FixTheCall):
+    """A gateway would be open to other machines without a token."""
+
+    code: ClassVar[str] = "P515"
+    next_step: ClassVar[str] = "give it a --token, which its clients show, or let it listen on 127.0.0.1"
+
+
+class Unlistenable(FixTheCall):
+    """The gateway can't listen at that address."""
+
+    code: ClassVar[str] = "P516"
+    next_step: ClassVar[str] = "choose another --port, or end what listens there"
+
+
 class Held(TryAgain):
     """Another live writer holds the run."""
 
@@ -232,6 +246,15 @@ class StoreFull(StopNow):
     next_step: ClassVar[str] = (
         "free some with `perdure store gc`, let old checkpoints go with `perdure store thin`, or allow more with "
         "`perdure store budget`"
+    )
+
+
+class BadTranscript(FixTheCall):
+    """What was given to be profiled isn't there, or holds no session of a kind that is known."""
+
+    code: ClassVar[str] = "P525"
+    next_step: ClassVar[str] = (
+        "name files or directories of Claude Code (~/.claude/projects), Codex (~/.codex/sessions) or chat JSON, or a run"
     )
 
 

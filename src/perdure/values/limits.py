@@ -294,8 +294,8 @@ RECALL_LINE_CHARACTERS_MAX: Final = 200
 RECALL_SEARCH_BYTES_MAX: Final = 64 * 1024 * 1024
 """Read for one search over all pages: a second's reading; beyond it the answer says where it stopped."""
 
-PREVIEW_SCAN_CHARACTERS_MAX: Final = 4 * 1024 * 1024
-"""Of a result that is looked at for its preview, half from each end: some 100,000 lines, in a fraction of a second."""
+PREVIEW_SCAN_CHARACTERS_MAX: Final = 1024 * 1024
+"""Of a result that is looked at for its preview, half from each end: some 25,000 lines, in a fifth of a second."""
 
 PREVIEW_CHARACTERS_MIN: Final = 600
 """Room below which a preview would be little more than its own first line."""
@@ -332,7 +332,7 @@ WIRE_PARTS_MAX: Final = 20_000
 MEDIA_CHARACTERS: Final = 4_000
 """What a picture or document counts as: some 1,500 tokens, about the most that a provider makes of a picture."""
 
-ABOUT_CHARACTERS_MAX: Final = 200
+CALL_ABOUT_CHARACTERS_MAX: Final = 200
 """Of the path, address or command that a call is found by: a line that a person or a model can read."""
 
 CALL_PATHS_MAX: Final = 8
@@ -340,3 +340,23 @@ CALL_PATHS_MAX: Final = 8
 
 STUB_CHARACTERS_MAX: Final = 160
 """Kept of the description of a tool whose schema is paged out: what it is for, without how."""
+
+PREVIEW_JSON_CHARACTERS_MAX: Final = 2 * 1024 * 1024
+"""JSON that is read for its shape: a twentieth of a second. What is larger is shown by its ends."""
+
+TALKS_OPEN_MAX: Final = 256
+"""Conversations that a gateway holds open; the one that was quiet for longest is closed, and found again in the log."""
+
+TALKS_TRIED_MAX: Final = 24
+"""Runs of one bucket that a request is compared with, the newest: forks and side calls of one session."""
+
+TALKS_SEARCHED_MAX: Final = 64
+"""Runs of one bucket in which a handle is looked for: what a session leaves behind over many compactions."""
+
+# --- replies on their way to a client ---
+
+STREAM_EVENT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of one event, or of a reply that is no stream: pictures in base64 fit; beyond it bytes only pass through."""
+
+RECALL_ROUNDS_MAX: Final = 12
+"""Times that a model may ask within one reply: it can ask for several pages at once, and then it goes round in circles."""

@@ -1,0 +1,211 @@
+"""Runs of foreign agents' conversations: begun, forked, taken up again and written from one loop.
+
+Invariants:
+- A conversation's run is written under a lease like any other, by one writer; it drives nothing.
+- Whoever does what a fact allows waits for it first: ``told`` is done when the fact is on disk.
+- What a person posted is taken in by ``obey``, which comes before each request.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Sequence
+from typing import NamedTuple
+
+from perdure.adapters.holders import this_holder
+from perdure.assembly.beginnings import acquired
+from perdure.contract import Contract, compile_law, contract_bytes, contract_digest
+from perdure.driver.answers import Answers
+from perdure.driver.books import Books, text_of
+from perdure.driver.drive import heard_post
+from perdure.driver.port import Clock
+from perdure.driver.writer import Heard, RunWriter
+from perdure.intention.declaration import Definition, definition_bytes, definition_digest, read_definition
+from perdure.log import events as e
+from perdure.log.envelope import Event, unseal
+from perdure.log.port import Appended, Lease, NewRun, Remembered, RunRow
+from perdure.orchestrator.step import STEP
+from perdure.projection.state import State
+from perdure.values.errors import PerdureError, RunExists, require
+from perdure.values.limits import READ_PAGE_EVENTS
+
+
+class Told(NamedTuple):
+    """What followed from facts, and when it is on disk."""
+
+    events: tuple[Event, ...]
+    durable: Awaitable[None]
+
+
+class Scribe:
+    """The one writer of one conversation's run."""
+
+    def __init__(self, writer: RunWriter, answers: Answers[Appended | Remembered]) -> None:
+        """Write by ``writer``, whose answers come by ``answers``."""
+        self._writer: RunWriter = writer
+        self._answers: Answers[Appended | Remembered] = answers
+        self._under_way: set[asyncio.Task[None]] = set()
+        self.failed: bool = False
+        """whether something could not be written: the state is ahead of the log, and nothing more is written"""
+
+    @property
+    def run(self) -> str:
+        """The run."""
+        return self._writer.run
+
+    @property
+    def epoch(self) -> int:
+        """Of its lease."""
+        return self._writer.epoch
+
+    @property
+    def state(self) -> State:
+        """The state after all that was told, on disk or on its way there."""
+        return self._writer.state
+
+    def tell(self, *bodies: e.Body, blobs: Sequence[tuple[str, bytes]] = ()) -> Told:
+        """Take ``bodies`` as facts; return what follows from them.
+
+        Raises what deciding raises; nothing is then written.
+        """
+        heard = [Heard(body) for body in bodies]
+        if heard and blobs:
+            heard[0] = heard[0]._replace(blobs=tuple(blobs))
+        return self.begin(heard)
+
+    def obey(self) -> Told | None:
+        """Take in what people have posted; None where that is nothing."""
+        posted = tuple(heard_post(post) for post in self._writer.store.inbox(self.run))
+        return self.begin(posted) if posted else None
+
+    def text(self, content: e.Content | None) -> str:
+        """Return the text that ``content`` holds or names."""
+        return text_of(self._writer.recent, content)
+
+    def read(self, content: e.Content) -> bytes:
+        """Return the bytes that ``content`` holds or names."""
+        if content.blob is None:
+            return (content.text or "").encode("utf-8", "surrogatepass")
+        return self._writer.recent.get(content.blob)
+
+    async def all_written(self) -> None:
+        """Return when nothing is on its way to the disk any more."""
+        while self._under_way:
+            await asyncio.wait(tuple(self._under_way))
+
+    def begin(self, heard: Sequence[Heard]) -> Told:
+        """Take ``heard``, what a stream begins with or what a person said."""
+        require(not self.failed, f"{self.run}: a fact is told after one that could not be written")
+        events, future = self._writer.write(heard)
+        task = asyncio.get_running_loop().create_task(self._settled(self._answers.of(future)))
+        self._under_way.add(task)
+        task.add_done_callback(self._arrived)
+        return Told(events, asyncio.shield(task))
+
+    async def _settled(self, answer: Awaitable[Appended | Remembered]) -> None:
+        require(isinstance(await answer, Appended), f"{self.run}: a conversation holds no claims")
+
+    def _arrived(self, task: "asyncio.Task[None]") -> None:
+        self._under_way.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self.failed = True
+        elif not self._under_way:
+            self._writer.settle()
+
+
+class Conversations:
+    """All conversations of one store."""
+
+    def __init__(self, books: Books, clock: Clock) -> None:
+        """Serve ``books`` from the running loop."""
+        self._books: Books = books
+        self._clock: Clock = clock
+        self._answers: Answers[Appended | Remembered] = Answers(asyncio.get_running_loop())
+
+    @property
+    def clock(self) -> Clock:
+        """Whose time the log has."""
+        return self._clock
+
+    def rows(self) -> Sequence[RunRow]:
+        """Return all runs of the store, oldest first."""
+        return self._books.rows()
+
+    async def open(self, run: str, opened: e.ConversationOpened) -> Scribe:
+        """Begin ``run``; it is told to the disk, not yet on it. Raises ``RunExists``."""
+        new = NewRun(run, run, "default", self._clock.now())
+        definition = Definition(
+            name=f"gateway:{_client_name(opened.client)}", instructions="", model="", tools=()
+        )
+        contract = Contract()
+        stored = definition_bytes(definition), contract_bytes(contract)
+        named = definition_digest(definition), contract_digest(contract)
+        law = compile_law(read_definition(stored[0]), contract)
+
+        def begun() -> tuple[RunWriter, Lease]:
+            if not self._books.create(new):
+                raise RunExists(f"there is a run {run!r} already")
+            return self._leased(run)
+
+        writer, lease = await asyncio.to_thread(begun)
+        writer.begin(*named, law)
+        scribe = Scribe(writer, self._answers)
+        first = e.RunOpened(
+            agent=definition.name,
+            definition=named[0],
+            contract=named[1],
+            lineage=run,
+            tenant="default",
+            step=STEP,
+        )
+        blobs = ((named[0], stored[0]), (named[1], stored[1]))
+        scribe.begin((Heard(first, blobs), acquired(lease, attends=True), Heard(opened)))
+        return scribe
+
+    async def fork(self, source: str, at: int, new: str, why: str) -> Scribe:
+        """Begin ``new`` as the prefix of ``source`` up to ``at``. Raises ``RunExists``, ``BadPosition``."""
+        (row,) = self._books.rows(source)
+        made = NewRun(new, row.lineage, row.tenant, self._clock.now(), source, at)
+
+        def begun() -> tuple[RunWriter, Lease]:
+            if not self._books.create(made):
+                raise RunExists(f"there is a run {new!r} already")
+            return self._leased(new)
+
+        writer, lease = await asyncio.to_thread(begun)
+        scribe = Scribe(writer, self._answers)
+        forked = e.RunForked(source, at, row.tenant, STEP, why)
+        scribe.begin((Heard(forked), acquired(lease, attends=True)))
+        return scribe
+
+    async def take_up(self, run: str) -> Scribe:
+        """Go on with a run that was begun before. Raises ``Held``, ``UnknownRun``, ``StoreDamaged``."""
+        writer, lease = await asyncio.to_thread(self._leased, run)
+        scribe = Scribe(writer, self._answers)
+        scribe.begin((acquired(lease, attends=True),))
+        return scribe
+
+    async def let_go(self, scribe: Scribe) -> None:
+        """Write what is on its way and give the run back."""
+        await scribe.all_written()
+        try:
+            await asyncio.to_thread(self._books.release, scribe.run, scribe.epoch)
+        except PerdureError:
+            # A store that failed can't be told; the next writer finds this process dead.
+            scribe.failed = True
+
+    def events(self, run: str) -> list[Event]:
+        """Return all events of the run, its parent's among them."""
+        found: list[Event] = []
+        while True:
+            page = self._books.read(run, found[-1].position if found else 0, READ_PAGE_EVENTS)
+            found += [unseal(stored) for stored in page]
+            if len(page) < READ_PAGE_EVENTS:
+                return found
+
+    def _leased(self, run: str) -> tuple[RunWriter, Lease]:
+        lease = self._books.acquire(run, this_holder(uuid.uuid4().hex))
+        return RunWriter(self._books, run, lease.epoch, self._clock, self._answers), lease
+
+
+def _client_name(client: str) -> str:
+    return client.partition("/")[0] or "unknown"

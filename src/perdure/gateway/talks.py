@@ -1,0 +1,92 @@
+"""A foreign agent's conversation as it is held open: its run, and what is remembered beside it.
+
+Invariant: all that matters is in the run. What is remembered here is found again from it, or only makes the
+next request quicker, or one figure less exact.
+"""
+
+import asyncio
+from typing import Final
+
+from perdure.assembly.conversations import Scribe
+from perdure.page.handles import digest_of
+from perdure.projection.state import Conversation, Page, State
+from perdure.values.errors import Broken
+from perdure.values.table import Table
+from perdure.wire.bodies.nouns import MadeCall
+
+_NOTHING: Final[Table[str, Page]] = Table()
+
+
+class Talk:
+    """One open conversation."""
+
+    def __init__(self, scribe: Scribe, bucket: str) -> None:
+        """Hold what ``scribe`` writes open; ``bucket`` is whose handles it shares."""
+        self.scribe: Scribe = scribe
+        self.bucket: str = bucket
+        self.turn: asyncio.Lock = asyncio.Lock()
+        """held while a request is decided on"""
+        self.under_way: int = 0
+        """requests that were forwarded and are not answered yet"""
+        self.made: dict[str, MadeCall] = {}
+        """the calls that its pages answer, by page"""
+        self.kept_body: bytes = b""
+        """the newest body as it was recorded"""
+        self.kept_since: int = 0
+        """bytes recorded since one was kept whole"""
+        self.standing: tuple[str, str] = ("", "")
+        """digests of tools and instructions of the newest request"""
+        self._sent: tuple[Table[int, str] | None, tuple[str, ...]] = (None, ())
+        self._handles: tuple[Table[str, Page], dict[tuple[str, str], str]] = (_NOTHING, {})
+
+    @property
+    def run(self) -> str:
+        """Its run."""
+        return self.scribe.run
+
+    @property
+    def state(self) -> State:
+        """The state of its run."""
+        return self.scribe.state
+
+    @property
+    def conversation(self) -> Conversation:
+        """What decisions look at. Raises ``Broken`` if the run is none of a conversation."""
+        known = self.scribe.state.live.conversation
+        if known is None:
+            raise Broken(f"{self.run} is no conversation")
+        return known
+
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """Digests of the newest request's messages."""
+        table = self.scribe.state.live.sent
+        if self._sent[0] is not table:
+            self._sent = (table, tuple(table[place] for place in range(len(table))))
+        return self._sent[1]
+
+    def page_of(self, call: str, digest: str) -> Page | None:
+        """Return the page that holds the result with this digest that answered ``call``."""
+        pages = self.scribe.state.live.pages
+        table, handles = self._handles
+        if table is not pages:
+            known = len(handles)
+            if known > len(pages):
+                handles, known = {}, 0
+            for name, page in list(pages.items())[known:]:
+                handles[page.call, digest_of(page.content)] = name
+            self._handles = (pages, handles)
+        name = handles.get((call, digest))
+        return pages.get(name) if name is not None else None
+
+
+def common(first: tuple[str, ...], second: tuple[str, ...]) -> int:
+    """Return how many messages both begin with."""
+    if first == second[: len(first)]:
+        return len(first)
+    count = 0
+    for one, other in zip(first, second, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
