@@ -1,0 +1,72 @@
+"""What the scripted model does, step by step: one message each."""
+
+from typing import Final
+
+import msgspec
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    """Look at a ledger, whole."""
+
+    file: str
+    reading: bool = False
+    """by a tool that reads files, where the client has one"""
+
+
+class Use(msgspec.Struct, frozen=True):
+    """Write down the token of a ledger: it has to be in the prompt, or asked for."""
+
+    file: str
+
+
+class Small(msgspec.Struct, frozen=True):
+    """Run a command with a short answer."""
+
+    word: str
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Say that the step is done, and wait for the person."""
+
+
+Act = Fetch | Use | Small | Pause
+Plot = tuple[tuple[Act, ...], ...]
+"""The acts of each message, from step 1."""
+
+
+def files_of(plot: Plot) -> tuple[str, ...]:
+    """Return the ledgers that ``plot`` looks at, each once."""
+    return tuple(dict.fromkeys(act.file for acts in plot for act in acts if isinstance(act, Fetch)))
+
+
+def used_in(plot: Plot) -> tuple[str, ...]:
+    """Return the ledgers whose tokens ``plot`` writes down, in order."""
+    return tuple(act.file for acts in plot for act in acts if isinstance(act, Use))
+
+
+_FIRST: Final[Plot] = (
+    (Fetch("ledger-1.txt"),),
+    (Small("one"),),
+    (Fetch("ledger-2.txt", reading=True),),
+    (Small("two"), Small("three")),
+    (Use("ledger-1.txt"),),
+    (Fetch("ledger-3.txt"),),
+    (Small("four"),),
+    (Use("ledger-2.txt"), Small("five")),
+)
+_SECOND: Final[Plot] = (
+    (Small("six"),),
+    (Fetch("ledger-4.txt"),),
+    (Small("seven"),),
+    (Use("ledger-3.txt"),),
+    (Use("ledger-4.txt"),),
+)
+
+PLOTS: Final[dict[str, Plot]] = {
+    # one leg: pages enter, leave, are asked for
+    "hunt": (*_FIRST, (Use("ledger-3.txt"),)),
+    # the person speaks twice: resumed, compacted or without the gateway in between
+    "two-legs": (*_FIRST, (Pause(),), *_SECOND),
+    # as short as can be, for one request and one call
+    "short": ((Fetch("ledger-1.txt"),), (Use("ledger-1.txt"),)),
+}
