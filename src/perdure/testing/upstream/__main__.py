@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from perdure.testing.upstream.ledgers import LEDGER_BYTES
-from perdure.testing.upstream.mishaps import mishap_of
+from perdure.testing.upstream.troubles import trouble_of
 from perdure.testing.upstream.plots import PLOTS
 from perdure.testing.upstream.server import Upstream
 
@@ -17,7 +17,7 @@ from perdure.testing.upstream.server import Upstream
 @click.option("--seed", default="perdure", show_default=True, help="What ledgers and signatures derive from.")
 @click.option("--workspace", default="", help="Where the client's tools run, for tools that read files.")
 @click.option("--ledger-bytes", default=LEDGER_BYTES, show_default=True, help="How long a ledger is.")
-@click.option("--mishap", "mishaps", multiple=True, metavar="N:KIND", help="Let the N-th answer go wrong.")
+@click.option("--trouble", "troubles", multiple=True, metavar="N:KIND", help="Let the N-th answer go wrong.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as JSON.")
 def main(
     port: int,
@@ -25,20 +25,20 @@ def main(
     seed: str,
     workspace: str,
     ledger_bytes: int,
-    mishaps: tuple[str, ...],
+    troubles: tuple[str, ...],
     *,
     as_json: bool,
 ) -> None:
     """Serve a strict scripted provider on loopback."""
     try:
-        planned = dict(mishap_of(words) for words in mishaps)
+        planned = dict(trouble_of(words) for words in troubles)
     except ValueError as wrong:
         raise click.BadParameter(str(wrong)) from wrong
     upstream = Upstream(
         PLOTS[script],
         seed=seed,
         workspace=workspace,
-        mishaps=planned,
+        troubles=planned,
         ledger_bytes=ledger_bytes,
         port=port,
     )

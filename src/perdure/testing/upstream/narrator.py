@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from perdure.testing.upstream.ledgers import Ledgers
-from perdure.testing.upstream.plots import Act, Fetch, Pause, Plot, Small, Use
+from perdure.testing.upstream.plots import Act, Fetch, Pause, Plot, Small, Quote
 from perdure.testing.upstream.question import Offer, Passage, Question, ToolCall, Utterance
 from perdure.testing.upstream.schemas import filled
 from perdure.testing.upstream.signet import Signet
@@ -22,6 +22,8 @@ from perdure.values.digest import Json
 RECALL: Final = "perdure_recall"
 RECALLS_MAX: Final = 4
 ANSWERS: Final = "answers.txt"
+SUBMIT: Final = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
+"""How some clients want to be told that all is done."""
 _HANDLE: Final = re.compile(r"(?<![\w-])p-[a-z2-9]{10,48}(?!\w)")
 _DONE: Final = re.compile(r"Step (\d+) is done")
 _COMPACT: Final = re.compile(
@@ -68,13 +70,13 @@ class Narrator:
 
     def _next(self, question: Question, hands: Offer, step: int) -> Verse:
         if step > len(self._plot):
-            return Verse(Utterance(text=f"Step {step - 1} is done. That was the last one."), "main", step)
+            return self._ended(question, hands, step)
         acts = self._plot[step - 1]
         if isinstance(acts[0], Pause):
             return Verse(Utterance(text=f"Step {step} is done. Shall I go on?"), "main", step)
         ways: list[Way] = []
         for act in acts:
-            if not isinstance(act, Use):
+            if not isinstance(act, Quote):
                 continue
             way = self._way(question.passages, act.file, step)
             if not way:
@@ -82,6 +84,12 @@ class Narrator:
             ways.append(way)
         calls = [self._call(question, hands, step, act) for act in acts]
         return self._said(question, calls, step, ways[0] if ways else "")
+
+    def _ended(self, question: Question, hands: Offer, step: int) -> Verse:
+        if any(SUBMIT in passage.text for passage in question.passages):
+            last = told_to_run(hands, f"echo {SUBMIT}", self._signet.call(_prefix(question), step))
+            return self._said(question, [last], step, "")
+        return Verse(Utterance(text=f"Step {step - 1} is done. That was the last one."), "main", step)
 
     def _said(self, question: Question, calls: list[ToolCall], step: int, way: Way) -> Verse:
         thought = f"Step {step} of {len(self._plot)} comes next." if question.thinks else ""
@@ -97,12 +105,12 @@ class Narrator:
         named = [self._signet.step(passage.id) for passage in holding]
         return "recalled" if all(name == (step, True) for name in named) else "seen"
 
-    def _seek(self, question: Question, hands: Offer, step: int, use: Use, acts: tuple[Act, ...]) -> Verse:
+    def _seek(self, question: Question, hands: Offer, step: int, use: Quote, acts: tuple[Act, ...]) -> Verse:
         asked = sum(
             1 for p in question.passages if p.role == "call" and self._signet.step(p.id) == (step, True)
         )
         recall = next((offer for offer in question.offers if offer.name == RECALL), None)
-        handle = self._handle(question.passages, use.file)
+        handle = self._standing(question.passages, use.file)
         name = self._signet.call(_prefix(question), step, recall=True)
         if recall is not None and asked < RECALLS_MAX:
             arguments: dict[str, Json] = {"page": handle} if handle else {"path": use.file}
@@ -129,14 +137,14 @@ class Narrator:
                 if eyes is not None:
                     return told_to_read(eyes, f"{self._workspace}/{file}", name)
                 return told_to_run(hands, f"cat {file}", name)
-            case Use(file=file):
+            case Quote(file=file):
                 return told_to_run(hands, f"echo {self._ledgers.token(file)} >> {ANSWERS}", name)
             case Small(word=word):
                 return told_to_run(hands, f"echo {word}", name)
             case Pause():
                 return told_to_run(hands, "true", name)
 
-    def _handle(self, passages: tuple[Passage, ...], file: str) -> str:
+    def _standing(self, passages: tuple[Passage, ...], file: str) -> str:
         """Return the handle that stands where the ledger stood, or beside its name."""
         calls = {passage.id for passage in passages if passage.role == "call" and file in passage.text}
         found = ""

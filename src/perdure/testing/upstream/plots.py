@@ -13,7 +13,7 @@ class Fetch(msgspec.Struct, frozen=True):
     """by a tool that reads files, where the client has one"""
 
 
-class Use(msgspec.Struct, frozen=True):
+class Quote(msgspec.Struct, frozen=True):
     """Write down the token of a ledger: it has to be in the prompt, or asked for."""
 
     file: str
@@ -29,7 +29,7 @@ class Pause(msgspec.Struct, frozen=True):
     """Say that the step is done, and wait for the person."""
 
 
-Act = Fetch | Use | Small | Pause
+Act = Fetch | Quote | Small | Pause
 Plot = tuple[tuple[Act, ...], ...]
 """The acts of each message, from step 1."""
 
@@ -41,7 +41,7 @@ def files_of(plot: Plot) -> tuple[str, ...]:
 
 def used_in(plot: Plot) -> tuple[str, ...]:
     """Return the ledgers whose tokens ``plot`` writes down, in order."""
-    return tuple(act.file for acts in plot for act in acts if isinstance(act, Use))
+    return tuple(act.file for acts in plot for act in acts if isinstance(act, Quote))
 
 
 _FIRST: Final[Plot] = (
@@ -49,24 +49,24 @@ _FIRST: Final[Plot] = (
     (Small("one"),),
     (Fetch("ledger-2.txt", reading=True),),
     (Small("two"), Small("three")),
-    (Use("ledger-1.txt"),),
+    (Quote("ledger-1.txt"),),
     (Fetch("ledger-3.txt"),),
     (Small("four"),),
-    (Use("ledger-2.txt"), Small("five")),
+    (Quote("ledger-2.txt"), Small("five")),
 )
 _SECOND: Final[Plot] = (
     (Small("six"),),
     (Fetch("ledger-4.txt"),),
     (Small("seven"),),
-    (Use("ledger-3.txt"),),
-    (Use("ledger-4.txt"),),
+    (Quote("ledger-3.txt"),),
+    (Quote("ledger-4.txt"),),
 )
 
 PLOTS: Final[dict[str, Plot]] = {
     # one leg: pages enter, leave, are asked for
-    "hunt": (*_FIRST, (Use("ledger-3.txt"),)),
+    "hunt": (*_FIRST, (Quote("ledger-3.txt"),)),
     # the person speaks twice: resumed, compacted or without the gateway in between
     "two-legs": (*_FIRST, (Pause(),), *_SECOND),
     # as short as can be, for one request and one call
-    "short": ((Fetch("ledger-1.txt"),), (Use("ledger-1.txt"),)),
+    "short": ((Fetch("ledger-1.txt"),), (Quote("ledger-1.txt"),)),
 }

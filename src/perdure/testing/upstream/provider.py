@@ -15,13 +15,13 @@ import msgspec
 from perdure.testing.upstream.caching import MarkedCache, Metered, PrefixCache
 from perdure.testing.upstream.chat import read_chat
 from perdure.testing.upstream.messages import read_messages
-from perdure.testing.upstream.mishaps import STATUS, WORDS, Mishap
+from perdure.testing.upstream.troubles import STATUS, WORDS, Trouble
 from perdure.testing.upstream.narrator import Narrator, Verse
 from perdure.testing.upstream.question import Api, Question
 from perdure.testing.upstream.rejection import Rejection, shaped
 from perdure.testing.upstream.responses import read_responses, whole_input
 from perdure.testing.upstream.signet import Signet
-from perdure.testing.upstream.speech import Shape, Spoken, encoded, spoken_chat, spoken_messages
+from perdure.testing.upstream.speech import Shape, Rendering, encoded, spoken_chat, spoken_messages
 from perdure.testing.upstream.speech_responses import spoken_responses
 from perdure.values.digest import Json
 
@@ -49,7 +49,7 @@ class Recorded(msgspec.Struct, frozen=True):
     step: int = 0
     way: str = ""
     error: str = ""
-    mishap: str = ""
+    trouble: str = ""
     metered: Metered | None = None
     answer: bytes = b""
     """the bytes that would have been sent, had nothing gone wrong"""
@@ -62,18 +62,18 @@ class Delivery(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     whole: bytes
     events: tuple[bytes, ...] = ()
-    mishap: Mishap | None = None
+    trouble: Trouble | None = None
 
 
 class Provider:
     """One strict provider, all APIs of it. Safe to ask from several threads."""
 
     def __init__(
-        self, narrator: Narrator, signet: Signet, mishaps: Mapping[int, Mishap] | None = None
+        self, narrator: Narrator, signet: Signet, troubles: Mapping[int, Trouble] | None = None
     ) -> None:
         self._narrator = narrator
         self._signet = signet
-        self._mishaps = dict(mishaps or {})
+        self._troubles = dict(troubles or {})
         self._marked = MarkedCache()
         self._prefix = PrefixCache()
         self._past: dict[str, list[Shape]] = {}
@@ -81,10 +81,10 @@ class Provider:
         self._lock = threading.Lock()
         self.recorded: list[Recorded] = []
 
-    def plan(self, mishaps: Mapping[int, Mishap]) -> None:
+    def plan(self, troubles: Mapping[int, Trouble]) -> None:
         """Let these go wrong, counted from the next answer of the main loop."""
         with self._lock:
-            self._mishaps = {self._mains + number: mishap for number, mishap in mishaps.items()}
+            self._troubles = {self._mains + number: trouble for number, trouble in troubles.items()}
 
     def ask(self, path: str, headers: tuple[tuple[str, str], ...], body: bytes, at: float) -> Delivery:
         """Answer one request."""
@@ -114,11 +114,11 @@ class Provider:
         if record.path == "/responses/compact":
             return self._compacted(question, body, verse), msgspec.structs.replace(record, purpose="compact")
         record = msgspec.structs.replace(record, purpose=verse.purpose, step=verse.step, way=verse.way)
-        mishap = self._mishap(verse)
-        if mishap is not None:
-            record = msgspec.structs.replace(record, mishap=mishap.kind)
-            if mishap.kind in STATUS:
-                return _failed(api, mishap, record.number), record
+        trouble = self._trouble(verse)
+        if trouble is not None:
+            record = msgspec.structs.replace(record, trouble=trouble.kind)
+            if trouble.kind in STATUS:
+                return _failed(api, trouble, record.number), record
         metered = self._metered(api, f"{owner} {question.model}", question, at)
         spoken = self._spoken(question, verse, metered, int(at))
         if question.stored:
@@ -126,7 +126,7 @@ class Provider:
         record = msgspec.structs.replace(record, metered=metered)
         events = _streamed(spoken, body) if question.stream else ()
         headers = {"request-id": f"req_{record.number:06d}"}
-        return Delivery(200, headers, encoded(spoken.whole), events, mishap), record
+        return Delivery(200, headers, encoded(spoken.whole), events, trouble), record
 
     def _read(self, api: Api, path: str, body: dict[str, Json]) -> Question:
         match api:
@@ -137,17 +137,17 @@ class Provider:
             case "responses":
                 return read_responses(body, self._signet, self._past)
 
-    def _mishap(self, verse: Verse) -> Mishap | None:
+    def _trouble(self, verse: Verse) -> Trouble | None:
         if verse.purpose != "main":
             return None
         self._mains += 1
-        return self._mishaps.pop(self._mains, None)
+        return self._troubles.pop(self._mains, None)
 
     def _metered(self, api: Api, owner: str, question: Question, at: float) -> Metered:
         cache = self._marked if api == "messages" else self._prefix
         return cache.ask(owner, question.units, at)
 
-    def _spoken(self, question: Question, verse: Verse, metered: Metered, at: int) -> Spoken:
+    def _spoken(self, question: Question, verse: Verse, metered: Metered, at: int) -> Rendering:
         said = verse.utterance
         match question.api:
             case "messages":
@@ -210,18 +210,18 @@ def _owner(api: Api, headers: dict[str, str]) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _failed(api: Api, mishap: Mishap, number: int) -> Delivery:
-    status = STATUS[mishap.kind]
+def _failed(api: Api, trouble: Trouble, number: int) -> Delivery:
+    status = STATUS[trouble.kind]
     refusal = Rejection(
-        WORDS[mishap.kind], status=status, code="rate_limit_exceeded" if status == 429 else None
+        WORDS[trouble.kind], status=status, code="rate_limit_exceeded" if status == 429 else None
     )
     headers = {"request-id": f"req_{number:06d}"}
-    if status == 429 and mishap.retry_after:
-        headers["retry-after"] = mishap.retry_after
+    if status == 429 and trouble.retry_after:
+        headers["retry-after"] = trouble.retry_after
     return Delivery(status, headers, encoded(shaped(api, refusal, f"req_{number:06d}")))
 
 
-def _streamed(spoken: Spoken, body: dict[str, Json]) -> tuple[bytes, ...]:
+def _streamed(spoken: Rendering, body: dict[str, Json]) -> tuple[bytes, ...]:
     """Chat tells the usage in a stream only where that was asked for."""
     options = body.get("stream_options")
     if "messages" not in body or "choices" not in spoken.whole:

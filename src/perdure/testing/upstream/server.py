@@ -11,7 +11,7 @@ from typing import Final, Self, cast
 from aiohttp import web
 
 from perdure.testing.upstream.ledgers import LEDGER_BYTES, Ledgers
-from perdure.testing.upstream.mishaps import Mishap
+from perdure.testing.upstream.troubles import Trouble
 from perdure.testing.upstream.narrator import Narrator
 from perdure.testing.upstream.plots import Plot
 from perdure.testing.upstream.provider import Delivery, Provider, Recorded
@@ -31,13 +31,13 @@ class Upstream:
         *,
         seed: str,
         workspace: str = "",
-        mishaps: Mapping[int, Mishap] | None = None,
+        troubles: Mapping[int, Trouble] | None = None,
         ledger_bytes: int = LEDGER_BYTES,
         port: int = 0,
     ) -> None:
         self.ledgers = Ledgers(seed, ledger_bytes)
         signet = Signet(seed)
-        self.provider = Provider(Narrator(plot, self.ledgers, signet, workspace), signet, mishaps)
+        self.provider = Provider(Narrator(plot, self.ledgers, signet, workspace), signet, troubles)
         self.port = port
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,7 +118,7 @@ def served(provider: Provider) -> web.Application:
 
 async def _sent(request: web.Request, given: Delivery) -> web.StreamResponse:
     if not given.events:
-        if given.mishap is not None and given.mishap.kind in {"abort", "broken", "overloaded"}:
+        if given.trouble is not None and given.trouble.kind in {"abort", "broken", "overloaded"}:
             _cut(request)
         return web.Response(
             status=given.status,
@@ -132,13 +132,13 @@ async def _sent(request: web.Request, given: Delivery) -> web.StreamResponse:
     }
     response = web.StreamResponse(status=given.status, headers=headers)
     await response.prepare(request)
-    mishap = given.mishap
+    trouble = given.trouble
     for number, event in enumerate(given.events):
-        if mishap is not None:
-            if mishap.kind == "slow":
-                await asyncio.sleep(mishap.pause_ms / 1000)
-            elif number == min(mishap.events, len(given.events) - 1):
-                return await _broken(request, response, mishap, event)
+        if trouble is not None:
+            if trouble.kind == "slow":
+                await asyncio.sleep(trouble.pause_ms / 1000)
+            elif number == min(trouble.events, len(given.events) - 1):
+                return await _broken(request, response, trouble, event)
         try:
             await response.write(event)
         except ConnectionResetError:
@@ -148,14 +148,14 @@ async def _sent(request: web.Request, given: Delivery) -> web.StreamResponse:
 
 
 async def _broken(
-    request: web.Request, response: web.StreamResponse, mishap: Mishap, event: bytes
+    request: web.Request, response: web.StreamResponse, trouble: Trouble, event: bytes
 ) -> web.StreamResponse:
-    if mishap.kind == "overloaded":
+    if trouble.kind == "overloaded":
         error = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
         await response.write(b"event: error\ndata: " + error + b"\n\n")
         await response.write_eof()
         return response
-    if mishap.kind == "broken":
+    if trouble.kind == "broken":
         await response.write(event[: len(event) // 2] + b"\n\n")
     _cut(request)
     return response

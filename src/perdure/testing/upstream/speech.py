@@ -16,7 +16,7 @@ PIECE: Final = 24
 Shape = dict[str, Json]
 
 
-class Spoken(msgspec.Struct, frozen=True):
+class Rendering(msgspec.Struct, frozen=True):
     """An answer, whole and in events."""
 
     whole: Shape
@@ -52,7 +52,7 @@ def arguments_of(call: ToolCall) -> str:
     return call.free or encoded(call.arguments).decode()
 
 
-def spoken_messages(question: Question, said: Utterance, metered: Metered, signet: Signet) -> Spoken:
+def spoken_messages(question: Question, said: Utterance, metered: Metered, signet: Signet) -> Rendering:
     """Return an answer of Anthropic Messages."""
     blocks: list[Json] = []
     if said.thought:
@@ -81,7 +81,7 @@ def spoken_messages(question: Question, said: Utterance, metered: Metered, signe
         "stop_sequence": None,
         "usage": usage,
     }
-    return Spoken(whole, tuple(_messages_events(whole, blocks, usage)))
+    return Rendering(whole, tuple(_messages_events(whole, blocks, usage)))
 
 
 def _use(call: ToolCall) -> Shape:
@@ -127,7 +127,7 @@ def _opened_block(block: Shape) -> tuple[Shape, list[Shape]]:
     ]
 
 
-def spoken_chat(question: Question, said: Utterance, metered: Metered, signet: Signet, at: int) -> Spoken:
+def spoken_chat(question: Question, said: Utterance, metered: Metered, signet: Signet, at: int) -> Rendering:
     """Return an answer of Chat Completions."""
     calls: list[Json] = [
         {
@@ -158,7 +158,7 @@ def spoken_chat(question: Question, said: Utterance, metered: Metered, signet: S
         "service_tier": "default",
         "system_fingerprint": "fp_perdure",
     }
-    return Spoken(whole, tuple(_chat_events(head, said, finish, usage)))
+    return Rendering(whole, tuple(_chat_events(head, said, finish, usage)))
 
 
 def _chat_events(head: Shape, said: Utterance, finish: str, usage: Shape) -> Iterator[bytes]:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from perdure.testing.upstream.caching import Metered
 from perdure.testing.upstream.question import Question, ToolCall, Utterance
 from perdure.testing.upstream.signet import Signet
-from perdure.testing.upstream.speech import Shape, Spoken, arguments_of, event, output_tokens, parts
+from perdure.testing.upstream.speech import Shape, Rendering, arguments_of, event, output_tokens, parts
 from perdure.values.digest import Json
 
 
 def spoken_responses(
     question: Question, said: Utterance, metered: Metered, signet: Signet, at: int
-) -> Spoken:
+) -> Rendering:
     """Return an answer of Responses."""
     items: list[Shape] = []
     if said.thought:
@@ -64,7 +64,7 @@ def spoken_responses(
         "top_p": 1.0,
         "usage": usage,
     }
-    return Spoken(whole, tuple(_events(whole, items)), tuple(items))
+    return Rendering(whole, tuple(_events(whole, items)), tuple(items))
 
 
 def _call_item(call: ToolCall, signet: Signet) -> Shape:

@@ -4,8 +4,8 @@ from typing import Final, Literal
 
 import msgspec
 
-MishapKind = Literal["429", "529", "500", "503", "abort", "slow", "broken", "overloaded"]
-KINDS: Final[tuple[MishapKind, ...]] = ("429", "529", "500", "503", "abort", "slow", "broken", "overloaded")
+TroubleKind = Literal["429", "529", "500", "503", "abort", "slow", "broken", "overloaded"]
+KINDS: Final[tuple[TroubleKind, ...]] = ("429", "529", "500", "503", "abort", "slow", "broken", "overloaded")
 STATUS: Final = {"429": 429, "529": 529, "500": 500, "503": 503}
 WORDS: Final = {
     "429": "This request would exceed your organization's rate limit.",
@@ -15,10 +15,10 @@ WORDS: Final = {
 }
 
 
-class Mishap(msgspec.Struct, frozen=True):
+class Trouble(msgspec.Struct, frozen=True):
     """Something that goes wrong with one answer; the request that comes after it is answered."""
 
-    kind: MishapKind
+    kind: TroubleKind
     retry_after: str = "1"
     """seconds that a 429 names; empty: none"""
     events: int = 6
@@ -27,10 +27,10 @@ class Mishap(msgspec.Struct, frozen=True):
     """between the events of a slow stream"""
 
 
-def mishap_of(words: str) -> tuple[int, Mishap]:
+def trouble_of(words: str) -> tuple[int, Trouble]:
     """Return which answer of the main loop goes wrong, and how: ``3:429`` is the third. Raises ``ValueError``."""
     number, _, kind = words.partition(":")
     for known in KINDS:
         if kind == known:
-            return int(number), Mishap(kind=known)
+            return int(number), Trouble(kind=known)
     raise ValueError(f"{kind} is none of {', '.join(KINDS)}")
