@@ -6,9 +6,9 @@ import click
 import msgspec
 
 from perdure.testing.upstream.ledgers import LEDGER_BYTES
-from perdure.testing.upstream.troubles import trouble_of
 from perdure.testing.upstream.plots import PLOTS
 from perdure.testing.upstream.server import Upstream
+from perdure.testing.upstream.troubles import trouble_of
 
 
 @click.command()

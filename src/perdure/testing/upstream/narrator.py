@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from perdure.testing.upstream.ledgers import Ledgers
-from perdure.testing.upstream.plots import Act, Fetch, Pause, Plot, Small, Quote
+from perdure.testing.upstream.plots import Act, Fetch, Pause, Plot, Quote, Small
 from perdure.testing.upstream.question import Offer, Passage, Question, ToolCall, Utterance
 from perdure.testing.upstream.schemas import filled
 from perdure.testing.upstream.signet import Signet

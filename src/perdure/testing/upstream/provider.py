@@ -15,14 +15,14 @@ import msgspec
 from perdure.testing.upstream.caching import MarkedCache, Metered, PrefixCache
 from perdure.testing.upstream.chat import read_chat
 from perdure.testing.upstream.messages import read_messages
-from perdure.testing.upstream.troubles import STATUS, WORDS, Trouble
 from perdure.testing.upstream.narrator import Narrator, Verse
 from perdure.testing.upstream.question import Api, Question
 from perdure.testing.upstream.rejection import Rejection, shaped
 from perdure.testing.upstream.responses import read_responses, whole_input
 from perdure.testing.upstream.signet import Signet
-from perdure.testing.upstream.speech import Shape, Rendering, encoded, spoken_chat, spoken_messages
+from perdure.testing.upstream.speech import Rendering, Shape, encoded, spoken_chat, spoken_messages
 from perdure.testing.upstream.speech_responses import spoken_responses
+from perdure.testing.upstream.troubles import STATUS, WORDS, Trouble
 from perdure.values.digest import Json
 
 BODY_MAX: Final = 32 << 20

@@ -11,11 +11,11 @@ from typing import Final, Self, cast
 from aiohttp import web
 
 from perdure.testing.upstream.ledgers import LEDGER_BYTES, Ledgers
-from perdure.testing.upstream.troubles import Trouble
 from perdure.testing.upstream.narrator import Narrator
 from perdure.testing.upstream.plots import Plot
 from perdure.testing.upstream.provider import Delivery, Provider, Recorded
 from perdure.testing.upstream.signet import Signet
+from perdure.testing.upstream.troubles import Trouble
 from perdure.values.errors import require
 
 BODY_BYTES: Final = 256 << 20

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from perdure.testing.upstream.caching import Metered
 from perdure.testing.upstream.question import Question, ToolCall, Utterance
 from perdure.testing.upstream.signet import Signet
-from perdure.testing.upstream.speech import Shape, Rendering, arguments_of, event, output_tokens, parts
+from perdure.testing.upstream.speech import Rendering, Shape, arguments_of, event, output_tokens, parts
 from perdure.values.digest import Json
 
 
