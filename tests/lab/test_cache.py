@@ -91,8 +91,10 @@ def test_the_fast_model_serves_as_the_slow_one(
     fast, slow, at = PromptCache(rule), Slow(rule), 0
     for blocks, marks, pause in asks:
         at += pause
+        peeked = fast.peek(blocks, marks, at)
         served = fast.ask(blocks, marks, at)
         assert served == slow.ask(blocks, marks, at)
+        assert served.read == peeked
         assert served.read + served.written + served.plain == sum(block.tokens for block in blocks)
 
 
@@ -145,3 +147,19 @@ def test_what_is_too_short_is_not_kept():
     small = [Block("system", 4000)]
     assert cache.ask(small, [Mark(0)], 0) == Served(0, 0, 4000)
     assert cache.ask(small, [Mark(0)], 1) == Served(0, 0, 4000)
+
+
+def test_what_the_provider_lost_is_written_anew_once():
+    for rule in (CLAUDE, GPT):
+        cache, blocks = PromptCache(rule), turns(10)
+        cache.ask(blocks, [Mark(4), Mark(10)], 0)
+        cache.lose(blocks, 5)
+        assert cache.ask(blocks, [Mark(4), Mark(10)], 1).read == (5000 + 4 * 300) // rule.step * rule.step
+        assert cache.ask(blocks, [Mark(4), Mark(10)], 2).read == 8000 // rule.step * rule.step
+
+
+def test_what_another_session_sent_is_found():
+    for rule in (CLAUDE, GPT):
+        cache = PromptCache(rule)
+        cache.keep(turns(3), 1, 0)
+        assert cache.ask(turns(10), [Mark(0), Mark(10)], 1).read == 5000 // rule.step * rule.step

@@ -75,16 +75,50 @@ class PromptCache:
             case "marked" | "pointed":
                 return self._ask_marked(list(blocks), marks, at)
 
+    def peek(self, blocks: Sequence[Block], marks: Sequence[Mark], at: int) -> int:
+        """Return the tokens that such a request would read, and change nothing."""
+        match self._rule.kind:
+            case "none":
+                return 0
+            case "longest":
+                sent = list(blocks)
+                return self._read_longest(sent, [tokens for _, tokens in self._walk(sent)], at)
+            case "marked" | "pointed":
+                nodes = self._walk(list(blocks))
+                hit = self._found(nodes, self._places(len(nodes), marks), at)
+                return nodes[hit][1] if hit >= 0 else 0
+
+    def lose(self, blocks: Sequence[Block], places: int) -> None:
+        """Of these blocks' prefixes, those that are longer than ``places`` blocks are kept no more."""
+        sent = list(blocks)
+        for node, _ in self._walk(sent)[places:]:
+            self._kept.pop(node, None)
+        self._paths = [
+            (then, past[:places] if common(past, sent) > places else past) for then, past in self._paths
+        ]
+
+    def keep(self, blocks: Sequence[Block], places: int, at: int) -> None:
+        """Somebody else sent the first ``places`` of these blocks at ``at``, and marked their end."""
+        if places <= 0:
+            return
+        sent = list(blocks)
+        node, tokens = self._walk(sent)[places - 1]
+        if tokens >= self._rule.minimum:
+            lives = max(self._kept.get(node, (0, 0))[1], self._ttl)
+            self._kept[node] = (at + lives, lives)
+        self._paths.append((at, sent[:places]))
+
     # -- prefixes that are kept at marks ------------------------------------------------------------
 
     def _ask_marked(self, blocks: list[Block], marks: Sequence[Mark], at: int) -> Served:
         nodes = self._walk(blocks)
-        if self._rule.kind == "pointed":
-            marks = (*marks, Mark(len(blocks) - 1))
-        places = sorted({mark.place: mark for mark in marks if 0 <= mark.place < len(blocks)}.values())
-        places = places[-self._rule.marks :]
+        places = self._places(len(blocks), marks)
         hit = self._found(nodes, places, at)
-        read = nodes[hit][1] if hit >= 0 else 0
+        read = 0
+        if hit >= 0:
+            node, read = nodes[hit]
+            lives = self._kept[node][1]
+            self._kept[node] = (at + lives, lives)
         end, long_end = read, read
         for place, long in places:
             node, tokens = nodes[place]
@@ -97,16 +131,20 @@ class PromptCache:
         total = nodes[-1][1] if nodes else 0
         return Served(read, end - read, total - end, long_end - read)
 
+    def _places(self, count: int, marks: Sequence[Mark]) -> list[Mark]:
+        """Return the marks that count in a request of ``count`` blocks, in order: the last ones."""
+        if self._rule.kind == "pointed":
+            marks = (*marks, Mark(count - 1))
+        places = {mark.place: mark for mark in marks if 0 <= mark.place < count}
+        return sorted(places.values())[-self._rule.marks :]
+
     def _found(self, nodes: list[tuple[int, int]], marks: list[Mark], at: int) -> int:
-        """Return the place of the longest prefix that is kept and looked at, and use it; -1 if there is none."""
+        """Return the place of the longest prefix that is kept and looked at; -1 if there is none."""
         lowest = len(nodes)
         for mark in reversed(marks):
             back = self._rule.look_back or len(nodes)
             for place in range(min(mark.place, lowest - 1), max(mark.place - back, -1), -1):
-                node = nodes[place][0]
-                until, lives = self._kept.get(node, (-1, 0))
-                if until >= at and nodes[place][1] >= self._rule.minimum:
-                    self._kept[node] = (at + lives, lives)
+                if self._kept.get(nodes[place][0], (-1, 0))[0] >= at:
                     return place
             lowest = min(lowest, max(mark.place - back, -1) + 1)
         return -1
@@ -128,21 +166,26 @@ class PromptCache:
 
     def _ask_longest(self, blocks: list[Block], at: int) -> Served:
         ends = [tokens for _, tokens in self._walk(blocks)]
-        total, best, paths = ends[-1] if ends else 0, 0, [(at, blocks)]
-        for then, past in reversed(self._paths):
-            if self._ttl and then + self._ttl < at:
-                continue
-            same = common(past, blocks)
-            best = max(best, ends[same - 1] if same else 0)
-            if same < len(past):
-                paths.append((then, past))
-        self._paths = paths[:_PATHS_MAX][::-1]
-        read = best - best % self._rule.step
-        if read < self._rule.minimum:
-            read = 0
+        read = self._read_longest(blocks, ends, at)
+        total = ends[-1] if ends else 0
+        paths = [
+            (then, past)
+            for then, past in self._paths
+            if (not self._ttl or then + self._ttl >= at) and common(past, blocks) < len(past)
+        ]
+        self._paths = [*paths, (at, blocks)][-_PATHS_MAX:]
         kept = total - total % self._rule.step
         written = max(0, kept - read) if kept >= self._rule.minimum else 0
         return Served(read, written, total - read - written)
+
+    def _read_longest(self, blocks: list[Block], ends: list[int], at: int) -> int:
+        best = 0
+        for then, past in self._paths:
+            if not self._ttl or then + self._ttl >= at:
+                same = common(past, blocks)
+                best = max(best, ends[same - 1] if same else 0)
+        best -= best % self._rule.step
+        return best if best >= self._rule.minimum else 0
 
 
 def common(past: list[Block], blocks: list[Block]) -> int:
