@@ -624,6 +624,10 @@ class RequestForwarded(Body, frozen=True):
     """who rewrote what had been sent before: 'client', or nobody"""
     body: Content | None = None
     """the request as the client sent it, where that is kept"""
+    moved: int = -1
+    """tokens that earlier moves keep out of it, where the pages in it were counted; -1: as in the request before"""
+    recalled: int = -1
+    """and those that recalled pages add to it"""
 
 
 class RequestAnswered(Body, frozen=True):

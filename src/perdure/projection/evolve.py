@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection import effects, keeping, pages, turns, workspace
+from perdure.projection import conversations, effects, keeping, pages, turns, workspace
 from perdure.projection.cut import begun, cut, goes_back
 from perdure.projection.state import Live, State, Timer
 
@@ -219,12 +219,12 @@ RULES: dict[type[e.Body], Rule[e.Body]] = {
     e.PageFaulted: _rule(pages.faulted),
     e.PagePinned: _rule(pages.pinned),
     e.PageUnpinned: _rule(pages.unpinned),
-    e.ConversationOpened: _rule(pages.opened),
-    e.RequestForwarded: _rule(pages.forwarded),
-    e.RequestAnswered: _rule(pages.answered),
+    e.ConversationOpened: _rule(conversations.opened),
+    e.RequestForwarded: _rule(conversations.forwarded),
+    e.RequestAnswered: _rule(conversations.answered),
     e.RequestFailed: _rule(_kept),
-    e.RecallHidden: _rule(pages.hidden),
-    e.PagingSet: _rule(pages.paging_set),
+    e.RecallHidden: _rule(conversations.hidden),
+    e.PagingSet: _rule(conversations.paging_set),
     e.ChangeReverted: _rule(effects.revert_asked),
     e.ChildSpawned: _rule(effects.child_spawned),
     e.ChildFinished: _rule(effects.child_finished),

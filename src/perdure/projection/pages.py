@@ -1,12 +1,18 @@
-"""Pages of context and foreign agents' conversations: their part of the fold."""
+"""Pages of context: their part of the fold.
+
+Invariants:
+- What stands in a page's place changes only when the page leaves; a second leave changes nothing.
+- ``Trail`` counts a page that is out exactly once, from when it leaves until it is needed.
+"""
 
 from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
+from perdure.projection.ages import doublings
 from perdure.projection.state import Conversation, Page, Shape, State
-from perdure.values.limits import PAGE_MOVES_MAX
-from perdure.values.table import Table
+from perdure.projection.trail import Hot, Previewed, Trail
+from perdure.values.limits import HOT_MAX, PAGE_MOVES_MAX, TRIED_MAX
 
 _SHAPES: dict[str, Shape] = {"whole": "whole", "preview": "preview"}
 
@@ -14,6 +20,7 @@ _SHAPES: dict[str, Shape] = {"whole": "whole", "preview": "preview"}
 def admitted(state: State, body: e.PageAdmitted, event: Event) -> State:
     """The page is in the window, whole or as a preview."""
     shape = _SHAPES.get(body.shape, "whole")
+    preview = shape == "preview"
     page = Page(
         page=body.page,
         content=body.content,
@@ -22,7 +29,7 @@ def admitted(state: State, body: e.PageAdmitted, event: Event) -> State:
         moves=((event.position, body.shape),),
         shape=shape,
         shown=body.shown,
-        shown_tokens=body.tokens if shape == "whole" else _tokens(body.shown, body.content, body.tokens),
+        shown_tokens=_tokens(body.shown, body.content, body.tokens) if preview else body.tokens,
         call=body.call,
         tool=body.tool,
         about=body.about,
@@ -30,9 +37,12 @@ def admitted(state: State, body: e.PageAdmitted, event: Event) -> State:
         number=body.number,
         exempt=body.exempt,
         lines=body.lines,
+        left=body.number if preview else 0,
     )
-    moved = page.tokens - page.shown_tokens
-    return _put(_count(state, moved=moved, evicted=int(shape == "preview")), page)
+    talk = state.live.conversation
+    if talk is not None:
+        talk = _previewed(talk, page) if preview else _entered(talk, page)
+    return _put(state, page, talk)
 
 
 def evicted(state: State, body: e.PageEvicted, event: Event) -> State:
@@ -40,9 +50,25 @@ def evicted(state: State, body: e.PageEvicted, event: Event) -> State:
     page = state.live.pages.get(body.page)
     if page is None or page.shape == "evicted":
         return state
-    state = _count(state, moved=page.shown_tokens - body.tokens, evicted=int(page.shape == "whole"))
-    page = _moved(page, event.position, "evicted")
-    return _put(state, replace(page, shape="evicted", shown=body.shown, shown_tokens=body.tokens))
+    talk = state.live.conversation
+    was, number = page, page.left or (talk.requests if talk is not None else page.number)
+    page = replace(
+        _moved(page, event.position, "evicted"),
+        shape="evicted",
+        shown=body.shown,
+        shown_tokens=body.tokens,
+        left=number,
+    )
+    if talk is not None:
+        first = was.shape == "whole"
+        talk = replace(
+            talk, moved=talk.moved + was.shown_tokens - body.tokens, evicted=talk.evicted + int(first)
+        )
+        trail = replace(talk.trail, rewritten=True)
+        if first:
+            trail = replace(_gone(trail, page, number), resident=max(0, trail.resident - 1))
+        talk = replace(talk, trail=trail)
+    return _put(state, page, talk)
 
 
 def faulted(state: State, body: e.PageFaulted, event: Event) -> State:
@@ -50,16 +76,35 @@ def faulted(state: State, body: e.PageFaulted, event: Event) -> State:
     page = state.live.pages.get(body.page)
     if page is None:
         return state
-    state = _count(state, faulted=int(page.faults == 0))
-    return _put(state, replace(_moved(page, event.position, "faulted"), faults=page.faults + 1))
+    talk = state.live.conversation
+    if talk is not None:
+        tokens = body.tokens or page.tokens
+        tariff = talk.tariff
+        lost = (tariff.read * (talk.tokens - talk.moved) + tariff.write * tokens) // 1_000_000
+        talk = replace(
+            talk,
+            faulted=talk.faulted + int(page.faults == 0),
+            lost_microusd=talk.lost_microusd + max(0, lost),
+            trail=replace(talk.trail, recalled=talk.trail.recalled + tokens),
+        )
+    number = body.number or (talk.requests if talk is not None else page.number)
+    page = replace(_moved(page, event.position, "faulted"), faults=page.faults + 1)
+    if talk is None:
+        return _put(state, page, None)
+    trail, page = missed(talk.trail, page, number)
+    return _put(state, page, replace(talk, trail=trail))
 
 
 def pinned(state: State, body: e.PagePinned, event: Event) -> State:
-    """It stays until that request."""
+    """It stays until that request, and so do later versions of what it is about."""
     page = state.live.pages.get(body.page)
     if page is None:
         return state
-    return _put(state, replace(_moved(page, event.position, "pinned"), pinned_until=body.until))
+    page = replace(_moved(page, event.position, "pinned"), pinned_until=body.until)
+    talk = state.live.conversation
+    if talk is not None and page.about:
+        talk = replace(talk, trail=heated(talk.trail, page.about, body.until))
+    return _put(state, page, talk)
 
 
 def unpinned(state: State, body: e.PageUnpinned, event: Event) -> State:
@@ -67,92 +112,75 @@ def unpinned(state: State, body: e.PageUnpinned, event: Event) -> State:
     page = state.live.pages.get(body.page)
     if page is None:
         return state
-    return _put(state, replace(_moved(page, event.position, "unpinned"), pinned_until=0))
-
-
-def opened(state: State, body: e.ConversationOpened, event: Event) -> State:
-    """A foreign agent's conversation begins, or goes on in a fork."""
-    talk = Conversation(
-        client=body.client,
-        api=body.api,
-        model=body.model,
-        session=body.session,
-        credential=body.credential,
-        mode=body.mode,
-        recall=body.recall,
-        room=body.room,
-        kept=body.kept,
-        tariff=body.tariff,
-    )
-    return replace(state, live=replace(state.live, conversation=talk))
-
-
-def forwarded(state: State, body: e.RequestForwarded, event: Event) -> State:
-    """A request is under way: the conversation is as the client says now."""
+    page = replace(_moved(page, event.position, "unpinned"), pinned_until=0)
     talk = state.live.conversation
-    if talk is None:
-        return state
-    sent = state.live.sent
-    if body.kept < len(sent):
-        sent = Table({place: sent[place] for place in range(body.kept)})
-    for place, digest in enumerate(body.messages, body.kept):
-        sent = sent.put(place, digest)
-    again = sum(1 for name in body.again if name in state.live.pages)
-    talk = replace(
-        talk,
-        requests=max(talk.requests, body.number),
-        asked_at=event.at,
-        tokens=body.tokens,
-        again=talk.again + again,
-        breaks=talk.breaks + bool(body.broken),
+    if talk is not None:
+        hot = tuple(each for each in talk.trail.hot if each.about != page.about)
+        talk = replace(talk, trail=replace(talk.trail, hot=hot))
+    return _put(state, page, talk)
+
+
+def missed(trail: Trail, page: Page, number: int) -> tuple[Trail, Page]:
+    """Count that the reply to request ``number`` needed ``page``; only the first time after it left counts."""
+    if page.shape == "whole" or page.needed:
+        return trail, page
+    trail = replace(
+        trail,
+        out=max(0, trail.out - 1),
+        out_tokens=max(0, trail.out_tokens - page.tokens),
+        out_numbers=max(0, trail.out_numbers - page.number),
+        out_doublings=max(0, trail.out_doublings - doublings(page.left - page.number)),
     )
-    return replace(state, live=replace(state.live, conversation=talk, sent=sent))
+    if number <= page.number:
+        tried = _tried(trail.tried, page.tool, needed=1)
+        return replace(trail, tried=tried), replace(page, needed=max(1, number))
+    endured = doublings(number - page.number + 1) - doublings(page.left - page.number)
+    trail = replace(trail, needed=trail.needed + 1, endured=trail.endured + max(0, endured))
+    return trail, replace(page, needed=number)
 
 
-def answered(state: State, body: e.RequestAnswered, event: Event) -> State:
-    """What it took and cost is known."""
-    talk = state.live.conversation
-    world = replace(
-        state.world,
-        tokens=state.world.tokens + body.usage.input_tokens + body.usage.output_tokens,
-        cost_microusd=state.world.cost_microusd + body.usage.cost_microusd,
-        turns=state.world.turns + 1,
+def heated(trail: Trail, about: str, until: int) -> Trail:
+    """What is about ``about`` stays until then; what is over is forgotten."""
+    hot = tuple(each for each in trail.hot if each.about != about)
+    return replace(trail, hot=(*hot, Hot(about, until))[-HOT_MAX:])
+
+
+def _previewed(talk: Conversation, page: Page) -> Conversation:
+    kept_out = page.tokens - page.shown_tokens
+    trail = talk.trail
+    trail = replace(
+        _gone(trail, page, page.number),
+        entered=trail.entered + kept_out,
+        tried=_tried(trail.tried, page.tool, previews=1),
     )
-    state = replace(state, world=world)
-    if talk is None:
-        return state
-    talk = replace(
-        talk,
-        window=body.told.input_tokens,
-        cached=body.told.cache_read_tokens,
-        uncached=0 if body.told.cache_read_tokens else talk.uncached + 1,
-        saved_microusd=talk.saved_microusd + body.alone_microusd - body.usage.cost_microusd,
-        alone_microusd=talk.alone_microusd + body.alone_microusd,
+    return replace(talk, moved=talk.moved + kept_out, evicted=talk.evicted + 1, trail=trail)
+
+
+def _entered(talk: Conversation, page: Page) -> Conversation:
+    if page.exempt or not page.call:
+        return talk
+    trail = talk.trail
+    return replace(talk, trail=replace(trail, fresh=(*trail.fresh, page.page), resident=trail.resident + 1))
+
+
+def _gone(trail: Trail, page: Page, number: int) -> Trail:
+    return replace(
+        trail,
+        out=trail.out + 1,
+        out_tokens=trail.out_tokens + page.tokens,
+        out_numbers=trail.out_numbers + page.number,
+        out_doublings=trail.out_doublings + doublings(number - page.number),
     )
-    return replace(state, live=replace(state.live, conversation=talk))
 
 
-def hidden(state: State, body: e.RecallHidden, event: Event) -> State:
-    """From here on the message is split whenever it comes."""
-    live = replace(state.live, hidden=state.live.hidden.put(body.merged, body.split))
-    if body.joined is not None:
-        live = replace(live, joined=live.joined.put(body.merged, body.joined))
-    return replace(state, live=live)
-
-
-def paging_set(state: State, body: e.PagingSet, event: Event) -> State:
-    """The mode is another, or paging is frozen, or the model costs another price."""
-    talk = state.live.conversation
-    if talk is None:
-        return state
-    talk = replace(
-        talk,
-        mode=body.mode,
-        frozen=body.frozen,
-        model=body.model or talk.model,
-        tariff=body.tariff if body.tariff is not None else talk.tariff,
-    )
-    return replace(state, live=replace(state.live, conversation=talk))
+def _tried(
+    tried: tuple[Previewed, ...], tool: str, *, previews: int = 0, needed: int = 0
+) -> tuple[Previewed, ...]:
+    was = next((each for each in tried if each.tool == tool), Previewed(tool))
+    now = Previewed(tool, was.previews + previews, was.needed + needed)
+    if was in tried:
+        return tuple(now if each is was else each for each in tried)
+    return (*tried, now)[-TRIED_MAX:]
 
 
 def _tokens(shown: e.Content | None, whole: e.Content, tokens: int) -> int:
@@ -160,22 +188,10 @@ def _tokens(shown: e.Content | None, whole: e.Content, tokens: int) -> int:
     return tokens if shown is None or not whole.size else -(-shown.size * tokens // whole.size)
 
 
-def _put(state: State, page: Page) -> State:
-    return replace(state, live=replace(state.live, pages=state.live.pages.put(page.page, page)))
+def _put(state: State, page: Page, talk: Conversation | None) -> State:
+    live = replace(state.live, pages=state.live.pages.put(page.page, page), conversation=talk)
+    return replace(state, live=live)
 
 
 def _moved(page: Page, position: int, move: str) -> Page:
     return replace(page, moves=(*page.moves, (position, move))[-PAGE_MOVES_MAX:])
-
-
-def _count(state: State, *, moved: int = 0, evicted: int = 0, faulted: int = 0) -> State:
-    talk = state.live.conversation
-    if talk is None:
-        return state
-    talk = replace(
-        talk,
-        moved=talk.moved + moved,
-        evicted=talk.evicted + evicted,
-        faulted=talk.faulted + faulted,
-    )
-    return replace(state, live=replace(state.live, conversation=talk))

@@ -9,9 +9,8 @@ Invariants:
 
 from typing import Literal
 
-import msgspec
-
 from perdure.log.events import Content, Reservation, Tariff
+from perdure.projection.trail import Noun, Trail
 from perdure.values.digest import Json
 from perdure.values.table import Table
 
@@ -20,10 +19,6 @@ Phase = Literal["started", "pending", "doubted", "settled"]
 ApprovalPhase = Literal["asked", "granted", "denied", "expired", "used", "void"]
 Shape = Literal["whole", "preview", "evicted"]
 Answered = Literal["", "refused", "succeeded", "failed", "partial", "replayed", "told"]
-
-
-class Noun(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
-    """A part of the state."""
 
 
 class CallRecord(Noun, frozen=True):
@@ -163,6 +158,10 @@ class Page(Noun, frozen=True):
     pinned_until: int = 0
     """the request before which it may not leave"""
     lines: int = 0
+    left: int = 0
+    """the request with which it left, or entered as a preview; 0: it is whole"""
+    needed: int = 0
+    """the request whose reply was the first that needed it after that; 0: none has"""
 
 
 class Conversation(Noun, frozen=True):
@@ -205,6 +204,7 @@ class Conversation(Noun, frozen=True):
     """what it would all have cost had nothing been moved"""
     breaks: int = 0
     """prefixes that the client rewrote"""
+    trail: Trail = Trail()
 
 
 class Touch(Noun, frozen=True):

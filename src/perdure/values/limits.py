@@ -360,3 +360,33 @@ STREAM_EVENT_BYTES_MAX: Final = 64 * 1024 * 1024
 
 RECALL_ROUNDS_MAX: Final = 12
 """Times that a model may ask within one reply: it can ask for several pages at once, and then it goes round in circles."""
+
+# -- the policy of pages ------------------------------------------------------------------------------
+
+PIN_REQUESTS: Final = 16
+"""Requests for which a page that was needed stays: most that are needed twice are so within a dozen requests."""
+
+PIN_REQUESTS_MAX: Final = 256
+"""Of a page that is needed again and again: each time twice as long, up to here. Conversations rarely last longer."""
+
+HOT_MAX: Final = 16
+"""Paths whose newer versions are pinned at once: as many files as are worked on in turn."""
+
+TRIED_MAX: Final = 32
+"""Tools whose previews are judged one by one; no client has more of them that give large results."""
+
+ARRIVALS_MAX: Final = 400
+"""New results that one request brings as pages, the newest: a conversation that is seen late has more, and older
+ones stay as they are. An event has to hold them."""
+
+SHORT_TOKENS: Final = 200
+"""Results below this are never moved: what would stand in their place is nearly as long."""
+
+PREVIEW_BUDGET_TOKENS: Final = 500
+"""A preview's size: measured as the best trade of what it saves against the faults that it causes."""
+
+PREVIEW_WORTH_TOKENS: Final = 2_000
+"""Results from here on get a preview; below, what it would save is less than what a fault costs."""
+
+MESSAGES_TRACKED_MAX: Final = 10_000
+"""Messages of a conversation that is tracked: an event holds their digests. Longer ones pass as they are."""
