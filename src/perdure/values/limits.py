@@ -390,3 +390,28 @@ PREVIEW_WORTH_TOKENS: Final = 2_000
 
 MESSAGES_TRACKED_MAX: Final = 10_000
 """Messages of a conversation that is tracked: an event holds their digests. Longer ones pass as they are."""
+
+RECALL_CALL_TOKENS: Final = 60
+"""Of a call of the recall tool, as output: a name, a handle and a range."""
+
+RECALL_ANSWER_TOKENS: Final = 150
+"""Of that call and its answer in the window, besides the page's own."""
+
+UNCACHED_REQUESTS: Final = 3
+"""Answered requests in a row without a cached token before the provider is taken to have no cache: the first
+request never has any, and one may come after a pause."""
+
+PREVIEW_TOKENS_MIN: Final = 1500
+"""A result below this comes whole: its preview of some hundred tokens would save less than most faults cost."""
+
+EVICTED_TOKENS_MIN: Final = 500
+"""A page below this stays: its stub takes a fifth of it."""
+
+USED_TOKENS_MIN: Final = 1000
+"""A page below this doesn't leave right after its first use: what stands behind it is written again for it."""
+
+FAULTS_TOLD_MIN: Final = 8
+"""Pages that were asked for before their share says anything."""
+
+COLLAPSED_REQUESTS: Final = 3
+"""Requests in a row for which the cache should have been read and wasn't, before paging is frozen."""

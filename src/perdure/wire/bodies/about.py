@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from perdure.values.digest import Json
-from perdure.values.limits import ABOUT_CHARACTERS_MAX, CALL_PATHS_MAX
+from perdure.values.limits import CALL_ABOUT_CHARACTERS_MAX, CALL_PATHS_MAX
 
 _PATHS: Final = (
     "file_path",
@@ -38,7 +38,7 @@ def about_of(arguments: Json) -> str:
     """Return what a call with ``arguments`` is about, in one line; empty where nothing says it."""
     found = next(iter(_said(arguments)), "")
     line = " ".join(found.split())
-    return line if len(line) <= ABOUT_CHARACTERS_MAX else f"{line[: ABOUT_CHARACTERS_MAX - 1]}…"
+    return line if len(line) <= CALL_ABOUT_CHARACTERS_MAX else f"{line[: CALL_ABOUT_CHARACTERS_MAX - 1]}…"
 
 
 def paths_of(arguments: Json) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ def _spoken(value: Json) -> Iterator[str]:
 
 def _files(command: str) -> list[str]:
     """Return the words of a command that look like files: options, numbers and ``s/a/b/`` don't."""
-    words = _PARTED.split(command[: ABOUT_CHARACTERS_MAX * CALL_PATHS_MAX])
+    words = _PARTED.split(command[: CALL_ABOUT_CHARACTERS_MAX * CALL_PATHS_MAX])
     return [
         word
         for word in (word.rstrip(".:") for word in words)

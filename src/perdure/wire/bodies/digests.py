@@ -30,8 +30,12 @@ def system_digest(value: Json) -> str:
     """Return the name of instructions, a string or a list of blocks."""
     blocks = _texts(value)
     if isinstance(blocks, list):
-        blocks = [block for block in blocks if not text_raw(block, "text").startswith(BILLED)]
+        blocks = [block for block in blocks if not _is_billing(text_raw(block, "text"))]
     return cache_digest(blocks)
+
+
+def _is_billing(text: str) -> bool:
+    return text.startswith(BILLED) and "\n" not in text
 
 
 def _plain(value: Json) -> Json:
@@ -41,7 +45,7 @@ def _plain(value: Json) -> Json:
             return [_plain(part) for part in value]
         case dict():
             plain = {name: part for name, part in value.items() if name != "cache_control"}
-            for name in ("content", "output", "source", "system"):
+            for name in ("content", "output", "source"):
                 if name in plain:
                     plain[name] = _texts(plain[name]) if name != "source" else _plain(plain[name])
             if "role" in plain:

@@ -54,6 +54,7 @@ class MadeCall(NamedTuple):
     """A call that the model made."""
 
     call: str
+    """its id; where a client counts its calls anew in each reply, with '#2' for the second of that name and so on"""
     tool: str
     digest: str
     """of tool and arguments; equal for the same call made again"""
@@ -109,3 +110,5 @@ class Part(NamedTuple):
     merged: tuple[str, ...] = ()
     calls: tuple[MadeCall, ...] = ()
     results: tuple[CallResult, ...] = ()
+    compacts: bool = False
+    """whether it asks for a summary in the place of the conversation"""
