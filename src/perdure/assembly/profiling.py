@@ -11,16 +11,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from perdure.adapters.transcripts import Unread, records, transcript_files
+from perdure.assembly.pricing import cost_of, rates_of
+from perdure.page.caching import provider_of
 from perdure.profile.chat import ChatReader
+from perdure.profile.figures import Figures
 from perdure.profile.formats import Recognised, reader_of, recognised
-from perdure.profile.trace import Trace
+from perdure.profile.measuring import figures
+from perdure.profile.trace import Exchange, Trace
 
 HEAD_RECORDS: Final = 50
 """Of a file, to see what it is: before a session's name stand a few titles and snapshots."""
 
 
-class Progress(NamedTuple):
+class Headway(NamedTuple):
     """How far reading has come, or what could not be read."""
 
     read: int
@@ -36,7 +42,7 @@ class _Source(NamedTuple):
     said: Recognised
 
 
-def traces(paths: Iterable[Path], progress: Callable[[Progress], None] = lambda _: None) -> Iterator[Trace]:
+def traces(paths: Iterable[Path], progress: Callable[[Headway], None] = lambda _: None) -> Iterator[Trace]:
     """Yield a trace for each session and sub-agent in ``paths``, files or directories, the earliest first.
 
     A request that stands in several of them is counted in the first; ask file by file for each as it is.
@@ -47,7 +53,7 @@ def traces(paths: Iterable[Path], progress: Callable[[Progress], None] = lambda 
     total = sum(path.stat().st_size for path in files)
 
     def told(trouble: Unread) -> None:
-        progress(Progress(0, total, trouble.path, trouble))
+        progress(Headway(0, total, trouble.path, trouble))
 
     seen: set[int] = set()
     for group in _groups(files, told):
@@ -55,12 +61,39 @@ def traces(paths: Iterable[Path], progress: Callable[[Progress], None] = lambda 
         reader = reader_of(first.said.source, first.said.session or _stem(first.path), seen)
         for source in group:
             for record in records(
-                source.path, told, lambda size, at=source.path: progress(Progress(size, total, at))
+                source.path, told, lambda size, at=source.path: progress(Headway(size, total, at))
             ):
                 reader.take(record)
                 if isinstance(reader, ChatReader):
                     yield from reader.ready()
         yield from reader.traces()
+
+
+def priced(trace: Trace, model: str = "") -> Trace:
+    """Return ``trace`` with what each request cost, by the price book; ``model`` stands in for all models.
+
+    What was written to the cache for an hour is priced so, also beside what was written for five minutes.
+    """
+    return trace._replace(
+        requests=tuple(_priced(request, model or request.model) for request in trace.requests)
+    )
+
+
+def _priced(request: Exchange, model: str) -> Exchange:
+    usage = request.usage
+    cost = cost_of(usage, model)
+    if request.written_long and usage.cache_write_tokens:
+        dearer = cost_of(usage, model, long=True) - cost
+        cost += dearer * min(request.written_long, usage.cache_write_tokens) // usage.cache_write_tokens
+    return request._replace(usage=replace(usage, cost_microusd=cost), model=model)
+
+
+def figures_of(trace: Trace, ttl: int = 0) -> Figures:
+    """Return where the tokens and the money of a priced ``trace`` went.
+
+    ``ttl`` (ns): how long its cache is taken to live where no request says.
+    """
+    return figures(trace, lambda model: rates_of(model, provider_of(model)), ttl)
 
 
 def _groups(files: Sequence[Path], told: Callable[[Unread], None]) -> list[list[_Source]]:

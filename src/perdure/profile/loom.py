@@ -233,6 +233,7 @@ class Loom:
                 asked.digest,
                 self._previewed(piece),
                 piece.exempt,
+                asked.paths[0] if asked.paths else "",
             )
         )
         thought = piece.kind == "thinking"
@@ -258,7 +259,9 @@ class Loom:
         if asked.digest:
             self._same[asked.digest] = place
         for path in asked.paths:
-            self._about.setdefault(path, []).append(place)
+            known = self._about.setdefault(path, [])
+            known[:] = [each for each in known if self._segments[each].call != asked.digest]
+            known.append(place)
 
     def _notice(self, number: int, piece: Snippet) -> None:
         """Note which results of the window ``piece`` of a reply needed."""

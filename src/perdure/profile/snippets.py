@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from perdure.profile.abouts import about_of, paths_of
+from perdure.profile.abouts import files_of
 from perdure.profile.trace import Kind
 from perdure.values.digest import Json, canonical, name_of
+from perdure.wire.bodies.about import about_of
 from perdure.wire.reading import dicts_in, text_raw
 
 MEDIA_TOKENS: Final = 1_500
@@ -65,8 +66,8 @@ def call_of(tool: str, arguments: Json, place: str = "") -> Inquiry:
         name = name_of(tool, canonical(shape if shape is not None else arguments))
     except (ValueError, RecursionError, msgspec.MsgspecError):
         name = name_of(tool, str(arguments).encode("utf-8", "surrogatepass"))
-    named = shape if shape is not None else {}
-    return Inquiry(tool, about_of(named), name, paths_of(named, place))
+    named: Json = shape if shape is not None else arguments
+    return Inquiry(tool, about_of(named), name, files_of(named, place))
 
 
 def called(call_id: str, tool: str, arguments: Json, place: str = "") -> Snippet:

@@ -32,6 +32,8 @@ class Segment(NamedTuple):
     preview: int = 0
     """tokens that ``perdure.page`` of it would take; 0 where there is none to make"""
     exempt: str = ""
+    path: str = ""
+    """first file that the call names, from the root where that is known"""
 
 
 class Need(NamedTuple):
