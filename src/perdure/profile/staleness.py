@@ -71,10 +71,7 @@ def stale(trace: Trace, prices: Sequence[float]) -> dict[str, Share]:
             since = {
                 "unneeded": max(last.get(place, number), number) + 1,
                 "superseded": newer.get(place, stretch.stop),
-                "old": aged[number] if segment.size >= _CHANGES: Final = re.compile(r"edit|write|patch|create|replace|delete", re.IGNORECASE)
-"""In the names of tools that change a file, whose results say that they did."""
-
-OLD_CHARACTERS else stretch.stop,
+                "old": aged[number] if segment.size >= OLD_CHARACTERS else stretch.stop,
             }
             for name, begin in since.items():
                 found[name] += stretches.share(segment, begin, stretch.stop)
