@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from perdure.assembly.site import Site
-from perdure.assembly.timeline import events_after, files_of
+from perdure.assembly.timeline import files_of
 from perdure.assembly.workplace import directory_of
 from perdure.checkpoint.compare import compare
 from perdure.checkpoint.inspection import Inspection, Window
@@ -21,7 +21,7 @@ from perdure.checkpoint.merge import Conflicts, merge_trees
 from perdure.checkpoint.plan import foreign, plan_restore
 from perdure.checkpoint.steps import Plan
 from perdure.checkpoint.tree import spelled
-from perdure.driver.books import Books, read_law, read_state
+from perdure.driver.books import Books, events_after, read_law, read_state
 from perdure.driver.files import recorded
 from perdure.driver.writer import Heard
 from perdure.log import events as e

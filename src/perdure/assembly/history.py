@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
-from perdure.assembly.timeline import events_after, files_of
+from perdure.assembly.timeline import files_of
 from perdure.checkpoint.blame import blame
 from perdure.checkpoint.compare import PathDifference, compare
 from perdure.checkpoint.tree import Entry, decoded, find, read_recipe, spelled, walk
-from perdure.driver.books import Books, read_state
+from perdure.driver.books import Books, events_after, read_state
 from perdure.log import events as e
 from perdure.log.envelope import Event, unseal
 from perdure.replay.files import FilesAt
@@ -74,13 +74,7 @@ class FileHistory:
         return ((path, entry) for path, entry in walk(self._books.get, tree) if path)
 
     def changes(self, run: str, before: int, after: int) -> tuple[PathDifference, ...]:
-        """Return what differs between the files at two positions, times left out."""
-        first, second = self.at(run, before).tree, self.at(run, after).tree
-        found = compare(self._books.get, first, second)
-        return tuple(each for each in found if not each.times_only)
-
-    def changes_if_any(self, run: str, before: int, after: int) -> tuple[PathDifference, ...]:
-        """Return what ``changes`` does, and nothing where a position has no files."""
+        """Return what differs between the files at two positions, times left out; nothing where one has no files."""
         first, second = (files_of(self._books, run, at).tree if at else "" for at in (before, after))
         if not first or not second:
             return ()

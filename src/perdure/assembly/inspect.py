@@ -9,8 +9,8 @@ import msgspec
 from perdure.assembly.people import effect_at
 from perdure.checkpoint.tree import objects
 from perdure.contract import Law
-from perdure.driver.books import Books, read_law, read_state, reply_of
-from perdure.log.envelope import GENESIS, Event, Stored, unseal
+from perdure.driver.books import Books, events_after, read_law, read_state, reply_of, stored_after
+from perdure.log.envelope import GENESIS, Event, Stored
 from perdure.log.naming import named_blobs, named_trees
 from perdure.log.port import RunRow
 from perdure.orchestrator.claims import is_claimed
@@ -54,22 +54,13 @@ class Inspector:
 
     def stored(self, run: str, after: int = 0) -> Iterator[Stored]:
         """Yield the run's events as they are stored."""
-        for page in self._pages(run, after):
+        for page in stored_after(self._books, run, after):
             yield from page
-
-    def _pages(self, run: str, after: int = 0) -> Iterator[Sequence[Stored]]:
-        while True:
-            page = self._books.read(run, after, READ_PAGE_EVENTS)
-            if page:
-                yield page
-            if len(page) < READ_PAGE_EVENTS:
-                return
-            after = page[-1].position
 
     def events(self, run: str, after: int = 0) -> Iterator[Event]:
         """Yield the run's events past position ``after``."""
         self.row(run)
-        return (unseal(stored) for stored in self.stored(run, after))
+        return events_after(self._books, run, after)
 
     def law(self, state: State) -> Law:
         """Return the law that ``state`` names."""
@@ -146,7 +137,7 @@ class Inspector:
     def _noting(
         self, run: str, noted: "tuple[int, str] | None", kept: list[Stored]
     ) -> Iterator[Sequence[Stored]]:
-        for page in self._pages(run):
+        for page in stored_after(self._books, run, 0):
             if noted is not None:
                 kept += (stored for stored in page if stored.position == noted[0])
             yield page

@@ -1,13 +1,9 @@
 """A run's files over time: which tree stands at which position."""
 
-from collections.abc import Iterator
-
-from perdure.driver.books import Books, read_state
-from perdure.log.envelope import Event, unseal
+from perdure.driver.books import Books, events_after, read_state
 from perdure.projection.keeping import files_let_go
 from perdure.replay.files import FilesAt, files_at
 from perdure.values.errors import BadPosition
-from perdure.values.limits import READ_PAGE_EVENTS
 
 
 def files_of(books: Books, run: str, position: int) -> FilesAt:
@@ -37,13 +33,3 @@ def owner_of(books: Books, run: str, position: int) -> str:
         run = rows[0].parent
         rows = books.rows(run)
     return run
-
-
-def events_after(books: Books, run: str, after: int) -> Iterator[Event]:
-    """Yield the run's events past position ``after``."""
-    while True:
-        page = books.read(run, after, READ_PAGE_EVENTS)
-        yield from map(unseal, page)
-        if len(page) < READ_PAGE_EVENTS:
-            return
-        after = page[-1].position

@@ -59,7 +59,7 @@ def diff(
     """Show what is otherwise at position B of RUN, compared with A: in its state, and in its files."""
     with opened(store) as place:
         changes = place.store.diff(run, before, after)
-        files = place.store.files.changes_if_any(run, before, after)
+        files = place.store.files.changes(run, before, after)
         if as_json:
             listed = shapes(files)
             put({"run": run, "before": before, "after": after, "changes": changes, "files": listed})

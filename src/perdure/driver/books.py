@@ -3,13 +3,13 @@
 Invariant: everything here is a fold or a cache of the log; nothing of it is written anywhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from perdure.contract import Law, compile_law, read_contract
 from perdure.intention.declaration import read_definition
 from perdure.intention.reply import Call, Reply, read_reply
-from perdure.log.envelope import GENESIS, unseal
+from perdure.log.envelope import GENESIS, Event, Stored, unseal
 from perdure.log.events import Content, IntentionProposed, ModelReplied
 from perdure.log.port import BlobStore, ClaimStore, LeaseStore, LogStore, SnapshotStore
 from perdure.projection.evolve import evolve
@@ -86,6 +86,21 @@ def read_state(store: Books, run: str, at: int | None = None) -> Standing:
         if len(page) < limit:
             break
     return Standing(state, head)
+
+
+def stored_after(store: LogStore, run: str, after: int) -> Iterator[Sequence[Stored]]:
+    """Yield the run's events past position ``after`` as they are stored, as many at a time as are read at once."""
+    while page := store.read(run, after, READ_PAGE_EVENTS):
+        yield page
+        if len(page) < READ_PAGE_EVENTS:
+            return
+        after = page[-1].position
+
+
+def events_after(store: LogStore, run: str, after: int) -> Iterator[Event]:
+    """Yield the run's events past position ``after``."""
+    for page in stored_after(store, run, after):
+        yield from map(unseal, page)
 
 
 def read_law(store: BlobStore, definition: str, contract: str) -> Law:
