@@ -46,6 +46,8 @@ class Scribe:
         self._under_way: set[asyncio.Task[None]] = set()
         self.failed: bool = False
         """whether something could not be written: the state is ahead of the log, and nothing more is written"""
+        self.settled: State = writer.state
+        """the newest state that is on disk"""
 
     @property
     def run(self) -> str:
@@ -96,13 +98,15 @@ class Scribe:
         """Take ``heard``, what a stream begins with or what a person said."""
         require(not self.failed, f"{self.run}: a fact is told after one that could not be written")
         events, future = self._writer.write(heard)
-        task = asyncio.get_running_loop().create_task(self._settled(self._answers.of(future)))
+        state = self._writer.state
+        task = asyncio.get_running_loop().create_task(self._arriving(self._answers.of(future), state))
         self._under_way.add(task)
         task.add_done_callback(self._arrived)
         return Told(events, asyncio.shield(task))
 
-    async def _settled(self, answer: Awaitable[Appended | Remembered]) -> None:
+    async def _arriving(self, answer: Awaitable[Appended | Remembered], state: State) -> None:
         require(isinstance(await answer, Appended), f"{self.run}: a conversation holds no claims")
+        self.settled = state
 
     def _arrived(self, task: "asyncio.Task[None]") -> None:
         self._under_way.discard(task)

@@ -36,6 +36,7 @@ _DECIDE: Final = "Decide, where a person must"
 _LOOK: Final = "Look"
 _TIME: Final = "Move in time"
 _PROVE: Final = "Prove"
+_CONTEXT: Final = "Watch and keep an agent's context"
 _KEEP: Final = "Keep"
 
 VERBS: Final = {
@@ -66,6 +67,9 @@ VERBS: Final = {
     "replay": Verb("perdure.cli.proving:replay", _PROVE, "Decide a run again and compare."),
     "verify": Verb("perdure.cli.proving:verify", _PROVE, "Check that a log is what was written."),
     "contract": Verb("perdure.cli.contracts:contract", _PROVE, "Check a contract, or try it on a run."),
+    "gateway": Verb(
+        "perdure.cli.gateway:gateway", _CONTEXT, "Keep any agent's context for money and room, over HTTP."
+    ),
     "store": Verb(
         "perdure.cli.stores:store",
         _KEEP,

@@ -13,8 +13,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from perdure.gateway.heads import backward
-from perdure.gateway.routes import Api
 from perdure.values.digest import Json
+from perdure.wire.bodies.nouns import Api
 
 _ADDED: Final = ("Date", "Server", "Content-Type")
 """Headers that aiohttp adds where they are missing; those of an upstream that sends none stay missing."""

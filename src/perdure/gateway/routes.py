@@ -3,11 +3,10 @@
 from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-Api = Literal["messages", "chat", "responses"]
-Verb = Literal["ask", "count", "compact", "pass"]
+from perdure.assembly.gateways import ANTHROPIC, OPENAI
+from perdure.wire.bodies.nouns import Api
 
-ANTHROPIC: Final = "https://api.anthropic.com"
-OPENAI: Final = "https://api.openai.com"
+Verb = Literal["ask", "count", "compact", "pass"]
 
 _ENDS: Final[dict[str, tuple[Api, Verb]]] = {
     "/messages": ("messages", "ask"),

@@ -6,19 +6,18 @@ Invariants:
 - Nothing of a client's keys is kept: what authenticates it goes on in its header, and is digested on the way.
 """
 
-import asyncio
 import hmac
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from aiohttp import web
 
+from perdure.assembly.gateways import GatewaySettings, is_loopback
 from perdure.gateway import heads
 from perdure.gateway.answers import Line, refusal
 from perdure.gateway.bodies import Room, Taken, taken
 from perdure.gateway.desk import Desk
 from perdure.gateway.routes import Route, route_of, target
-from perdure.gateway.settings import Settings, is_loopback
 from perdure.gateway.upstream import UNREACHED, Upstream
 from perdure.values.errors import Unlistenable
 from perdure.values.limits import GATEWAY_DRAIN_SECONDS, GATEWAY_HEADER_BYTES_MAX
@@ -34,9 +33,9 @@ _WEBSOCKET: Final = (
 class Gateway:
     """One listening gateway."""
 
-    def __init__(self, settings: Settings, desk: Desk) -> None:
+    def __init__(self, settings: GatewaySettings, desk: Desk) -> None:
         """Serve ``settings``; ``desk`` takes questions to models. Needs a running loop."""
-        self._settings: Settings = settings
+        self._settings: GatewaySettings = settings
         self._desk: Desk = desk
         self._upstream: Upstream = desk.upstream
         self._room: Room = Room()
@@ -63,7 +62,7 @@ class Gateway:
             where = f"{self._settings.host}:{self._settings.port}"
             raise Unlistenable(f"{where}: {getattr(error, 'strerror', None) or error}") from error
         self._runner = runner
-        self.port = int(runner.addresses[0][1])
+        self.port = int(cast("tuple[str, int]", runner.addresses[0])[1])
 
     async def close(self) -> None:
         """Take no more requests, let streams end within their time, and let go of all."""
@@ -145,11 +144,3 @@ def unreached(line: Line, route: Route, address: str, error: Exception) -> web.S
     where = address.partition("?")[0]
     why = str(error) or type(error).__name__
     return refusal(route.api, 502, "upstream_unreachable", f"{where} gives no answer: {why}")
-
-
-async def until_stopped(stop: asyncio.Event, gateway: Gateway) -> None:
-    """Serve until ``stop``, then end in order."""
-    try:
-        await stop.wait()
-    finally:
-        await gateway.close()

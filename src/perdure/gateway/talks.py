@@ -4,10 +4,10 @@ Invariant: all that matters is in the run. What is remembered here is found agai
 next request quicker, or one figure less exact.
 """
 
-import asyncio
 from typing import Final
 
 from perdure.assembly.conversations import Scribe
+from perdure.gateway.evidence import Evidence
 from perdure.page.handles import digest_of
 from perdure.projection.state import Conversation, Page, State
 from perdure.values.errors import Broken
@@ -24,12 +24,11 @@ class Talk:
         """Hold what ``scribe`` writes open; ``bucket`` is whose handles it shares."""
         self.scribe: Scribe = scribe
         self.bucket: str = bucket
-        self.turn: asyncio.Lock = asyncio.Lock()
-        """held while a request is decided on"""
         self.under_way: int = 0
         """requests that were forwarded and are not answered yet"""
         self.made: dict[str, MadeCall] = {}
         """the calls that its pages answer, by page"""
+        self.evidence: Evidence = Evidence()
         self.kept_body: bytes = b""
         """the newest body as it was recorded"""
         self.kept_since: int = 0

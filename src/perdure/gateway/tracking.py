@@ -96,10 +96,8 @@ class Tracker:
             return self._entered(talk) if talk is not None and shared else None
 
     def leave(self, talk: Talk) -> None:
-        """The request is over; a conversation whose log failed is closed, and read again by the next."""
+        """The request is over."""
         talk.under_way -= 1
-        if talk.scribe.failed and not talk.under_way and self._open.get(talk.run) is talk:
-            self._shut(talk)
 
     async def pages(self, talk: Talk, asked: str) -> Mapping[str, Page]:
         """Return the pages that the model of ``talk`` may be given, who asks with ``asked``.
@@ -167,7 +165,7 @@ class Tracker:
     async def _held_open(self, run: str) -> Talk | None:
         """Return the conversation of ``run``, taken up from the log if it isn't open; None if it can't be had."""
         talk = self._open.get(run)
-        if talk is not None and not talk.scribe.failed:
+        if talk is not None:
             return talk
         closing = self._closing.get(run)
         if closing is not None:

@@ -385,9 +385,6 @@ SHORT_TOKENS: Final = 200
 PREVIEW_BUDGET_TOKENS: Final = 500
 """A preview's size: measured as the best trade of what it saves against the faults that it causes."""
 
-PREVIEW_WORTH_TOKENS: Final = 2_000
-"""Results from here on get a preview; below, what it would save is less than what a fault costs."""
-
 MESSAGES_TRACKED_MAX: Final = 10_000
 """Messages of a conversation that is tracked: an event holds their digests. Longer ones pass as they are."""
 

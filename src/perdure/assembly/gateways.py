@@ -1,4 +1,4 @@
-"""What a gateway is told when it starts."""
+"""What a gateway is told when it starts; the command line and the gateway, which know nothing of each other, both see this."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, cast, get_args
 from urllib.parse import urlsplit
 
-from perdure.gateway.routes import ANTHROPIC, OPENAI, Api
 from perdure.values.errors import BadInput, GatewayExposed
+from perdure.wire.bodies.nouns import Api
+
+ANTHROPIC: Final = "https://api.anthropic.com"
+OPENAI: Final = "https://api.openai.com"
 
 Mode = Literal["observe", "safe", "room", "nocache"]
 Record = Literal["full", "hashed", "none"]
@@ -24,7 +27,7 @@ _APIS: Final[dict[str, tuple[Api, ...]]] = {
 }
 
 
-class Settings(NamedTuple):
+class GatewaySettings(NamedTuple):
     """How one gateway works."""
 
     store: Path
@@ -42,6 +45,9 @@ class Settings(NamedTuple):
     token: str = ""
     """what a client has to show before anything is forwarded; empty on loopback"""
 
+    trusted: frozenset[str] = frozenset()
+    """clients that are taken as tested at any version, by name"""
+
     def upstream(self, api: Api) -> str:
         """Return the base address of ``api``."""
         return dict(self.upstreams)[api]
@@ -52,7 +58,7 @@ def upstreams_of(given: Sequence[str]) -> tuple[tuple[Api, str], ...]:
 
     Raises ``BadInput`` for what is neither.
     """
-    chosen = dict(Settings(Path()).upstreams)
+    chosen = dict(GatewaySettings(Path()).upstreams)
     for each in given:
         name, sign, url = each.partition("=")
         if not sign or "/" in name:
@@ -70,7 +76,7 @@ def upstreams_of(given: Sequence[str]) -> tuple[tuple[Api, str], ...]:
     return tuple(chosen.items())
 
 
-def checked(settings: Settings) -> Settings:
+def checked(settings: GatewaySettings) -> GatewaySettings:
     """Return ``settings`` if a gateway may work so.
 
     Raises ``GatewayExposed`` if others could use it without a token, ``BadInput`` for a mode without its figure.

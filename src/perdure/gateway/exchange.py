@@ -1,0 +1,298 @@
+"""One request of a client and its reply, with all that is told to the log on the way.
+
+Invariants:
+- What the bytes that go on depend on is on disk before they go.
+- A request that was told is told to have ended, however it ends: answered, refused, broken off, or left by its client.
+- Where paging fails, the recorded state goes on, frozen; where nothing was ever moved, the very bytes that came.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Final, NamedTuple, cast
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from perdure.assembly.pricing import cost_of, tariff_of
+from perdure.gateway import heads
+from perdure.gateway.answers import Line
+from perdure.gateway.arrivals import stored
+from perdure.gateway.counts import Counts
+from perdure.gateway.measure import Measure
+from perdure.gateway.plans import Plan, Recording, edited, planned
+from perdure.gateway.replies import FINE, Outcome, relayed, watched
+from perdure.gateway.routes import is_local
+from perdure.gateway.talks import Talk
+from perdure.gateway.tracking import Found, Tracker
+from perdure.gateway.upstream import UNREACHED, Upstream
+from perdure.log import events as e
+from perdure.page.alone import alone
+from perdure.page.handles import RECALL_NAME
+from perdure.page.recalling import recall
+from perdure.projection.state import State
+from perdure.values.digest import Json, digest
+from perdure.values.limits import WORDS_CHARACTERS_MAX
+from perdure.wire.bodies.following import followed_up
+from perdure.wire.bodies.request import RequestBody
+from perdure.wire.bodies.splicing import Edit, splice
+from perdure.wire.streaming.exchange import FollowUp, Given, Hidden, Screen, Withheld
+
+GONE: Final = "the client went away"
+BROKEN_OFF: Final = "the answer broke off"
+MILLISECOND: Final = 1_000_000
+
+
+def _always(_name: str, _arguments: str) -> bool:
+    return True
+
+
+_SCREEN: Final = Screen(frozenset((RECALL_NAME,)), _always)
+
+
+class Parts(NamedTuple):
+    """What all requests of one gateway share."""
+
+    upstream: Upstream
+    measure: Measure
+    tracker: Tracker
+    counts: Counts
+    observes: bool
+    """whether no byte is ever changed"""
+
+    def may_move(self, talk: Talk) -> bool:
+        """Tell whether what was moved in ``talk`` stays moved, and more may be."""
+        return not self.observes and talk.conversation.mode != "observe"
+
+
+class Exchange:
+    """One request under way."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        line: Line,
+        request: web.BaseRequest,
+        address: str,
+        found: Found,
+        read: RequestBody,
+    ) -> None:
+        """Take ``read``, which belongs to the conversation ``found``."""
+        self._parts: Parts = parts
+        self._line: Line = line
+        self._request: web.BaseRequest = request
+        self._address: str = address
+        self._talk: Talk = found.talk
+        self._new: bool = found.new
+        self._read: RequestBody = read
+        self._begun_ns: int = time.monotonic_ns()
+        self._long: bool = is_long(read.body)
+        self._edits: Sequence[Edit] = ()
+        self._number: int = 0
+        self._recall: bool = False
+
+    async def run(self) -> web.StreamResponse:
+        """Forward it, and give the reply to the client."""
+        await self._prepare()
+        try:
+            answer = await self._ask(self._edits)
+        except UNREACHED as error:
+            self._failed(0, f"{type(error).__name__}: {error}")
+            raise
+        except BaseException:
+            self._failed(0, GONE)
+            raise
+        keeps = self._talk.conversation.kept == "full"
+        async with answer:
+            if not self._recall or answer.status >= FINE or "Content-Encoding" in answer.headers:
+                return await watched(self._line, answer, self._read.api, keeps=keeps, done=self._done)
+            return await relayed(
+                self._line, answer, self._read.api, _SCREEN, self, keeps=keeps, done=self._done
+            )
+
+    # -- the way there -------------------------------------------------------------------------------
+
+    async def _prepare(self) -> None:
+        """Decide how it goes on; what that depends on is on disk when this returns."""
+        talk = self._talk
+        try:
+            talk.scribe.obey()
+            self._know_model()
+            plan = self._planned()
+            if plan.decided:
+                await plan.durable
+            self._edits = plan.edits
+        except Exception as error:  # noqa: BLE001 - economy fails open
+            self._fall_back(error)
+
+    def _planned(self) -> Plan:
+        talk = self._talk
+        kept = talk.conversation.kept
+        recording = Recording(bodies=kept == "full", pages=kept != "none", moves=self._parts.may_move(talk))
+        plan = planned(talk, self._read, self._parts.measure, recording, new=self._new)
+        self._number, self._recall = plan.number, plan.recall
+        return plan
+
+    def _know_model(self) -> None:
+        """Another model has another price, and another cache."""
+        talk, model = self._talk, self._read.model
+        known = talk.conversation
+        if model == known.model:
+            return
+        tariff = tariff_of(
+            model, local=is_local(self._address), long=self._long, subscription=known.tariff.subscription
+        )
+        why = "the client asks another model"
+        talk.scribe.tell(e.PagingSet(known.mode, known.frozen, why, model=model, tariff=tariff))
+
+    def _fall_back(self, error: Exception) -> None:
+        """Paging has failed: what was recorded goes on, and nothing more is decided."""
+        talk, parts = self._talk, self._parts
+        parts.counts.failed_open += 1
+        state: State = talk.scribe.settled if talk.scribe.failed else talk.state
+        if not talk.scribe.failed and not talk.conversation.frozen:
+            why = f"paging failed: {type(error).__name__}: {error}"[:WORDS_CHARACTERS_MAX]
+            try:
+                talk.scribe.tell(e.PagingSet(talk.conversation.mode, frozen=True, why=why, by="perdure"))
+            except Exception:  # noqa: BLE001 - as above
+                parts.counts.unlogged += 1
+        try:
+            self._edits = edited(state, talk, self._read) if parts.may_move(talk) else ()
+        except Exception:  # noqa: BLE001 - as above
+            self._edits = ()
+        self._recall = bool(self._edits)
+
+    async def _ask(self, edits: Sequence[Edit]) -> aiohttp.ClientResponse:
+        request = self._request
+        headers = heads.onward(request.raw_headers, plain=self._recall)
+        return await self._parts.upstream.ask(
+            request.method, self._address, headers, splice(self._read.body, edits)
+        )
+
+    # -- the hidden exchange -------------------------------------------------------------------------
+
+    async def give(self, asked: Sequence[Withheld]) -> dict[str, Given]:
+        """Return what the model asks for; that it was given is on disk."""
+        talk = self._talk
+        answers: dict[str, Given] = {}
+        faults: list[e.Body] = []
+        for each in asked:
+            pages = await self._parts.tracker.pages(talk, each.arguments)
+            found = recall(pages, _arguments(each.arguments), talk.scribe.read)
+            answers[each.id] = Given(found.text, found.wrong)
+            self._parts.counts.recalls += 1
+            faults += [
+                e.PageFaulted(
+                    fault.page,
+                    fault.start,
+                    fault.size,
+                    self._parts.measure.tokens(self._read.model, fault.size),
+                    self._number,
+                )
+                for fault in found.faults
+            ]
+        if faults:
+            await talk.scribe.tell(*faults).durable
+        return answers
+
+    async def record(self, hidden: Sequence[Hidden]) -> None:
+        """What is split from now on is on disk."""
+        facts: list[e.Body] = []
+        blobs: list[tuple[str, bytes]] = []
+        for each in hidden:
+            split, more = stored(each.split.decode())
+            blobs += more
+            joined: e.Content | None = None
+            if each.joined is not None:
+                joined, more = stored(each.joined.decode())
+                blobs += more
+            facts.append(e.RecallHidden(self._number, each.merged, split, joined))
+        await self._talk.scribe.tell(*facts, blobs=blobs).durable
+
+    async def ask_again(self, follow_up: FollowUp) -> aiohttp.ClientResponse:
+        """Send the next request of the exchange."""
+        return await self._ask(
+            followed_up(
+                self._read,
+                self._edits,
+                follow_up.elements,
+                held=follow_up.replaces,
+                previous=follow_up.previous,
+            )
+        )
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    def _done(self, outcome: Outcome) -> None:
+        """Tell the log how it went."""
+        if outcome.status >= FINE:
+            self._failed(outcome.status, outcome.error)
+        elif not outcome.whole and not outcome.usages:
+            self._failed(outcome.status, outcome.error or BROKEN_OFF)
+        else:
+            self._answered(outcome)
+
+    def _answered(self, outcome: Outcome) -> None:
+        model = self._read.model
+        calls = [_priced(usage, cost_of(usage, model, long=self._long)) for usage in outcome.usages]
+        told = calls[-1] if calls else e.Usage()
+        total = _sum(calls)
+        talk = self._talk
+        blobs: list[tuple[str, bytes]] = []
+        reply: e.Content | None = None
+        if outcome.kept:
+            name = digest(outcome.kept)
+            reply = e.Content(len(outcome.kept), None, name)
+            blobs.append((name, outcome.kept))
+        fact = e.RequestAnswered(
+            number=self._number,
+            usage=total,
+            told=told,
+            calls=max(len(calls), 1),
+            stop=outcome.stop,
+            first_ms=max(outcome.first_ns - self._begun_ns, 0) // MILLISECOND,
+            whole_ms=(time.monotonic_ns() - self._begun_ns) // MILLISECOND,
+            reply=reply,
+            alone_microusd=alone(talk.state, told, calls=len(calls)),
+        )
+        self._tell(fact, blobs)
+        if len(calls) == 1 and not self._edits:
+            self._parts.measure.learn(model, self._read.characters, told.input_tokens)
+
+    def _failed(self, status: int, error: str) -> None:
+        self._tell(e.RequestFailed(self._number, status, error[:WORDS_CHARACTERS_MAX]), ())
+
+    def _tell(self, fact: e.Body, blobs: Sequence[tuple[str, bytes]]) -> None:
+        """The client has its reply, or is gone: that the log can't say so is only counted."""
+        if not self._number or self._talk.scribe.failed:
+            return
+        try:
+            self._talk.scribe.tell(fact, blobs=blobs)
+        except Exception:  # noqa: BLE001 - as above
+            self._parts.counts.unlogged += 1
+
+
+def is_long(body: bytes) -> bool:
+    """Tell whether a request asks for the longer life of its cache."""
+    return b'"ttl":"1h"' in body or b'"ttl": "1h"' in body
+
+
+def _arguments(spelled: str) -> Json:
+    try:
+        return cast("Json", msgspec.json.decode(spelled or "{}"))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return spelled
+
+
+def _priced(usage: e.Usage, cost: int) -> e.Usage:
+    return msgspec.structs.replace(usage, cost_microusd=cost)
+
+
+def _sum(usages: Sequence[e.Usage]) -> e.Usage:
+    return e.Usage(
+        input_tokens=sum(usage.input_tokens for usage in usages),
+        output_tokens=sum(usage.output_tokens for usage in usages),
+        cache_read_tokens=sum(usage.cache_read_tokens for usage in usages),
+        cache_write_tokens=sum(usage.cache_write_tokens for usage in usages),
+        cost_microusd=sum(usage.cost_microusd for usage in usages),
+    )

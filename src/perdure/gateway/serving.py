@@ -1,0 +1,82 @@
+"""A gateway in this process: from its settings to its end."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from perdure.assembly.clock import SystemClock
+from perdure.assembly.conversations import Conversations
+from perdure.assembly.gateways import GatewaySettings, checked
+from perdure.assembly.store import open_store
+from perdure.gateway.desk import Desk
+from perdure.gateway.server import Gateway
+from perdure.gateway.upstream import Upstream
+
+KEY: Final = "gateway.key"
+"""The file in the store that keeps digests of credentials from being looked up in a table made elsewhere."""
+
+_KEY_BYTES: Final = 32
+
+
+async def serve(settings: GatewaySettings, *, listening: Callable[[int], None], stop: asyncio.Event) -> None:
+    """Serve until ``stop``; ``listening`` hears the port once requests are taken.
+
+    Raises ``GatewayExposed``, ``Unlistenable``, and what opening the store raises.
+    """
+    checked(settings)
+    store = await asyncio.to_thread(open_store, settings.store)
+    try:
+        conversations = Conversations(store.books, SystemClock())
+        desk = Desk(settings, conversations, Upstream(), key_of(settings.store))
+        gateway = Gateway(settings, desk)
+        try:
+            await gateway.open()
+            listening(gateway.port)
+            await stop.wait()
+        finally:
+            await gateway.close()
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+async def serve_until_told(settings: GatewaySettings, listening: Callable[[int], None]) -> None:
+    """Serve until a signal says to end; a second one ends without waiting for streams."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    work = loop.create_task(serve(settings, listening=listening, stop=stop))
+
+    def told() -> None:
+        if stop.is_set():
+            work.cancel()
+        stop.set()
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, told)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+    finally:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(each)
+
+
+def key_of(store: Path) -> bytes:
+    """Return the key of the gateways of ``store``; it is made with the first, and readable to its user alone."""
+    path = store / KEY
+    if not path.exists():
+        made = store / f"{KEY}.{os.getpid()}"
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(made)  # of two gateways that begin at once, the first one's counts
+        made.unlink()
+    return path.read_bytes()
