@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-Api = Literal["messages", "chat", "responses"]
-
 Stage = Literal["streaming", "asking", "finishing", "ended", "broken"]
 """Where a relay is: 'asking' waits for ``answer``, 'finishing' for ``finish``."""
 
