@@ -20,8 +20,8 @@ STUB_CHARACTERS: Final = 200
 ABOUT_SHOWN: Final = 100
 """Characters of tool and path that a stub repeats at most."""
 
-MOVED_TOKENS_MIN: Final = 2
-"""A page is movable where its stub takes less than half of it; a shorter one costs more than it gives."""
+UNMARKED_TOKENS_MIN: Final = 512
+"""Tokens behind a request's last mark that are more than the odd ones which every provider counts there."""
 
 
 class Terms(NamedTuple):
@@ -70,8 +70,8 @@ class Folio(NamedTuple):
 
     @property
     def movable(self) -> bool:
-        """Whether it may be moved, and whether that could pay."""
-        return not self.what.exempt and self.tokens >= MOVED_TOKENS_MIN * self.stub
+        """Whether it may be moved: it is neither error nor media, and its stub is smaller than it is."""
+        return not self.what.exempt and self.tokens > self.stub
 
 
 class Leg(NamedTuple):
@@ -91,6 +91,10 @@ class Leg(NamedTuple):
     front: int
     """segments of system prompt and schemas"""
     exchange: Exchange
+    tail: int = 0
+    """segments at its end that the client hadn't marked, as its usage shows"""
+    cached: int = -1
+    """segments of it that the provider was seen to have in its cache, where that isn't what the rules say"""
 
 
 class Route(NamedTuple):
@@ -154,6 +158,7 @@ def route(trace: Trace, priced: Priced) -> Route:
                 priced(request),
                 _front(trace.segments, request),
                 request,
+                _tail(trace.segments, request),
             )
         )
     named.extend([-1] * (len(trace.segments) - len(named)))
@@ -164,15 +169,13 @@ def route(trace: Trace, priced: Priced) -> Route:
     return Route(trace, tuple(legs), blocks, tuple(named), folios)
 
 
-def marks(leg: Leg, places: int, before: int) -> Sequence[Mark]:
-    """Return the marks of a request of ``places`` blocks: the front, where the one before ended, and the end."""
-    long = leg.terms.long
-    found = [Mark(places - 1, long)]
-    if before >= 0:
-        found.append(Mark(before, long))
-    if leg.front:
-        found.append(Mark(leg.front - 1, long))
-    return found
+def marks(leg: Leg, places: int) -> tuple[Mark, ...]:
+    """Return the marks that the client sets in a request of ``places`` blocks: behind the front, and at the end.
+
+    That is where Claude Code 2.1 sets them (two in the system prompt, one at the end of the last message).
+    """
+    end = Mark(places - 1 - leg.tail, leg.terms.long)
+    return (Mark(leg.front - 1, leg.terms.long), end) if leg.front else (end,)
 
 
 def _needs(trace: Trace) -> dict[int, list[tuple[int, bool]]]:
@@ -196,3 +199,18 @@ def _front(segments: Sequence[Segment], request: Exchange) -> int:
     while place < request.last and segments[place].kind in ("system", "schema"):
         place += 1
     return place - request.first
+
+
+def _tail(segments: Sequence[Segment], request: Exchange) -> int:
+    """Return how many segments at the end were neither read nor written, where writes are counted."""
+    usage = request.usage
+    left = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
+    if not usage.cache_write_tokens or left < UNMARKED_TOKENS_MIN:
+        return 0
+    count = 0
+    for place in range(request.last - 1, request.first, -1):
+        left -= segments[place].tokens
+        if left < -UNMARKED_TOKENS_MIN // 2:
+            break
+        count += 1
+    return count

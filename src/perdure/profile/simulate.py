@@ -15,8 +15,8 @@ charged all the same, as if the model had recalled the page and then called as r
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol
 
-from perdure.page.cache import Block, PromptCache, Served
-from perdure.profile.route import Folio, Leg, Route, marks
+from perdure.page.cache import Block, Mark, PromptCache, Served
+from perdure.profile.route import Folio, Leg, Route, Terms, marks
 from perdure.values.errors import require
 
 Charge = Literal["strict", "loose", "none"]
@@ -96,15 +96,19 @@ class Playback(NamedTuple):
         return sum(self.costs)
 
 
-def play(route: Route, policy: PagePolicy, charge: Charge) -> Playback:
-    """Return what the session costs under ``policy``."""
-    return _Player(route, policy, charge).play()
+def play(route: Route, policy: PagePolicy, charge: Charge, *, spare: bool = True) -> Playback:
+    """Return what the session costs under ``policy``.
+
+    ``spare``: whoever moves pages sets one mark of his own, which the client left free: at the first block that
+    moved, or behind what was recalled. Without it nothing is kept in front of the next move but what is far back.
+    """
+    return _Player(route, policy, charge, spare=spare).play()
 
 
 class _Player:
     """One session being played."""
 
-    def __init__(self, route: Route, policy: PagePolicy, charge: Charge) -> None:
+    def __init__(self, route: Route, policy: PagePolicy, charge: Charge, *, spare: bool) -> None:
         self._route: Route = route
         self._policy: PagePolicy = policy
         self._charge: Charge = charge
@@ -115,9 +119,12 @@ class _Player:
         """what stands in the window, and until which segment, and how many tokens"""
         self._end: int = 0
         self._window: int = 0
-        self._marked: int = -1
-        """where the request before ended"""
-        self._leaves: dict[int, Folio] = {}
+        self._spare: bool = spare
+        self._first: int = -1
+        """the place of the first block that moved before the present request"""
+        self._starts: list[int] = []
+        """of each segment of the stretch, where it stands in ``_blocks``"""
+        self._folios: dict[int, Folio] = {}
         self._index: dict[int, int] = {}
         """page -> its place in ``_blocks``"""
         self._recalled: dict[int, list[tuple[int, tuple[Block, Block]]]] = {}
@@ -134,11 +141,13 @@ class _Player:
         before = 0
         for number, leg in enumerate(self._route.legs):
             self._enter(number, leg)
+            self._befall(leg)
             new = {self._route.names[place]: self._route.folios[place] for place in leg.new}
             cold = number == 0 or leg.at - before > leg.terms.ttl
             prospect = Prospect(
-                number, leg, cold, self._window, tuple(new.values()), self._leaves, self._shown, self._given
+                number, leg, cold, self._window, tuple(new.values()), self._folios, self._shown, self._given
             )
+            self._first = -1
             for shift in tuple(self._policy.shifts(prospect)):
                 self._move(shift, new)
             aftermath, window = self._ask(number, leg)
@@ -152,8 +161,8 @@ class _Player:
     def _enter(self, number: int, leg: Leg) -> None:
         """Put the request's segments behind what stands."""
         if number == 0 or leg.broken:
-            self._blocks, self._window, self._end, self._marked = [], 0, leg.first, -1
-            self._leaves, self._index, self._given = {}, {}, frozenset()
+            self._blocks, self._window, self._end = [], 0, leg.first
+            self._folios, self._index, self._given, self._starts = {}, {}, frozenset(), []
         route, blocks = self._route, self._blocks
         for place in range(self._end, leg.last):
             name = route.names[place]
@@ -161,10 +170,11 @@ class _Player:
                 blocks.extend(pair)
                 self._window += pair[0].tokens + pair[1].tokens
                 self._given |= {page}
+            self._starts.append(len(blocks))
             block = route.blocks[place]
             folio = route.folios.get(place)
             if folio is not None:
-                self._leaves[folio.page] = folio
+                self._folios[folio.page] = folio
                 self._index[folio.page] = len(blocks)
                 shown = self._shown.get(folio.page)
                 block = block if shown is None else self._small(folio.page, shown)
@@ -172,13 +182,28 @@ class _Player:
             self._window += block.tokens
         self._end = leg.last
 
+    def _befall(self, leg: Leg) -> None:
+        """Let happen to the cache what was seen to have happened to it, before anything moves."""
+        if leg.cached >= 0:
+            places = self._starts[leg.cached] if leg.cached < len(self._starts) else len(self._blocks)
+            cache = self._cache(leg.terms)
+            cache.lose(self._blocks, places)
+            cache.keep(self._blocks, places, leg.at)
+
+    def _cache(self, terms: Terms) -> PromptCache:
+        cache = self._caches.get(terms.model)
+        if cache is None:
+            cache = self._caches[terms.model] = PromptCache(terms.rule, terms.ttl if not terms.long else 0)
+        return cache
+
     def _move(self, shift: Shift, new: Mapping[int, Folio]) -> None:
         page, tokens = shift
-        folio = self._leaves[page]
+        folio = self._folios[page]
         place = self._index[page]
         least = folio.preview or folio.tokens if page in new else folio.stub
         require(folio.movable, "a page that may not move was moved")
         require(least <= tokens < self._blocks[place].tokens, "a page gets smaller, down to what is allowed")
+        self._first = place if self._first < 0 else min(place, self._first)
         self._window += tokens - self._blocks[place].tokens
         self._blocks[place] = self._small(page, tokens)
         self._shown[page] = tokens
@@ -193,10 +218,10 @@ class _Player:
     def _ask(self, number: int, leg: Leg) -> tuple[Aftermath, int]:
         """Send the request, and once more for each page that its reply asked for."""
         terms, blocks = leg.terms, self._blocks
-        cache = self._caches.get(terms.model)
-        if cache is None:
-            cache = self._caches[terms.model] = PromptCache(terms.rule, terms.ttl)
-        marked = marks(leg, len(blocks), self._marked)
+        cache = self._cache(terms)
+        marked = marks(leg, len(blocks))
+        if self._spare and self._first >= 0:
+            marked = (*marked, Mark(self._first, terms.long))
         served = [cache.ask(blocks, marked, leg.at)]
         cost, window = terms.cost(served[0]), self._window
         faults, again = self._missing(leg)
@@ -204,9 +229,9 @@ class _Player:
             pair = self._recall(leg, page)
             blocks = [*blocks, *pair]
             window += pair[0].tokens + pair[1].tokens
-            served.append(cache.ask(blocks, marked, leg.at))
+            more = (Mark(len(blocks) - 1, terms.long),) if self._spare else ()
+            served.append(cache.ask(blocks, (*marks(leg, len(self._blocks)), *more), leg.at))
             cost += terms.cost(served[-1]) + RECALL_TOKENS * terms.rates.output
-        self._marked = len(self._blocks) - 1
         return Aftermath(number, tuple(served), cost, faults, again), window
 
     def _missing(self, leg: Leg) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -214,7 +239,7 @@ class _Player:
         faults: dict[int, None] = {}
         again: dict[int, None] = {}
         for page, strict in leg.needs:
-            if page not in self._leaves or page not in self._shown or page in self._given:
+            if page not in self._folios or page not in self._shown or page in self._given:
                 continue
             if page not in self._missed:
                 again[page] = None
@@ -224,7 +249,7 @@ class _Player:
         return tuple(faults), tuple(again)
 
     def _recall(self, leg: Leg, page: int) -> tuple[Block, Block]:
-        folio = self._leaves[page]
+        folio = self._folios[page]
         pair = (Block(f"recall {page}", RECALL_TOKENS), Block(f"recalled {page}", folio.recall))
         if leg.last < len(self._route.names):
             self._recalled.setdefault(self._route.names[leg.last], []).append((page, pair))

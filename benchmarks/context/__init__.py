@@ -1,0 +1,1 @@
+"""The policy lab: recorded sessions played again under policies, caches and bounds."""

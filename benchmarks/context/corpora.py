@@ -1,0 +1,150 @@
+"""The recorded sessions in ``../shared/data/transcripts``, ready to be played; each file once, at its own terms."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from perdure.assembly.pricing import rates_of
+from perdure.assembly.profiling import traces
+from perdure.page.caching import HOUR_NS, MINUTE_NS, NONE, CacheRule, Rates, cache_rule, provider_of
+from perdure.profile.route import Priced, Route, Terms, route
+from perdure.profile.settling import settled
+from perdure.profile.trace import Exchange, Trace
+from perdure.profile.witness import Witnessed, witnessed
+
+TRANSCRIPTS = Path(__file__).parents[3] / "shared" / "data" / "transcripts"
+FALLBACK = Rates(1_000_000, 5_000_000)
+"""Of a model that the price book doesn't know; only the proportions matter."""
+
+
+class Session(NamedTuple):
+    """One recorded session, or one sub-agent of it."""
+
+    corpus: str
+    name: str
+    trace: Trace
+    seen: Witnessed
+    """at its recorded terms"""
+
+    @property
+    def source(self) -> str:
+        """'claude-code', 'codex' or 'chat'."""
+        return self.trace.source
+
+
+class Corpora(NamedTuple):
+    """What was read, and what was left out and why."""
+
+    sessions: tuple[Session, ...]
+    left_out: tuple[str, ...]
+
+
+def corpora(place: Path = TRANSCRIPTS, say: Callable[[str], None] = lambda _: None) -> Corpora:
+    """Read every session with counted usage below ``place``, a directory for each corpus."""
+    found: list[Session] = []
+    left_out: list[str] = []
+    for directory in sorted(path for path in place.iterdir() if path.is_dir()):
+        files = sorted(directory.glob("*.jsonl*"))
+        if not files:
+            left_out.append(f"{directory.name}: no usage is recorded, so there is nothing to replay")
+        for path in files:
+            for trace in traces([path]):
+                name = f"{directory.name}/{path.name.split('.')[0]}"
+                part = trace.name.partition("/")[2]
+                name = f"{name}/{part[:7]}" if part else name
+                if not any(request.usage.cache_read_tokens for request in trace.requests):
+                    left_out.append(f"{name}: its {len(trace.requests)} requests read nothing from a cache")
+                    continue
+                calm = settled(trace)
+                found.append(Session(directory.name, name, calm, witnessed(route(calm, recorded(calm)))))
+        say(
+            f"{directory.name}: {sum(each.corpus == directory.name for each in found)} sessions and sub-agents"
+        )
+    return Corpora(*_distinct(found, left_out))
+
+
+def recorded(trace: Trace) -> Priced:
+    """Return the terms of each request as recorded: its model, and the life of what it wrote."""
+    return _priced(trace, None)
+
+
+def living(trace: Trace, ttl: int) -> Priced:
+    """Return the terms had every entry lived for ``ttl`` ns: 5 minutes or an hour where the provider sells both."""
+    return _priced(trace, ttl)
+
+
+def uncached(trace: Trace) -> Priced:
+    """Return the terms without any prompt cache."""
+    inner = recorded(trace)
+
+    def terms(exchange: Exchange) -> Terms:
+        known = inner(exchange)
+        price = known.rates.input
+        rates = Rates(price, known.rates.output, price, price, price)
+        return known._replace(rule=NONE, rates=rates, ttl=0, long=False)
+
+    return terms
+
+
+def _priced(trace: Trace, ttl: int | None) -> Priced:
+    lives = next((request.ttl for request in trace.requests if request.ttl), 0)
+    known: dict[tuple[str, int], Terms] = {}
+
+    def terms(exchange: Exchange) -> Terms:
+        nonlocal lives
+        lives = exchange.ttl or lives
+        wanted = lives if ttl is None else ttl
+        name = exchange.model or "unknown"
+        found = known.get((name, wanted))
+        if found is None:
+            found = known[name, wanted] = _terms(name, trace.source, wanted)
+        return found
+
+    return terms
+
+
+def _terms(model: str, source: str, ttl: int) -> Terms:
+    provider = provider_of(model) or ("openai" if source == "codex" else "anthropic")
+    rule = cache_rule(model, provider)
+    long = rule.ttl_long > 0 and ttl > 5 * MINUTE_NS
+    lives = rule.ttl_long if long else rule.ttl
+    if rule.kind == "longest" and ttl:
+        lives = ttl
+    return Terms(model, rule, _whole(rates_of(model, provider), rule), lives, long)
+
+
+def _whole(rates: Rates, rule: CacheRule) -> Rates:
+    """Return ``rates`` with the rule's shares where the price book is silent."""
+    base = rates if rates.input else FALLBACK
+    price = base.input
+    return Rates(
+        price,
+        base.output,
+        base.read or price * rule.read // 1000,
+        base.write or price * rule.write // 1000,
+        base.write_long or price * rule.write_long // 1000,
+    )
+
+
+def _distinct(sessions: list[Session], left_out: list[str]) -> tuple[tuple[Session, ...], tuple[str, ...]]:
+    """Leave out the sessions that another one repeats: a resumed session's file begins with its history."""
+    kept: list[Session] = []
+    counted: set[tuple[int, int, int]] = set()
+    for session in sorted(sessions, key=lambda each: -len(each.trace.requests)):
+        keys = {
+            (each.at, each.usage.input_tokens, each.usage.output_tokens) for each in session.trace.requests
+        }
+        if len(keys & counted) * 2 > len(keys):
+            left_out.append(f"{session.name}: a longer file of the same session repeats it")
+            continue
+        counted |= keys
+        kept.append(session)
+    return tuple(sorted(kept, key=lambda each: each.name)), tuple(left_out)
+
+
+LIVES = {"5 min": 5 * MINUTE_NS, "1 h": HOUR_NS}
+
+
+def ready(session: Session, priced: Priced) -> Route:
+    """Return the session's route at other terms, with nothing but the rules."""
+    return route(session.trace, priced)
