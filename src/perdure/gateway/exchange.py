@@ -253,7 +253,7 @@ class Exchange:
             first_ms=max(outcome.first_ns - self._begun_ns, 0) // MILLISECOND,
             whole_ms=(time.monotonic_ns() - self._begun_ns) // MILLISECOND,
             reply=reply,
-            alone_microusd=alone(talk.state, told, calls=len(calls)),
+            alone_microusd=alone(talk.state, calls[0] if calls else told, told),
         )
         self._tell(fact, blobs)
         if len(calls) == 1 and not self._edits:

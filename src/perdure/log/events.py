@@ -559,6 +559,8 @@ class Tariff(msgspec.Struct, frozen=True, omit_defaults=True):
     """tokens below which nothing is cached"""
     subscription: bool = False
     """room and rate limits count, not money"""
+    look_back: int = 0
+    """blocks before a mark within which the cache finds an older prefix; 0: it finds any"""
 
 
 class ConversationOpened(Body, frozen=True):
@@ -628,6 +630,8 @@ class RequestForwarded(Body, frozen=True):
     """tokens that earlier moves keep out of it, where the pages in it were counted; -1: as in the request before"""
     recalled: int = -1
     """and those that recalled pages add to it"""
+    gone: tuple[str, ...] = ()
+    """pages of the request before that aren't in this one"""
 
 
 class RequestAnswered(Body, frozen=True):
@@ -679,6 +683,8 @@ class PagingSet(Body, frozen=True):
     model: str = ""
     tariff: Tariff | None = None
     """None: as before"""
+    room: int = -1
+    """tokens under which 'room' keeps the window; -1: as before"""
 
 
 # --- the rest -----------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from perdure.orchestrator.advance import advance
 from perdure.orchestrator.draft import Decision, Draft, Fact
 from perdure.orchestrator.judge import full_digest
 from perdure.orchestrator.remember import remembered, taken_back
-from perdure.page.policy import moves
+from perdure.orchestrator.window import adopt_paging, tell_answer
+from perdure.page.policy import moves, pins
 from perdure.projection.cut import goes_back
 from perdure.projection.state import State
 from perdure.values.digest import canonical
@@ -72,6 +73,9 @@ def _move_pages(d: Draft, body: e.Body) -> None:
     if isinstance(body, e.RequestForwarded):
         for move in moves(d.state, body, d.at):
             d.emit(move)
+    if isinstance(body, e.PageFaulted):
+        for pin in pins(d.state, body):
+            d.emit(pin)
 
 
 def _look_back(d: Draft, body: e.RunRewound | e.MemoryLearned) -> None:

@@ -8,26 +8,26 @@ Invariants:
 """
 
 from perdure.log.events import Tariff, Usage
-from perdure.projection.conversations import whole_window
 from perdure.projection.state import Conversation, State
 
 MILLION = 1_000_000
 """Tokens that a price of a tariff is for."""
 
 
-def alone(state: State, told: Usage, *, calls: int = 1) -> int:
+def alone(state: State, first: Usage, told: Usage | None = None) -> int:
     """Return what the newest request would have cost alone, in millionths of a dollar.
 
-    ``state`` has taken in the request, its moves and the faults of its reply, but not yet the answer. ``told`` is
-    the usage of the last of its ``calls``, its cost included.
+    ``state`` has taken in the request, its moves and the faults of its reply, but not yet the answer. ``first`` is
+    the usage of the first call that it took, its cost included, and ``told`` that of the last, whose words the
+    client got; None where there was one.
     """
     talk = state.live.conversation
+    told = told or first
     if talk is None:
         return told.cost_microusd
-    trail = talk.trail
-    if calls <= 1 and not trail.rewritten:
-        return max(0, told.cost_microusd + _kept_out(talk, told) // MILLION)
-    return _modelled(talk, told) // MILLION
+    cost = first.cost_microusd * MILLION + (told.output_tokens - first.output_tokens) * talk.tariff.output
+    more = _had_it_read(talk, first) if talk.trail.rewritten else _kept_out(talk, first)
+    return max(0, cost + more) // MILLION
 
 
 def write_price(tariff: Tariff) -> int:
@@ -35,27 +35,40 @@ def write_price(tariff: Tariff) -> int:
     return tariff.write or tariff.input
 
 
-def _kept_out(talk: Conversation, told: Usage) -> int:
-    """What the tokens that are not there would have cost, at what those beside them did; in prices of a million."""
-    tariff = talk.tariff
-    missing = whole_window(talk, told.input_tokens) - told.input_tokens
-    if not missing:
-        return 0
-    if not told.cache_read_tokens:
-        return missing * (write_price(tariff) if told.cache_write_tokens else tariff.input)
-    entered = talk.trail.entered * told.input_tokens // max(1, talk.tokens - talk.moved + talk.trail.recalled)
-    return (missing - entered) * tariff.read + entered * write_price(tariff)
+def _kept_out(talk: Conversation, first: Usage) -> int:
+    """What the tokens that are not there would have cost, at what those beside them did."""
+    tariff, (missing, entered, returned) = talk.tariff, _missing(talk, first)
+    if not first.cache_read_tokens:
+        return missing * (write_price(tariff) if first.cache_write_tokens else tariff.input)
+    anew = entered - min(returned, first.input_tokens - first.cache_read_tokens)
+    return (missing - anew) * tariff.read + anew * write_price(tariff)
 
 
-def _modelled(talk: Conversation, told: Usage) -> int:
+def _had_it_read(talk: Conversation, first: Usage) -> int:
+    """What the request would have cost more, had the cache given all of the one before, where it still could."""
     tariff, trail = talk.tariff, talk.trail
-    whole = whole_window(talk, told.input_tokens)
-    if trail.broken:
-        read = told.cache_read_tokens
-    elif tariff.ttl and trail.idle <= max(tariff.ttl, trail.longest) and talk.cached + trail.whole:
-        read = trail.whole if trail.warmed or talk.cached else 0
-    else:
-        read = 0
-    read = min(read, whole)
+    whole = first.input_tokens + _missing(talk, first)[0]
+    warm = 0 < trail.idle <= max(tariff.ttl, trail.longest) and (trail.warmed or talk.cached > 0)
+    read = min(trail.whole, whole) if warm else first.cache_read_tokens
     price = write_price(tariff) if tariff.ttl and whole >= tariff.minimum else tariff.input
-    return read * tariff.read + (whole - read) * price + told.output_tokens * tariff.output
+    paid = first.cache_read_tokens * tariff.read
+    paid += (first.input_tokens - first.cache_read_tokens) * price
+    return read * tariff.read + (whole - read) * price - paid
+
+
+def _missing(talk: Conversation, first: Usage) -> tuple[int, int, int]:
+    """Return the tokens that aren't there because of moves, those of them that would be new, and what was recalled.
+
+    Estimates are put right by what the provider counted: only their proportion matters.
+    """
+    trail = talk.trail
+    recalled = trail.recalled - trail.asked
+    estimate = talk.tokens - talk.moved + recalled
+    if estimate <= 0:
+        return 0, 0, 0
+    scaled = first.input_tokens
+    return (
+        scaled * (talk.moved - recalled) // estimate,
+        scaled * trail.entered // estimate,
+        scaled * trail.returned // estimate,
+    )

@@ -167,6 +167,7 @@ def tariff(
         ttl=rule.ttl_long if long else rule.ttl,
         minimum=rule.minimum,
         subscription=subscription,
+        look_back=rule.look_back,
     )
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.page.alone import MILLION
+from perdure.page.breaker import ALARM
 from perdure.projection.evolve import evolve
 from perdure.projection.state import Conversation, Page, State
 
@@ -297,10 +298,6 @@ class _Book:
         if body.frozen and body.why.startswith(ALARM):
             self._alarm = body.why
         self._row(self._now, mode=self._mode)
-
-
-ALARM = "the provider's cache was read no more"
-"""What the reason of a freeze begins with when it was this alarm."""
 
 
 def _as_it_is(move: MovedPage, page: Page | None) -> MovedPage:

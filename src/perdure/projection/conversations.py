@@ -1,14 +1,21 @@
 """Foreign agents' conversations: what was asked, what came back, and how it has gone so far."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection.pages import heated, missed
-from perdure.projection.state import Conversation, State
+from perdure.projection.pages import heated, lost, missed
+from perdure.projection.state import Conversation, Page, State
 from perdure.projection.trail import Trail
 from perdure.values.limits import PIN_REQUESTS
 from perdure.values.table import Table
+
+OWN: Final = "own"
+"""The API of a run of our own: what its model takes is counted where it replies."""
+
+Pages = Table[str, Page]
 
 
 def opened(state: State, body: e.ConversationOpened, event: Event) -> State:
@@ -40,25 +47,18 @@ def forwarded(state: State, body: e.RequestForwarded, event: Event) -> State:
         sent = sent.put(place, digest)
     if body.purpose == "side":
         return replace(state, live=replace(state.live, sent=sent))
-    pages, trail, again = state.live.pages, _next(talk, body, event.at), 0
-    for name in body.again:
-        page = pages.get(name)
-        if page is None or page.shape == "whole":
-            continue
-        again += int(not page.needed)
-        trail, page = missed(trail, page, max(1, body.number - 1))
-        pages = pages.put(name, page)
-        if page.about:
-            trail = heated(trail, page.about, body.number + PIN_REQUESTS)
-    gone = body.broken and body.tokens * 2 < talk.tokens
-    if gone:
+    compacted = bool(body.broken) and not body.gone and body.tokens * 2 < talk.tokens
+    trail = _next(talk, body, event.at)
+    if compacted:
         trail = _compacted(trail)
+    trail, pages = _left_out(trail, state.live.pages, tuple(state.live.pages) if compacted else body.gone)
+    trail, pages, again = _missed(trail, pages, body)
     talk = replace(
         talk,
         requests=max(talk.requests, body.number),
         asked_at=event.at,
         tokens=body.tokens,
-        moved=body.moved if body.moved >= 0 else 0 if gone else talk.moved,
+        moved=body.moved if body.moved >= 0 else 0 if compacted else talk.moved,
         again=talk.again + again,
         breaks=talk.breaks + bool(body.broken),
         trail=trail,
@@ -69,6 +69,8 @@ def forwarded(state: State, body: e.RequestForwarded, event: Event) -> State:
 def answered(state: State, body: e.RequestAnswered, event: Event) -> State:
     """What it took and cost is known."""
     talk = state.live.conversation
+    if talk is not None and talk.api == OWN:
+        return _counted(state, talk, body)
     world = replace(
         state.world,
         tokens=state.world.tokens + body.usage.input_tokens + body.usage.output_tokens,
@@ -76,8 +78,10 @@ def answered(state: State, body: e.RequestAnswered, event: Event) -> State:
         turns=state.world.turns + 1,
     )
     state = replace(state, world=world)
-    if talk is None:
-        return state
+    return state if talk is None else _counted(state, talk, body)
+
+
+def _counted(state: State, talk: Conversation, body: e.RequestAnswered) -> State:
     alone = body.alone_microusd or body.usage.cost_microusd
     talk = replace(
         talk,
@@ -110,6 +114,7 @@ def paging_set(state: State, body: e.PagingSet, event: Event) -> State:
         frozen=body.frozen,
         model=body.model or talk.model,
         tariff=body.tariff if body.tariff is not None else talk.tariff,
+        room=talk.room if body.room < 0 else body.room,
     )
     return replace(state, live=replace(state.live, conversation=talk))
 
@@ -137,25 +142,40 @@ def _next(talk: Conversation, body: e.RequestForwarded, at: int) -> Trail:
         entered=0,
         rewritten=False,
         recalled=body.recalled if body.recalled >= 0 else trail.recalled,
+        asked=0,
+        returned=0 if body.broken else trail.asked,
         fresh=() if read else trail.fresh,
         used=trail.fresh if read else (),
     )
 
 
+def _left_out(trail: Trail, pages: Pages, names: tuple[str, ...]) -> tuple[Trail, Pages]:
+    for name in names:
+        page = pages.get(name)
+        if page is not None:
+            trail, page = lost(trail, page)
+            pages = pages.put(name, page)
+    return trail, pages
+
+
+def _missed(trail: Trail, pages: Pages, body: e.RequestForwarded) -> tuple[Trail, Pages, int]:
+    """Pages that had left and that the reply before needed; their newer versions stay for a while."""
+    count = 0
+    for name in body.again:
+        page = pages.get(name)
+        if page is None or page.shape == "whole":
+            continue
+        count += int(not page.needed)
+        trail, page = missed(trail, page, max(1, body.number - 1))
+        pages = pages.put(name, page)
+        if page.about:
+            trail = heated(trail, page.about, body.number + PIN_REQUESTS)
+    return trail, pages, count
+
+
 def _compacted(trail: Trail) -> Trail:
-    """The client left most of the conversation out: pages of it are neither in the window nor at risk."""
-    return replace(
-        trail,
-        recalled=0,
-        fresh=(),
-        used=(),
-        resident=0,
-        out=0,
-        out_tokens=0,
-        out_numbers=0,
-        out_doublings=0,
-        collapsed=0,
-    )
+    """The client left most of the conversation out: what was recalled is no longer in the window."""
+    return replace(trail, recalled=0, asked=0, returned=0, collapsed=0)
 
 
 def _seen(talk: Conversation, body: e.RequestAnswered) -> Trail:

@@ -85,7 +85,7 @@ def faulted(state: State, body: e.PageFaulted, event: Event) -> State:
             talk,
             faulted=talk.faulted + int(page.faults == 0),
             lost_microusd=talk.lost_microusd + max(0, lost),
-            trail=replace(talk.trail, recalled=talk.trail.recalled + tokens),
+            trail=replace(talk.trail, recalled=talk.trail.recalled + tokens, asked=talk.trail.asked + tokens),
         )
     number = body.number or (talk.requests if talk is not None else page.number)
     page = replace(_moved(page, event.position, "faulted"), faults=page.faults + 1)
@@ -122,21 +122,31 @@ def unpinned(state: State, body: e.PageUnpinned, event: Event) -> State:
 
 def missed(trail: Trail, page: Page, number: int) -> tuple[Trail, Page]:
     """Count that the reply to request ``number`` needed ``page``; only the first time after it left counts."""
-    if page.shape == "whole" or page.needed:
+    if page.shape == "whole" or page.needed or page.gone:
         return trail, page
-    trail = replace(
-        trail,
-        out=max(0, trail.out - 1),
-        out_tokens=max(0, trail.out_tokens - page.tokens),
-        out_numbers=max(0, trail.out_numbers - page.number),
-        out_doublings=max(0, trail.out_doublings - doublings(page.left - page.number)),
-    )
+    trail = _back(trail, page)
     if number <= page.number:
         tried = _tried(trail.tried, page.tool, needed=1)
         return replace(trail, tried=tried), replace(page, needed=max(1, number))
     endured = doublings(number - page.number + 1) - doublings(page.left - page.number)
     trail = replace(trail, needed=trail.needed + 1, endured=trail.endured + max(0, endured))
     return trail, replace(page, needed=number)
+
+
+def lost(trail: Trail, page: Page) -> tuple[Trail, Page]:
+    """The client left ``page`` out: it is no longer in the window, nor at risk."""
+    if page.gone:
+        return trail, page
+    if page.shape != "whole":
+        trail = trail if page.needed else _back(trail, page)
+    elif page.call and not page.exempt:
+        trail = replace(
+            trail,
+            resident=max(0, trail.resident - 1),
+            fresh=tuple(name for name in trail.fresh if name != page.page),
+            used=tuple(name for name in trail.used if name != page.page),
+        )
+    return trail, replace(page, gone=True)
 
 
 def heated(trail: Trail, about: str, until: int) -> Trail:
@@ -170,6 +180,16 @@ def _gone(trail: Trail, page: Page, number: int) -> Trail:
         out_tokens=trail.out_tokens + page.tokens,
         out_numbers=trail.out_numbers + page.number,
         out_doublings=trail.out_doublings + doublings(number - page.number),
+    )
+
+
+def _back(trail: Trail, page: Page) -> Trail:
+    return replace(
+        trail,
+        out=max(0, trail.out - 1),
+        out_tokens=max(0, trail.out_tokens - page.tokens),
+        out_numbers=max(0, trail.out_numbers - page.number),
+        out_doublings=max(0, trail.out_doublings - doublings(page.left - page.number)),
     )
 
 

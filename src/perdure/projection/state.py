@@ -162,6 +162,8 @@ class Page(Noun, frozen=True):
     """the request with which it left, or entered as a preview; 0: it is whole"""
     needed: int = 0
     """the request whose reply was the first that needed it after that; 0: none has"""
+    gone: bool = False
+    """whether the client left it out of its newest request"""
 
 
 class Conversation(Noun, frozen=True):

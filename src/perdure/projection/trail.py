@@ -45,7 +45,10 @@ class Trail(Noun, frozen=True):
     rewritten: bool = False
     """whether a page left with the newest request, so that what stands behind it was written again"""
     recalled: int = 0
-    """tokens that recalled pages add to the window"""
+    """tokens that recalled pages add to the window, and those of them that the newest reply asked for,"""
+    asked: int = 0
+    returned: int = 0
+    """and the reply before it, which enter the cache with the newest request"""
     whole: int = 0
     """tokens that the provider would have counted in the newest answered request, had nothing been moved"""
     answered: int = 0

@@ -1,0 +1,34 @@
+"""When paging freezes by itself: what was decided stays in place, and nothing more is decided.
+
+Invariants:
+- A freeze is never taken back here; a person may.
+- Each reason is a sentence with the figures that led to it.
+"""
+
+from typing import Final
+
+from perdure.page.worth import LOSS_MAX
+from perdure.projection.state import Conversation
+from perdure.values.limits import COLLAPSED_REQUESTS, FAULTS_TOLD_MIN
+
+ALARM: Final = "the provider's cache was read no more"
+"""What the reason begins with when cache reads collapsed."""
+
+_LOSS_TRIPS: Final = LOSS_MAX * 0.75
+"""What has already left may still be asked for: the rest of the cap is for that."""
+
+_FAULTS_OF_THREE: Final = 2
+"""Of three pages that left, so many came back: more than any price of a fault was paid for."""
+
+
+def tripped(talk: Conversation) -> str:
+    """Return why paging must freeze now; empty where it needn't."""
+    if talk.trail.collapsed >= COLLAPSED_REQUESTS:
+        return f"{ALARM}: {talk.cached} of {talk.window} tokens, though nothing in front had changed"
+    if talk.saved_microusd < -talk.alone_microusd * _LOSS_TRIPS:
+        return (
+            f"moves cost more than they saved: {-talk.saved_microusd} of {talk.alone_microusd} microdollars"
+        )
+    if talk.faulted >= FAULTS_TOLD_MIN and talk.faulted * 3 > talk.evicted * _FAULTS_OF_THREE:
+        return f"most pages that left were asked for again: {talk.faulted} of {talk.evicted}"
+    return ""

@@ -1,0 +1,189 @@
+"""Which pages leave the window whole or as previews, and when that pays.
+
+Invariants:
+- Only pages that the model has seen leave, that answer a call, are not exempt, and are not pinned.
+- On a warm cache what stands behind a page is written again when it leaves, and is counted against it.
+- No choice depends on an order that the state doesn't give.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from perdure.log import events as e
+from perdure.page.alone import MILLION
+from perdure.page.handles import stub
+from perdure.page.worth import Stakes
+from perdure.projection.ages import doublings
+from perdure.projection.state import Conversation, Page, State
+from perdure.values.limits import EVICTED_TOKENS_MIN, USED_TOKENS_MIN
+
+STUB_TOKENS: Final = 80
+"""About what a stub takes, before it is written."""
+
+_BATCH_STEP: Final = 125
+"""Thousandths of a doubling by which the window grows between two looks for a batch."""
+
+_BATCH_MARGIN: Final = 1.5
+"""How often a batch must pay for what it has written again: the gain lies ahead, the price is paid now."""
+
+_BLOCKS_A_CALL: Final = 4
+"""A thought, a word, a call and its result: what one request adds for a cache that looks back by blocks."""
+
+_ROOM_AFTER: Final = 0.8
+"""Of the target: where a batch for room ends, so that the next one is some time away."""
+
+
+class Leave(NamedTuple):
+    """A page that may leave, and what that is worth without what stands behind it."""
+
+    page: Page
+    worth: float
+    why: str
+
+
+class Choice(NamedTuple):
+    """Pages that leave together, and what they have written again, at its price."""
+
+    leaves: tuple[Leave, ...] = ()
+    rewrites: float = 0.0
+
+
+def used(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choice:
+    """Return the large results that leave right after their first use, while little stands behind them."""
+    found: list[Leave] = []
+    trail = talk.trail
+    for page in _free(state, trail.used, number, USED_TOKENS_MIN):
+        worth = stakes.kept_out(page.tokens - STUB_TOKENS, page.tokens, max(1, number - page.number))
+        if worth > 0:
+            found.append(Leave(page, worth, "used"))
+    if not found:
+        return Choice()
+    start = min(trail.older, *(leave.page.before for leave in found))
+    if _out_of_sight(talk, 2 * len(trail.used) + _BLOCKS_A_CALL):
+        start = 0
+    behind = trail.before - start - sum(leave.page.tokens for leave in found) + STUB_TOKENS * len(found)
+    rewrites = stakes.rewrite * max(0, behind)
+    within = stakes.share * sum(stakes.faulted(leave.page.tokens) for leave in found) + rewrites
+    if (
+        sum(leave.worth for leave in found) <= rewrites
+        or max(within, _largest(found, stakes)) > stakes.budget
+    ):
+        return Choice()
+    return Choice(tuple(found), rewrites)
+
+
+def cold(state: State, stakes: Stakes, number: int, why: str = "cold") -> Choice:
+    """Return what leaves while nothing is cached anyway: what is worth most for its risk first."""
+    at_once = stakes.write if why == "cold" else 0.0
+    ranked: list[tuple[float, str, Leave]] = []
+    for page in _free(state, state.live.pages, number, EVICTED_TOKENS_MIN):
+        age = number - page.number
+        worth = stakes.kept_out(page.tokens - STUB_TOKENS, page.tokens, age, at_once)
+        if worth > 0:
+            ranked.append((-worth / stakes.faulted(page.tokens), page.page, Leave(page, worth, why)))
+    ranked.sort(key=_rank)
+    budget, taken = stakes.budget, list[Leave]()
+    for _, _, leave in ranked:
+        risk = stakes.share * stakes.faulted(leave.page.tokens) - at_once * (leave.page.tokens - STUB_TOKENS)
+        gain = at_once * (leave.page.tokens - STUB_TOKENS)
+        if risk <= budget and stakes.faulted(leave.page.tokens) - gain <= budget:
+            budget -= risk
+            taken.append(leave)
+    return Choice(tuple(taken))
+
+
+def batch_due(talk: Conversation) -> bool:
+    """Whether the window has grown by a step since the request before."""
+    return doublings(talk.tokens) // _BATCH_STEP != doublings(talk.trail.before) // _BATCH_STEP
+
+
+def batch(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choice:
+    """Return the batch that pays best on a warm cache, if one does."""
+    best, gain = Choice(), 0.0
+    for choice in _cuts(state, talk, stakes, number, "batch"):
+        worth = sum(leave.worth for leave in choice.leaves)
+        risk = stakes.share * sum(stakes.faulted(leave.page.tokens) for leave in choice.leaves)
+        risk = max(risk, _largest(choice.leaves, stakes)) + choice.rewrites
+        if worth - _BATCH_MARGIN * choice.rewrites > gain and risk <= stakes.budget:
+            best, gain = choice, worth - _BATCH_MARGIN * choice.rewrites
+    return best
+
+
+def room(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choice:
+    """Return what leaves to bring the window back under its target, at the least cost that does it."""
+    wanted = stakes.window - talk.room * _ROOM_AFTER
+    best, least, most, widest = Choice(), 0.0, Choice(), 0
+    for choice in _cuts(state, talk, stakes, number, "room"):
+        tokens = sum(leave.page.shown_tokens - STUB_TOKENS for leave in choice.leaves)
+        costs = choice.rewrites - sum(leave.worth for leave in choice.leaves)
+        if costs > stakes.free:
+            continue
+        if tokens >= wanted and (not best.leaves or costs < least):
+            best, least = choice, costs
+        if tokens > widest:
+            most, widest = choice, tokens
+    return best if best.leaves else most
+
+
+def evictions(choice: Choice) -> Iterator[e.PageEvicted]:
+    """Yield the events of a choice; what it has written again is shared out among its pages."""
+    share = choice.rewrites / max(1, len(choice.leaves))
+    for page, worth, why in choice.leaves:
+        shown = stub(page)
+        size = len(shown.encode())
+        tokens = max(size // 4, -(-size * page.tokens // max(1, page.content.size)))
+        content = e.Content(size, shown)
+        yield e.PageEvicted(
+            page.page, why, content, min(tokens, page.shown_tokens), int((worth - share) // MILLION)
+        )
+
+
+def _cuts(state: State, talk: Conversation, stakes: Stakes, number: int, why: str) -> Iterator[Choice]:
+    """Yield, from the newest page to older ones, what leaves when all that follows a page may leave with it."""
+    free = [
+        page
+        for page in _free(state, state.live.pages, number, EVICTED_TOKENS_MIN)
+        if page.number < number - 1
+    ]
+    leaves: list[Leave] = []
+    gone = 0
+    for page in reversed(free):
+        worth = stakes.kept_out(page.tokens - STUB_TOKENS, page.tokens, number - page.number)
+        if worth <= 0 and why != "room":
+            continue
+        leaves.append(Leave(page, worth, why))
+        gone += page.tokens - STUB_TOKENS
+        unseen = _out_of_sight(talk, _BLOCKS_A_CALL * (number - page.number))
+        behind = talk.trail.before - (0 if unseen else page.before) - gone
+        yield Choice(tuple(leaves), stakes.rewrite * max(0, behind))
+
+
+def _out_of_sight(talk: Conversation, blocks: int) -> bool:
+    """Whether a change so many blocks back leaves nothing that the cache would find in front of it."""
+    return 0 < talk.tariff.look_back < blocks
+
+
+def _largest(leaves: Iterable[Leave], stakes: Stakes) -> float:
+    return max(stakes.faulted(leave.page.tokens) for leave in leaves)
+
+
+def _free(state: State, names: Iterable[str], number: int, least: int) -> Iterator[Page]:
+    pages, talk = state.live.pages, state.live.conversation
+    hot = {each.about for each in talk.trail.hot if each.until > number} if talk is not None else set[str]()
+    for name in names:
+        page = pages[name]
+        if (
+            page.shape == "whole"
+            and not page.gone
+            and page.tokens >= least
+            and page.number < number
+            and page.call
+            and not page.exempt
+            and page.pinned_until <= number
+            and not (page.about and page.about in hot)
+        ):
+            yield page
+
+
+def _rank(entry: tuple[float, str, Leave]) -> tuple[float, str]:
+    return entry[0], entry[1]
