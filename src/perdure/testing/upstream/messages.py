@@ -156,7 +156,7 @@ def _ruled_message(place: int, message: dict[str, Json]) -> None:
         if not content and role != "assistant":
             raise Rejection(f"messages.{place}: all messages must have non-empty content")
         return
-    if not isinstance(content, list) or not content:
+    if not isinstance(content, list) or (not content and role != "system"):
         raise Rejection(f"messages.{place}: all messages must have non-empty content")
     for spot, block in enumerate(content):
         where = f"messages.{place}.content.{spot}"

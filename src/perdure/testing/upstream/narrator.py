@@ -28,12 +28,13 @@ _HANDLE: Final = re.compile(r"(?<![\w-])p-[a-z2-9]{10,48}(?!\w)")
 _DONE: Final = re.compile(r"Step (\d+) is done")
 _COMPACT: Final = re.compile(
     r"CONTEXT CHECKPOINT|(detailed|anchored|updated|new|conversation|following|structured) summary|summarize (the|our)"
-    r"|continuation|compact",
+    r"|summarization agent|continuation|compact",
     re.IGNORECASE,
 )
+_TOLD: Final = re.compile(r"Now for step (\d+)")
 
 Purpose = Literal["main", "side", "compaction"]
-Way = Literal["", "seen", "asked", "recalled", "fetched again", "lost"]
+Way = Literal["", "seen", "asked", "recalled", "fetching", "fetched", "lost"]
 
 
 class Verse(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ class Narrator:
 
     def answer(self, question: Question) -> Verse:
         """Return what the model says."""
-        done = self._done(question.passages)
+        done = self.done(question)
         if done and _compacts(question):
             return Verse(Utterance(text=self._summary(question, done)), "compaction", done)
         if question.wanted is not None:
@@ -93,7 +94,7 @@ class Narrator:
 
     def _said(self, question: Question, calls: list[ToolCall], step: int, way: Way) -> Verse:
         thought = f"Step {step} of {len(self._plot)} comes next." if question.thinks else ""
-        text = f"Now for step {step}." if step % 2 else ""
+        text = f"Now for step {step}." if step % 2 or question.api == "chat" else ""
         return Verse(Utterance(text=text, calls=tuple(calls), thought=thought), "main", step, way)
 
     def _way(self, passages: tuple[Passage, ...], file: str, step: int) -> Way:
@@ -102,8 +103,11 @@ class Narrator:
         holding = [passage for passage in passages if passage.role != "call" and token in passage.text]
         if not holding:
             return ""
-        named = [self._signet.step(passage.id) for passage in holding]
-        return "recalled" if all(name == (step, True) for name in named) else "seen"
+        asked = [passage.id for passage in holding if self._signet.step(passage.id) == (step, True)]
+        if len(asked) < len(holding):
+            return "seen"
+        recalls = {p.id for p in passages if p.role == "call" and p.name == RECALL}
+        return "recalled" if recalls.issuperset(asked) else "fetched"
 
     def _seek(self, question: Question, hands: Offer, step: int, use: Quote, acts: tuple[Act, ...]) -> Verse:
         asked = sum(
@@ -122,7 +126,7 @@ class Narrator:
             return self._said(question, calls, step, "asked")
         if recall is None and not asked:
             again = told_to_run(hands, f"cat {use.file}", name)
-            return self._said(question, [again], step, "fetched again")
+            return self._said(question, [again], step, "fetching")
         return Verse(Utterance(text=f"The token of {use.file} is lost."), "main", step, "lost")
 
     def _aside(self, question: Question, hands: Offer, step: int, act: Small) -> ToolCall:
@@ -159,10 +163,14 @@ class Narrator:
                     break
         return found
 
-    def _done(self, passages: tuple[Passage, ...]) -> int:
+    def done(self, question: Question) -> int:
         """Return the last step whose calls have their results, or that was said to be done."""
         done = 0
-        for passage in passages:
+        if _compacts(question):
+            # Some clients hand over the conversation as one text: what was announced is done by then.
+            told = question.passages[-1].text
+            done = max((int(said[1]) for said in _TOLD.finditer(told)), default=0)
+        for passage in question.passages:
             if passage.role == "result":
                 step, aside = self._signet.step(passage.id) or (0, True)
                 done = max(done, 0 if aside else step)
@@ -172,8 +180,8 @@ class Narrator:
 
     def _summary(self, question: Question, done: int) -> str:
         """What a model keeps: where it stands, and the handles that it was told of in that request."""
-        tail = question.passages[-3:]
-        lines = [line.strip()[:300] for p in tail for line in p.text.splitlines() if _HANDLE.search(line)]
+        tail = [line for passage in question.passages[-3:] for line in passage.text.splitlines()]
+        lines = [line.strip()[:300] for line in tail if _HANDLE.search(line)]
         kept = "\n".join(dict.fromkeys(lines))
         return f"<analysis>Ledgers.</analysis>\n<summary>\nStep {done} is done.\n{kept}\n</summary>"
 
@@ -184,7 +192,9 @@ def _nothing(line: str) -> bool:
 
 def _compacts(question: Question) -> bool:
     last = question.passages[-1]
-    return last.role == "user" and len(last.text) > 100 and _COMPACT.search(last.text) is not None
+    if last.role != "user" or len(last.text) <= 100:
+        return False
+    return _COMPACT.search(last.text) is not None or _COMPACT.search(question.system[:400]) is not None
 
 
 def _prefix(question: Question) -> str:

@@ -43,6 +43,8 @@ class Recorded(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     status: int
+    at: float = 0.0
+    """when it came, seconds"""
     api: Api | None = None
     purpose: str = ""
     """'main', 'side', 'compaction', 'count', 'compact', or empty where it was refused"""
@@ -90,7 +92,7 @@ class Provider:
         """Answer one request."""
         with self._lock:
             number = len(self.recorded) + 1
-            record = Recorded(number=number, path=path, headers=headers, body=body, status=0)
+            record = Recorded(number=number, path=path, headers=headers, body=body, status=0, at=at)
             try:
                 given, record = self._answered(_api_at(path), record, at)
             except Rejection as refusal:
@@ -101,6 +103,12 @@ class Provider:
             self.recorded.append(msgspec.structs.replace(record, status=given.status, answer=whole))
             return given
 
+    def look(self, path: str, body: bytes) -> str:
+        """Return what a request would be answered as, and keep nothing of it. Raises ``Rejection``."""
+        with self._lock:
+            question = self._read(_api_at(path), path, _parsed(body))
+            return self._narrator.answer(question).purpose
+
     def _answered(self, api: Api, record: Recorded, at: float) -> tuple[Delivery, Recorded]:
         owner = _owner(api, dict(record.headers))
         body = _parsed(record.body)
@@ -110,9 +118,9 @@ class Provider:
             tokens = sum(unit.tokens for unit in question.units)
             given = Delivery(200, {}, encoded({"input_tokens": tokens}))
             return given, msgspec.structs.replace(record, purpose="count")
-        verse = self._narrator.answer(question)
         if record.path == "/responses/compact":
-            return self._compacted(question, body, verse), msgspec.structs.replace(record, purpose="compact")
+            return self._compacted(question, body), msgspec.structs.replace(record, purpose="compact")
+        verse = self._narrator.answer(question)
         record = msgspec.structs.replace(record, purpose=verse.purpose, step=verse.step, way=verse.way)
         trouble = self._trouble(verse)
         if trouble is not None:
@@ -157,13 +165,13 @@ class Provider:
             case "responses":
                 return spoken_responses(question, said, metered, self._signet, at)
 
-    def _compacted(self, question: Question, body: dict[str, Json], verse: Verse) -> Delivery:
+    def _compacted(self, question: Question, body: dict[str, Json]) -> Delivery:
         """What the person said stays; all else is one sealed item."""
         told = [item for item in whole_input(body, self._past) if item.get("role") == "user"]
         sealed: Shape = {
             "id": self._signet.fresh("cmp_"),
             "type": "compaction",
-            "encrypted_content": self._signet.seal(f"Step {max(0, verse.step - 1)} is done."),
+            "encrypted_content": self._signet.seal(f"Step {self._narrator.done(question)} is done."),
         }
         output: list[Json] = [*told, sealed]
         tokens = sum(unit.tokens for unit in question.units)

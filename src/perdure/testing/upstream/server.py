@@ -100,9 +100,7 @@ def served(provider: Provider) -> web.Application:
 
     async def models(request: web.Request) -> web.Response:
         del request
-        listed = [
-            {"id": name, "object": "model", "type": "model"} for name in ("claude-sonnet-4-5", "gpt-5.5")
-        ]
+        listed = [{"id": name, "object": "model", "type": "model"} for name in ("claude-opus-5-5", "gpt-5.5")]
         return web.json_response({"object": "list", "data": listed, "has_more": False})
 
     async def alive(request: web.Request) -> web.Response:

@@ -1,0 +1,75 @@
+"""A gateway as a process of its own, as a user starts it, and what its log says afterwards."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.clients.place import ROOT
+
+START_SECONDS = 40
+END_SECONDS = 30
+
+
+@contextmanager
+def gateway(store: Path, upstream: str, mode: str, *options: str) -> Generator[str]:
+    """Yield the address of ``perdure gateway`` in front of ``upstream``; it has ended afterwards, on a signal."""
+    command = [sys.executable, "-m", "perdure.cli", "gateway", "--port", "0", "--upstream", upstream]
+    command += ["--mode", mode, "--store", str(store), "--json", *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with (
+        (store.parent / "gateway.log").open("ab") as spoken,
+        subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=spoken
+        ) as process,
+    ):
+        try:
+            yield _told(process)["listening"]
+            if process.poll() is not None:
+                raise AssertionError(
+                    f"the gateway died: {(store.parent / 'gateway.log').read_text()[-2000:]}"
+                )
+            process.send_signal(signal.SIGINT)
+            process.wait(END_SECONDS)
+        finally:
+            process.kill()
+
+
+def _told(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Return what the gateway says when it listens: JSON, on one line or on many."""
+    assert process.stdout is not None
+    told = b""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        ready, _, _ = select.select([process.stdout], [], [], until - time.monotonic())
+        piece = os.read(process.stdout.fileno(), 65536) if ready else b""
+        if not piece:
+            break
+        told += piece
+        try:
+            return json.loads(told)
+        except json.JSONDecodeError:
+            continue
+    raise AssertionError(f"the gateway did not start: {told!r}")
+
+
+def perdure(store: Path, *words: str) -> Any:
+    """Return what a command of the CLI says about ``store``."""
+    done = subprocess.run(
+        [sys.executable, "-m", "perdure.cli", *words, "--store", str(store), "--json"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        raise AssertionError(f"perdure {' '.join(words)}: {done.stdout[-500:]}{done.stderr[-500:]}")
+    return json.loads(done.stdout)
