@@ -81,6 +81,8 @@ def priced(trace: Trace, model: str = "") -> Trace:
 
 def _priced(request: Exchange, model: str) -> Exchange:
     usage = request.usage
+    if usage.cost_microusd and model == request.model:
+        return request
     cost = cost_of(usage, model)
     if request.written_long and usage.cache_write_tokens:
         dearer = cost_of(usage, model, long=True) - cost

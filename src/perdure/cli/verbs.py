@@ -57,6 +57,9 @@ VERBS: Final = {
     "export": Verb(
         "perdure.cli.files:export", _LOOK, "Write a run's files elsewhere: directory, tar, commit."
     ),
+    "profile": Verb(
+        "perdure.cli.profile:profile", _LOOK, "Show where the tokens and the money of sessions went."
+    ),
     "fork": Verb("perdure.cli.travel:fork", _TIME, "Begin a new run as another run's prefix."),
     "rewind": Verb(
         "perdure.cli.travel:rewind", _TIME, "Take a run and its files back; the world's memory stays."

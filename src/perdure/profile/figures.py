@@ -137,7 +137,14 @@ def together(name: str, figures: Iterable[Figures]) -> Figures:
     total = Figures(name, "", {}, sessions=0)
     for each in figures:
         total = _sum(total, each)
-    return total
+    kinds, tools = (
+        dict(sorted(part.items(), key=_sent, reverse=True)) for part in (total.kinds, total.tools)
+    )
+    return msgspec.structs.replace(total, kinds=kinds, tools=tools)
+
+
+def _sent(item: tuple[str, Share]) -> int:
+    return item[1].sent
 
 
 def _sum(one: Figures, other: Figures) -> Figures:

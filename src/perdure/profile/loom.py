@@ -17,6 +17,7 @@ from perdure.profile.quoting import Quotes
 from perdure.profile.snippets import Inquiry, Snippet
 from perdure.profile.trace import Exchange, Kind, Need, Needed, Segment, Trace
 from perdure.values.digest import digest
+from perdure.values.limits import PREVIEW_BUDGET_TOKENS
 
 SHRUNK_TOKENS: Final = 600
 SHRUNK_SHARE: Final = 100
@@ -25,9 +26,6 @@ the client took out again."""
 
 UNSEEN_TOKENS: Final = 400
 """A prompt that grew by this more than half as much again as its new words held something that isn't recorded."""
-
-PREVIEW_TOKENS: Final = 500
-"""What the figures take a preview to be given; measured best on the sessions of other agents."""
 
 REWRITES_MAX: Final = 64
 """Stretches that are copied whole in one trace: a client that rewrites at every turn would make it grow with the
@@ -47,6 +45,8 @@ class Reported(NamedTuple):
     written_short: int = 0
     written_long: int = 0
     ttl: int = 0
+    kept_out: int = 0
+    """tokens of pages that were not in the prompt: it is told as if they had been"""
     measured: bool = True
     """False where the transcript holds no usage, and tokens are estimated"""
 
@@ -125,7 +125,8 @@ class Loom:
 
     def reply(self, told: Reported) -> list[int]:
         """Take in that the model was asked with the window as it stands, and what it replied."""
-        grown, counted = told.usage.input_tokens - self._before[0], told.measured and bool(self.requests)
+        whole = told.usage.input_tokens + told.kept_out
+        grown, counted = whole - self._before[0], told.measured and bool(self.requests)
         rewritten = False
         if counted and self._new > self._base:
             missing = self._guess() - grown
@@ -143,15 +144,19 @@ class Loom:
                     "Some requests grew by more than the words recorded for them: counted as 'other'."
                 ] = None
         last, measured = len(self._segments), told.measured
-        tokens = told.usage.input_tokens if measured else -1
+        tokens = whole if measured else -1
         read = told.usage.cache_read_tokens
         self._steps.append(Growth(self._base, self._new, last, tokens, self._output(), rewritten, read))
         usage = (told.usage, told.written_short, told.written_long, told.model, told.ttl)
         self._exchanges.append((Exchange(told.at, self._base, last, *usage), measured))
-        self._before, self._new = (told.usage.input_tokens, told.usage.output_tokens), last
-        for piece in told.pieces:
+        self._before, self._new = (whole, told.usage.output_tokens), last
+        return self.answer(told.pieces)
+
+    def answer(self, pieces: Sequence[Snippet]) -> list[int]:
+        """Take in the reply to the newest request: what it needed, and that it is part of the window now."""
+        for piece in pieces:
             self._notice(self.requests - 1, piece)
-        return self.said(told.pieces)
+        return self.said(pieces)
 
     def restart(self, kept: Iterable[int], *, compacted: bool = False, fresh: int | None = None) -> None:
         """Begin a new stretch in which only ``kept`` stands, and what is put from now on.
@@ -248,10 +253,10 @@ class Loom:
         if piece.kind != "result" or piece.exempt:
             return 0
         tokens = int(len(piece.text) / self._density)
-        if tokens <= PREVIEW_TOKENS:
+        if tokens <= PREVIEW_BUDGET_TOKENS:
             return 0
         shown = preview(
-            piece.text, handle=_HANDLE, about=piece.asked.about, tokens=tokens, budget=PREVIEW_TOKENS
+            piece.text, handle=_HANDLE, about=piece.asked.about, tokens=tokens, budget=PREVIEW_BUDGET_TOKENS
         )
         return len(shown) if shown is not None else 0
 

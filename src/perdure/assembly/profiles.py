@@ -1,0 +1,78 @@
+"""A profile: the figures of many sessions, gathered one by one.
+
+Invariant: a session's trace is let go once its figures are known; of its window over time only the costliest
+``CURVES_MAX`` sessions keep theirs, so a profile of ten thousand sessions is small.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from perdure.assembly.profiling import figures_of, priced
+from perdure.profile.figures import Figures, together
+from perdure.profile.trace import Trace
+
+CURVES_MAX: Final = 24
+"""Sessions that a page draws; a person compares no more side by side."""
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What was found over all sessions."""
+
+    total: Figures
+    sources: tuple[Figures, ...]
+    """the same, by kind of transcript"""
+    sessions: tuple[Figures, ...]
+    """the costliest first"""
+
+
+class Gathering:
+    """Sessions on their way into a profile."""
+
+    def __init__(self, *, model: str = "", ttl: int = 0) -> None:
+        """``model`` stands in for every recorded one, ``ttl`` (ns) where no request says how long its cache lives."""
+        self._model: str = model
+        self._ttl: int = ttl
+        self._sessions: list[Figures] = []
+        self._drawn: list[Figures] = []
+
+    @property
+    def sessions(self) -> int:
+        """How many there are."""
+        return len(self._sessions)
+
+    @property
+    def requests(self) -> int:
+        """Of all of them."""
+        return sum(each.requests for each in self._sessions)
+
+    def add(self, trace: Trace) -> None:
+        """Take in a session."""
+        figures = figures_of(priced(trace, self._model), self._ttl)
+        self._drawn.append(figures)
+        self._drawn.sort(key=_weight, reverse=True)
+        self._sessions.append(replace(figures, curve=()))
+        del self._drawn[CURVES_MAX:]
+
+    def profile(self) -> Profile:
+        """Return what was gathered."""
+        drawn = {(each.name, each.begun): each for each in self._drawn}
+        sessions = sorted(self._sessions, key=_weight, reverse=True)
+        return Profile(
+            together("all", sessions),
+            tuple(_by_source(sessions)),
+            tuple(drawn.get((each.name, each.begun), each) for each in sessions),
+        )
+
+
+def _by_source(sessions: Iterable[Figures]) -> Iterable[Figures]:
+    found: dict[str, list[Figures]] = {}
+    for each in sessions:
+        found.setdefault(each.source, []).append(each)
+    return (together(source, each) for source, each in found.items())
+
+
+def _weight(figures: Figures) -> tuple[int, int]:
+    return (figures.microusd, figures.input)

@@ -1,0 +1,28 @@
+"""Tokens, shares and money as people read them."""
+
+
+def tokens(count: float) -> str:
+    """Return a number of tokens in three digits and a unit."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if count >= size * 0.9995:
+            amount = count / size
+            return f"{amount:.0f} {unit}" if amount >= 99.95 else f"{amount:.1f} {unit}"
+    return f"{count:.0f}"
+
+
+def percent(part: float, whole: float) -> str:
+    """Return ``part`` of ``whole``; a dash where there is no whole."""
+    if whole <= 0:
+        return "-"
+    share = part / whole * 100
+    return f"{share:.1f} %" if share >= 0.05 or share <= 0 else "<0.1 %"
+
+
+def dollars(microusd: float) -> str:
+    """Return money with as many digits as say something."""
+    amount = microusd / 1e6
+    if abs(amount) >= 1_000:
+        return f"${amount:,.0f}"
+    if abs(amount) >= 1 or not amount:
+        return f"${amount:,.2f}"
+    return f"${amount:.3f}" if abs(amount) >= 0.001 else f"${amount:.6f}"
