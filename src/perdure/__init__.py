@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from perdure.assembly.store import Store
     from perdure.assembly.store import open_store as open  # noqa: A004 - read as perdure.open
     from perdure.contract import Contract
+    from perdure.intention.declaration import Paging
     from perdure.values.errors import PerdureError
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ _HOMES = {
     "Found": "perdure.adapters.tools.outcomes",
     "Never": "perdure.adapters.tools.outcomes",
     "NotDone": "perdure.adapters.tools.outcomes",
+    "Paging": "perdure.intention.declaration",
     "Partial": "perdure.adapters.tools.outcomes",
     "Pending": "perdure.adapters.tools.outcomes",
     "PerdureError": "perdure.values.errors",
@@ -56,6 +58,7 @@ __all__ = [
     "Found",
     "Never",
     "NotDone",
+    "Paging",
     "Partial",
     "Pending",
     "PerdureError",

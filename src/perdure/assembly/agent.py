@@ -10,14 +10,17 @@ from perdure.adapters.models.port import ModelAdapter
 from perdure.adapters.tools.builtin import subagent
 from perdure.adapters.tools.secret import SecretSource, no_secrets
 from perdure.adapters.tools.tool import AnyTool, Tool, tool
+from perdure.assembly.context import ContextMode, paging_of
 from perdure.contract import Contract, Law, compile_law, contract_bytes, contract_digest
 from perdure.intention.declaration import (
     Declaration,
     Definition,
+    Paging,
     definition_bytes,
     definition_digest,
     read_definition,
 )
+from perdure.page.handles import RECALL_NAME
 from perdure.values.digest import Json
 from perdure.values.errors import BadTool
 from perdure.values.ids import checked_name
@@ -57,6 +60,7 @@ class Agent:
         settings: Mapping[str, Json] | None = None,
         base_url: str | None = None,
         turns_max: int = TURNS_MAX,
+        context: ContextMode | Paging = "safe",
     ) -> None:
         """Declare the agent.
 
@@ -66,8 +70,11 @@ class Agent:
         ``Contract``. ``workspace``: the directory that ``workspace`` tools change. ``secret_files``:
         globs of names of files in it that are recorded by digest only and can't be put back (``.env`` and
         the like unless said otherwise). ``secrets``: values by name for ``ctx.secrets``. ``settings`` go to the model as they are.
+        ``context``: how the window is kept small. ``"safe"`` moves long results out where that is expected to
+        save money, and nothing where the model's price isn't known; ``"observe"`` only counts; ``"off"`` leaves
+        everything as it is; ``Paging(...)`` says more.
 
-        Raises ``BadName``, ``BadTool`` or ``BadContract``, each naming what to change.
+        Raises ``BadName``, ``BadTool``, ``BadContract`` or ``BadPaging``, each naming what to change.
         """
         self.name: str = checked_name(name, field="agent name")
         self.instructions: str = instructions
@@ -78,6 +85,7 @@ class Agent:
         self.secret_files: tuple[str, ...] | None = None if secret_files is None else tuple(secret_files)
         self.secrets: SecretSource = _secrets(secrets)
         self.turns_max: int = turns_max
+        self.context: str | Paging = context
         self.settings: dict[str, Json] = dict(settings or {})
         self.tools: dict[str, AnyTool] = {}
         self.children: dict[str, Agent] = {}
@@ -86,6 +94,10 @@ class Agent:
         if len(set(names)) < len(names):
             twice = next(each for each in names if names.count(each) > 1)
             raise BadTool(f"agent {name}: two tools are named {twice!r}")
+        if RECALL_NAME in names:
+            raise BadTool(
+                f"agent {name}: {RECALL_NAME} is perdure's own tool", hint="name the tool otherwise"
+            )
         self._rules: Rules | None = None
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, ModelAdapter] = WeakKeyDictionary()
 
@@ -122,6 +134,7 @@ class Agent:
             settings=self.settings,
             workspace=self.workspace is not None,
             secret_files=self.secret_files,
+            paging=paging_of(self.name, self.context, self.model_name, self.base_url),
         )
 
     def rules(self) -> Rules:

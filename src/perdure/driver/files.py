@@ -14,7 +14,7 @@ from perdure.driver.port import Workspace
 from perdure.driver.telling import told
 from perdure.driver.writer import Heard, RunWriter
 from perdure.log import events as e
-from perdure.orchestrator.wanted import RestoreTree
+from perdure.orchestrator.wanted import Checkpoint, RestoreTree
 from perdure.projection.state import Live
 from perdure.values.digest import digest
 from perdure.values.errors import PerdureError
@@ -37,6 +37,10 @@ class Files:
         self._workspace: Workspace | None = workspace
         self._bound: asyncio.Timeout | None = None
         self._hurried: asyncio.Timeout | None = None
+
+    async def carry_out(self, request: Checkpoint | RestoreTree) -> tuple[Heard, ...]:
+        """Record the workspace, or put it back."""
+        return await (self.record() if isinstance(request, Checkpoint) else self.restore(request))
 
     async def record(self) -> tuple[Heard, ...]:
         """Return what has changed since the tree that the state names, or why it can't be told."""

@@ -7,9 +7,24 @@ from msgspec.structs import replace
 from perdure.contract import Law, redact
 from perdure.driver.books import Readable, text_of
 from perdure.intention.reply import Reply, read_reply
-from perdure.projection.state import CallRecord, Message, State, Turn
+from perdure.log.events import Content
+from perdure.page.own import page_of, recalls
+from perdure.page.recalling import RECALL
+from perdure.projection.state import CallRecord, Message, Page, State, Turn
 from perdure.values.errors import Broken
 from perdure.wire.prompt import Answered, Entry, Prompt, Said, UserText
+
+
+class _Place:
+    """Where a page's answer stands among the entries, and what stands there."""
+
+    __slots__: tuple[str, ...] = ("at", "record", "shown")
+
+    def __init__(self, at: int, record: CallRecord, shown: Content | None) -> None:
+        """The answer of ``record`` stands at ``at``; ``shown`` is in its place, None: itself."""
+        self.at: int = at
+        self.record: CallRecord = record
+        self.shown: Content | None = shown
 
 
 class Prompter:
@@ -17,7 +32,8 @@ class Prompter:
 
     Only the newest turn of a path ever changes, and an earlier one becomes the newest again only by
     going back, which drops what stood behind it. So what was rendered is still right as far as its
-    last turn, and what follows that, are still the same objects.
+    last turn, and what follows that, are still the same objects. Only pages move among it: what
+    stands in their places is looked up whenever the page table is another one.
     """
 
     def __init__(self, store: Readable) -> None:
@@ -26,12 +42,15 @@ class Prompter:
         self._kept: list[Turn | Message] = []
         self._flat: list[Entry] = []
         self._last_turn: int = 0
+        self._pages: Mapping[str, Page] = {}
+        self._places: dict[str, _Place] = {}
 
     def prompt(self, state: State, law: Law) -> Prompt:
         """Return the prompt that ``state`` asks the model with: all that stands before the open turn."""
         entries = state.live.entries
         if not self._still_right(entries):
-            self._kept, self._flat, self._last_turn = [], [], 0
+            self._kept, self._flat, self._last_turn, self._places = [], [], 0, {}
+        self._follow(state.live.pages, law)
         for ordinal in range(len(self._kept), len(entries)):
             entry = entries[ordinal]
             if isinstance(entry, Turn):
@@ -43,7 +62,7 @@ class Prompter:
         definition = law.definition
         return Prompt(
             instructions=definition.instructions,
-            tools=definition.tools,
+            tools=(*definition.tools, RECALL) if recalls(state) else definition.tools,
             entries=tuple(self._flat),
             settings=definition.settings,
             cache_key=state.lineage,
@@ -53,6 +72,17 @@ class Prompter:
         return all(
             entries.get(ordinal) is self._kept[ordinal] for ordinal in range(self._last_turn, len(self._kept))
         )
+
+    def _follow(self, pages: Mapping[str, Page], law: Law) -> None:
+        """Put what stands in the places of pages now among the entries that were rendered before."""
+        if pages is self._pages:
+            return
+        self._pages = pages
+        for name, page in pages.items():
+            place = self._places.get(name)
+            if place is not None and place.shown != page.shown:
+                place.shown = page.shown
+                self._flat[place.at] = self._answer(place.record, law, page)
 
     def _entry(self, entry: Turn | Message, law: Law) -> tuple[Entry, ...]:
         match entry:
@@ -67,10 +97,17 @@ class Prompter:
         ids = tuple(names.get(index, call.id) for index, call in enumerate(reply.calls))
         if any(call.id != name for call, name in zip(reply.calls, ids, strict=True)):
             reply = _renamed(reply, ids)
-        answers = tuple(self._answer(record, law) for record in turn.calls)
+        answers: list[Entry] = []
+        for record in turn.calls:
+            page = page_of(self._pages, record)
+            if page is not None:
+                self._places[page.page] = _Place(len(self._flat) + 1 + len(answers), record, page.shown)
+            answers.append(self._answer(record, law, page))
         return (Said(reply), *answers)
 
-    def _answer(self, record: CallRecord, law: Law) -> Answered:
+    def _answer(self, record: CallRecord, law: Law, page: Page | None) -> Answered:
+        if page is not None and page.shown is not None:
+            return Answered(record.id, text_of(self._store, page.shown))
         content = text_of(self._store, record.content)
         match record.answer:
             case "succeeded":
@@ -86,7 +123,7 @@ class Prompter:
             case "refused":
                 return Answered(record.id, record.text, is_error=True)
             case "told":
-                return Answered(record.id, record.text)
+                return Answered(record.id, content or record.text)
             case "":
                 raise Broken(f"the call {record.id} has no answer, and the model was to be asked")
 

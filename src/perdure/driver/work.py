@@ -6,6 +6,7 @@ from collections.abc import Callable
 from perdure.contract import redact
 from perdure.driver.books import Books, arguments_of, text_of
 from perdure.driver.files import Files
+from perdure.driver.paging import answered_recall, previewed
 from perdure.driver.port import (
     Children,
     Clock,
@@ -27,6 +28,7 @@ from perdure.log import events as e
 from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.wanted import (
     Alarm,
+    AnswerRecall,
     AskModel,
     Checkpoint,
     Look,
@@ -76,20 +78,20 @@ class Work:
                 return await self._ask(request)
             case Perform(key, _):
                 deed = self._deed(key)
-                return self._heard(key, await self._tools.perform(deed))
+                return self._heard(deed, await self._tools.perform(deed))
             case Look(key, _):
                 return await self._look(key)
             case Poll(key):
                 return await self._poll(key)
             case RunChild(key, child):
                 return await self._child(key, child)
-            case Checkpoint():
-                return await self._files.record()
-            case RestoreTree():
-                return await self._files.restore(request)
+            case Checkpoint() | RestoreTree():
+                return await self._files.carry_out(request)
             case Refresh(stems, _):
                 claims = (claim for stem in stems for claim in self._store.claims(stem=stem))
                 return (Heard(e.MemoryLearned(tuple(claims))),)
+            case AnswerRecall(call, _):
+                return answered_recall(self._writer, call)
             case Alarm(timer, due):
                 await self._clock.until(due)
                 return (Heard(e.TimerFired(timer)),)
@@ -142,13 +144,16 @@ class Work:
                     return reply.calls[record.index].arguments or {}
         return arguments_of(self._store, self._writer.state, effect)
 
-    def _heard(self, key: str, outcome: Outcome) -> tuple[Heard, ...]:
-        law = self._writer.law
+    def _heard(self, deed: Deed, outcome: Outcome) -> tuple[Heard, ...]:
+        law, key = self._writer.law, deed.key
         match outcome:
             case Done(result, partial, drift):
                 content, blob = content_of(redact(law, result))
                 kind = "partial" if partial else "succeeded"
-                settled = Heard(e.EffectSettled(key, kind, content), (blob,) if blob is not None else ())
+                shown = previewed(self._writer, key, deed.arguments, content, blob)
+                blobs = *((blob,) if blob is not None else ()), *shown.blobs
+                body = e.EffectSettled(key, kind, content, preview=shown.preview, lines=shown.lines)
+                settled = Heard(body, blobs)
                 # before the settlement, which asks the model on: it has to be told by then
                 found = (Heard(e.DriftFound(key, told(self._writer.law, drift))),) if drift else ()
                 return (*found, settled)
@@ -179,14 +184,15 @@ class Work:
                 return ()
             if self._clock.now() >= effect.give_up:
                 return (Heard(e.EffectDoubted(key, "it is pending for longer than allowed", ended=True)),)
-            outcome = await self._tools.poll(self._deed(key))
+            deed = self._deed(key)
+            outcome = await self._tools.poll(deed)
             match outcome:
                 case Underway(reference) if reference != effect.reference:
-                    return self._heard(key, outcome)
+                    return self._heard(deed, outcome)
                 case Underway() | InDoubt():
                     await self._clock.until(min(self._clock.now() + effect.poll_ns, effect.give_up))
                 case _:
-                    return self._heard(key, outcome)
+                    return self._heard(deed, outcome)
 
     async def _child(self, key: str, child: str) -> tuple[Heard, ...]:
         deed = self._deed(key)

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from perdure.log.events import Tariff
 from perdure.values.digest import Json, digest
 from perdure.values.limits import SENDS_MAX, TIMEOUT_SECONDS, TURNS_MAX
 
@@ -64,6 +65,22 @@ class Declaration(msgspec.Struct, frozen=True, omit_defaults=True):
     """what it keeps to the contract's reach by itself, whatever its arguments are"""
 
 
+class Paging(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an agent's context window is kept small, and what its model's tokens cost."""
+
+    mode: str = "safe"
+    """'observe', 'safe', 'room' or 'nocache'"""
+    room: int = 0
+    """tokens under which 'room' keeps the window"""
+    tariff: Tariff = Tariff()
+    density: int = 300
+    """bytes that make a hundred tokens"""
+
+    def tokens(self, size: int) -> int:
+        """Return about how many tokens ``size`` bytes take."""
+        return -(-size * 100 // max(self.density, 1))
+
+
 class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     """An agent: what it is told, which model it asks, and what it can do."""
 
@@ -78,6 +95,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     """whether the agent has a workspace that can be put back"""
     secret_files: tuple[str, ...] | None = None
     """globs of names of files in it that are recorded by digest only; None: the usual ones"""
+    paging: Paging | None = None
+    """None: everything stays in the window, as in definitions from before there were pages"""
 
     def tool(self, name: str) -> Declaration | None:
         """Return the tool of that name."""

@@ -324,6 +324,10 @@ class EffectSettled(Body, frozen=True):
     result: Content | None = None
     error: str = ""
     by: str = "tool"
+    preview: Content | None = None
+    """what could stand in the result's place from the start, where it is long and pages may move"""
+    lines: int = 0
+    """lines of a long result"""
 
 
 class EffectDoubted(Body, frozen=True):
@@ -525,6 +529,13 @@ class PageFaulted(Body, frozen=True):
     tokens: int = 0
     number: int = 0
     """the request, or turn, in which it was asked for"""
+
+
+class RecallAnswered(Body, frozen=True):
+    """A run of our own asked for pages, and was given this. No effect stands behind it: the log has the bytes."""
+
+    call: str
+    text: Content
 
 
 class PagePinned(Body, frozen=True):
@@ -793,6 +804,7 @@ KINDS: dict[str, type[Body]] = {
     "request.forwarded": RequestForwarded,
     "request.answered": RequestAnswered,
     "request.failed": RequestFailed,
+    "recall.answered": RecallAnswered,
     "recall.hidden": RecallHidden,
     "paging.set": PagingSet,
     "change.reverted": ChangeReverted,

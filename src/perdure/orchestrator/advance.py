@@ -14,6 +14,7 @@ from perdure.orchestrator.draft import Draft
 from perdure.orchestrator.figures import figures_of, where_of
 from perdure.orchestrator.judge import Upshot, judge_call
 from perdure.orchestrator.revert import begin_reverts
+from perdure.orchestrator.window import tell_window
 from perdure.projection.state import CallRecord, Effect, Message, Turn
 from perdure.values.errors import require
 from perdure.values.limits import BAD_REPLIES_MAX, READS_TOGETHER_MAX
@@ -113,7 +114,7 @@ def _timer(d: Draft, name: str, due: int, why: str) -> None:
 def _turn(d: Draft, reply: Reply | None) -> Wait | None:
     turn = d.state.live.turn
     if turn is None:
-        return _ask_model(d) if len(d.state.live.entries) else None
+        return _ask_model(d, reply) if len(d.state.live.entries) else None
     if not turn.replied:
         if turn.failed_at and "model" not in d.state.live.timers:
             return Wait("model", d.state.wait_text or "The model can't be asked.")
@@ -191,7 +192,7 @@ def _after(d: Draft, turn: Turn, reply: Reply | None) -> Wait | None:
     if not turn.calls and not newer:
         text = "Your reply was empty. Call a tool, or answer in words."
         _note(d, text)
-    return _ask_model(d)
+    return _ask_model(d, reply)
 
 
 def _tail(d: Draft) -> list[Turn | Message]:
@@ -225,7 +226,7 @@ def _useless(d: Draft) -> int:
     return count
 
 
-def _ask_model(d: Draft) -> Wait | None:
+def _ask_model(d: Draft, reply: Reply | None) -> Wait | None:
     state = d.state
     turn = state.live.turn
     number = turn.number + 1 if turn is not None else 1
@@ -236,5 +237,6 @@ def _ask_model(d: Draft) -> Wait | None:
     refusal = judge_model(d.law, figures_of(state, d.at), where_of(state))
     if refusal is not None:
         return Wait("budget", f"{refusal.rule}: {refusal.reason}")
+    tell_window(d, reply)
     d.emit(e.ModelRequested(number, 1, len(state.live.entries)))
     return None

@@ -22,6 +22,8 @@ from perdure.intention.reply import Call, Reply
 from perdure.log import events as e
 from perdure.orchestrator.draft import Draft
 from perdure.orchestrator.figures import figures_of, where_of
+from perdure.page.handles import RECALL_NAME
+from perdure.page.own import recalls
 from perdure.projection.state import Approval, CallRecord
 from perdure.values.digest import Json, canonical, name_of
 from perdure.values.errors import Broken
@@ -50,6 +52,9 @@ class Upshot(Enum):
 def judge_call(d: Draft, record: CallRecord, reply: Reply) -> Upshot:
     """Refuse, replay, ask or start the call; return how that leaves it."""
     call = reply.calls[record.index]
+    if call.tool == RECALL_NAME and call.arguments is not None and recalls(d.state):
+        d.emit(e.IntentionAccepted(record.id, "recall"))
+        return Upshot.STARTED
     declaration = d.law.definition.tool(call.tool)
     wrong = _wrong_form(d, call, declaration)
     if wrong is not None:

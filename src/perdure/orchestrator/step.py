@@ -50,6 +50,7 @@ def _react(d: Draft) -> None:
     body = d.fact.body
     match body:
         case e.ModelReplied() if d.fact.reply is not None:
+            tell_answer(d, body)
             _propose(d, d.fact.reply)
         case e.ModelFailed():
             _model_failed(d, body)
@@ -65,6 +66,8 @@ def _react(d: Draft) -> None:
             _look_back(d, body)
         case e.LeaseAcquired():
             _take_up(d)
+        case e.ContractAdopted():
+            adopt_paging(d)
         case _:
             _move_pages(d, body)
 

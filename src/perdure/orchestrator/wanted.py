@@ -67,6 +67,13 @@ class Refresh(NamedTuple):
     proposed: int
 
 
+class AnswerRecall(NamedTuple):
+    """Give the model the pages that it asks for."""
+
+    call: str
+    proposed: int
+
+
 class Alarm(NamedTuple):
     """Say when this time has come."""
 
@@ -74,7 +81,9 @@ class Alarm(NamedTuple):
     due: int
 
 
-Request = AskModel | Perform | Look | Poll | RunChild | Checkpoint | RestoreTree | Refresh | Alarm
+Request = (
+    AskModel | Perform | Look | Poll | RunChild | Checkpoint | RestoreTree | Refresh | AnswerRecall | Alarm
+)
 
 
 def wanted(state: State, law: Law) -> tuple[Request, ...]:
@@ -146,6 +155,8 @@ def _turn(state: State) -> list[Request]:
     if not turn.replied:
         return [] if turn.failed_at else [AskModel(turn.number, turn.attempt, turn.requested)]
     waiting = next((call for call in turn.calls if not call.answered), None)
+    if waiting is not None and waiting.accepted and waiting.key == "recall":
+        return [AnswerRecall(waiting.id, waiting.proposed)]
     if waiting is None or waiting.accepted or state.world.open:
         return []
     requests: list[Request] = []

@@ -101,7 +101,8 @@ def settled(state: State, body: e.EffectSettled, event: Event) -> State:
     if body.outcome == "failed" and was.effect != "read":
         world = replace(world, counters=_moved(world.counters, was.reserved, -1))
     state = workspace.let_go(_world(state, world), body.key, event.at)
-    return _answered(state, done, event.position)
+    state = _answered(state, done, event.position)
+    return turns.previewed(state, done.call, body, event.position) if body.lines else state
 
 
 def doubted(state: State, body: e.EffectDoubted, event: Event) -> State:

@@ -223,6 +223,7 @@ RULES: dict[type[e.Body], Rule[e.Body]] = {
     e.RequestForwarded: _rule(conversations.forwarded),
     e.RequestAnswered: _rule(conversations.answered),
     e.RequestFailed: _rule(_kept),
+    e.RecallAnswered: _rule(turns.recalled),
     e.RecallHidden: _rule(conversations.hidden),
     e.PagingSet: _rule(conversations.paging_set),
     e.ChangeReverted: _rule(effects.revert_asked),

@@ -36,6 +36,9 @@ class CallRecord(Noun, frozen=True):
     answer: Answered = ""
     content: Content | None = None
     text: str = ""
+    preview: Content | None = None
+    """what could stand in the content's place from the start"""
+    lines: int = 0
 
 
 class Turn(Noun, frozen=True, tag="turn"):

@@ -111,6 +111,25 @@ def refused(state: State, body: e.IntentionRefused, event: Event) -> State:
     return answer(state, body.call, "refused", event.position, text=text)
 
 
+def recalled(state: State, body: e.RecallAnswered, event: Event) -> State:
+    """The call is answered with what was asked for."""
+    return answer(state, body.call, "told", event.position, content=body.text)
+
+
+def previewed(state: State, call: str, body: e.EffectSettled, position: int) -> State:
+    """Return the state in which the call that was answered at ``position`` has what could stand for its answer."""
+    found = _newest(state)
+    if found is None:
+        return state
+    calls = tuple(
+        replace(record, preview=body.preview, lines=body.lines)
+        if record.id == call and record.answered == position
+        else record
+        for record in found[1].calls
+    )
+    return _put(state, found[0], replace(found[1], calls=calls))
+
+
 def timer_answered(state: State, timer: str, position: int) -> State:
     """A call that waited for the timer is answered."""
     found = _newest(state)

@@ -249,6 +249,13 @@ class StoreFull(StopNow):
     )
 
 
+class BadPaging(FixTheCall):
+    """What an agent says of its context window is none of the ways that there are."""
+
+    code: ClassVar[str] = "P505"
+    next_step: ClassVar[str] = 'give context="safe", "observe", "off" or Paging(...)'
+
+
 class BadTranscript(FixTheCall):
     """What was given to be profiled isn't there, or holds no session of a kind that is known."""
 
