@@ -10,8 +10,11 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from perdure.assembly.pricing import rates_of
 from perdure.assembly.profiling import figures_of, priced
+from perdure.profile.comparing import Hindsight, hindsight, summed
 from perdure.profile.figures import Figures, together
+from perdure.profile.terms import recorded_terms
 from perdure.profile.trace import Trace
 
 CURVES_MAX: Final = 24
@@ -26,13 +29,20 @@ class Profile(msgspec.Struct, frozen=True):
     """the same, by kind of transcript"""
     sessions: tuple[Figures, ...]
     """the costliest first"""
+    hindsight: dict[str, tuple[Hindsight, ...]] = {}
+    """what each policy would have made of the sessions, by kind of transcript"""
 
 
 class Gathering:
     """Sessions on their way into a profile."""
 
-    def __init__(self, *, model: str = "", ttl: int = 0) -> None:
-        """``model`` stands in for every recorded one, ``ttl`` (ns) where no request says how long its cache lives."""
+    def __init__(self, *, model: str = "", ttl: int = 0, quick: bool = False) -> None:
+        """``model`` stands in for every recorded one, ``ttl`` (ns) is how long every cache entry is taken to live.
+
+        ``quick``: no policy is tried.
+        """
+        self._quick: bool = quick
+        self._hindsight: dict[str, tuple[Hindsight, ...]] = {}
         self._model: str = model
         self._ttl: int = ttl
         self._sessions: list[Figures] = []
@@ -50,7 +60,11 @@ class Gathering:
 
     def add(self, trace: Trace) -> None:
         """Take in a session."""
-        figures = figures_of(priced(trace, self._model), self._ttl)
+        trace = priced(trace, self._model)
+        figures = figures_of(trace, self._ttl)
+        if not self._quick:
+            found = hindsight(trace, recorded_terms(trace, rates_of, self._ttl or None))
+            self._hindsight[trace.source] = summed((*self._hindsight.get(trace.source, ()), *found))
         self._drawn.append(figures)
         self._drawn.sort(key=_weight, reverse=True)
         self._sessions.append(replace(figures, curve=()))
@@ -64,6 +78,7 @@ class Gathering:
             together("all", sessions),
             tuple(_by_source(sessions)),
             tuple(drawn.get((each.name, each.begun), each) for each in sessions),
+            {source: found for source, found in self._hindsight.items() if found},
         )
 
 

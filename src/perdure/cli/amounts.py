@@ -20,9 +20,9 @@ def percent(part: float, whole: float) -> str:
 
 def dollars(microusd: float) -> str:
     """Return money with as many digits as say something."""
-    amount = microusd / 1e6
-    if abs(amount) >= 1_000:
-        return f"${amount:,.0f}"
-    if abs(amount) >= 1 or not amount:
-        return f"${amount:,.2f}"
-    return f"${amount:.3f}" if abs(amount) >= 0.001 else f"${amount:.6f}"
+    sign, amount = "-" if microusd < 0 else "", abs(microusd) / 1e6
+    if amount >= 1_000:
+        return f"{sign}${amount:,.0f}"
+    if amount >= 1 or not amount:
+        return f"{sign}${amount:,.2f}"
+    return f"{sign}${amount:.3f}" if amount >= 0.001 else f"{sign}${amount:.6f}"

@@ -33,6 +33,22 @@ def stacked(parts: Sequence[tuple[float, Tone]], width: int) -> str:
     return "".join(inked("█" * (end - begin), tone) for (_, tone), begin, end in pieces if end > begin)
 
 
+def dumbbell(low: float, high: float, scale: tuple[float, float], width: int) -> str:
+    """Return the stretch from ``low`` to ``high`` on a line, with a stroke where it is 1; both ends stay within."""
+    begin, end = scale
+
+    def column(value: float) -> int:
+        return min(max(round((value - begin) / (end - begin) * (width - 1)), 0), width - 1)
+
+    line = [" "] * width
+    line[column(1.0)] = "│"
+    first, last = column(low), column(high)
+    for place in range(first, last + 1):
+        line[place] = "━"
+    line[first], line[last] = "●", "○" if last > first else "●"
+    return "".join(line)
+
+
 def curve(values: Sequence[float], largest: float, width: int) -> str:
     """Return ``values`` as heights, the largest of those that fall into one column."""
     if not values or largest <= 0:

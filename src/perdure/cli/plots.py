@@ -58,6 +58,29 @@ def _mark(x: float, point: Point) -> str:
     return ""
 
 
+def dumbbells(rows: Sequence[tuple[str, float, float, str]], scale: tuple[float, float]) -> str:
+    """Return a line for each (name, from, to, colour) on one scale, with a stroke where it is 1."""
+    begin, end = scale
+    wide, high, left = 640, 26, 150
+
+    def x(value: float) -> float:
+        return left + (min(max(value, begin), end) - begin) / (end - begin) * (wide - left - 60)
+
+    foot = high * len(rows)
+    drawn = [f'<path d="M{x(1):.1f} 0V{foot}" stroke="var(--soft)" stroke-dasharray="3 3"/>']
+    for place, (name, low, top, colour) in enumerate(rows):
+        y = place * high + high / 2
+        drawn.append(
+            f'<text x="0" y="{y + 4}" style="font-size:13px;fill:var(--ink)">{escape(name)}</text>'
+            f'<path d="M{x(low):.1f} {y}H{x(top):.1f}" stroke="var(--{colour})" stroke-width="3"/>'
+            f'<circle cx="{x(top):.1f}" cy="{y}" r="5" fill="var(--card)" stroke="var(--{colour})" stroke-width="2.5"/>'
+            f'<circle cx="{x(low):.1f}" cy="{y}" r="5" fill="var(--{colour})"/>'
+            f'<text x="{wide}" y="{y + 4}" text-anchor="end" style="font-size:12px">{low:.2f}-{top:.2f}</text>'
+        )
+    drawn.append(f'<text x="{x(1):.1f}" y="{foot + 12}" text-anchor="middle">append-only</text>')
+    return f'<svg viewBox="0 0 {wide} {foot + 16}" style="max-width:760px" role="img" aria-label="cost of each policy">{"".join(drawn)}</svg>'
+
+
 def line_plot(series: Sequence[tuple[str, str, Sequence[float]]], label: str, unit: str) -> str:
     """Return lines over the same requests; each is (name, colour, values)."""
     top = max((max(values, default=0.0) for _, _, values in series), default=0.0) or 1.0

@@ -42,6 +42,7 @@ TROUBLES_TOLD: Final = 12
     "--ttl", type=click.Choice(list(TTLS)), help="How long the cache lives, where no request says it."
 )
 @click.option("--model", metavar="NAME", default="", help="Price every request as this model's.")
+@click.option("--quick", is_flag=True, help="Leave out what each policy would have saved.")
 @store_option
 @json_option
 def profile(
@@ -50,6 +51,7 @@ def profile(
     html: Path | None,
     ttl: str | None,
     model: str,
+    quick: bool,
     store: Path | None,
     as_json: bool,
 ) -> int:
@@ -59,7 +61,7 @@ def profile(
     compressed with gzip; or the name of a run.
     """
     troubles: Counter[str] = Counter()
-    gathering = Gathering(model=model, ttl=TTLS[ttl] * 1_000_000_000 if ttl else 0)
+    gathering = Gathering(model=model, ttl=TTLS[ttl] * 1_000_000_000 if ttl else 0, quick=quick)
     runs = [name for name in paths if not Path(name).exists() and _is_run(name, store)]
     files = [Path(name) for name in paths if name not in runs]
     for name in runs:

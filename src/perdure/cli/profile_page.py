@@ -1,6 +1,6 @@
 """A profile as one page that loads nothing: readable on a phone, in light and in dark."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -8,8 +8,9 @@ from perdure.assembly.profiles import Profile
 from perdure.cli.amounts import dollars, percent, tokens
 from perdure.cli.ink import count
 from perdure.cli.pages import cards, document, listed, row, section, table, words
-from perdure.cli.plots import ORDER, window_plot
-from perdure.cli.profile_view import REASONS, WORDS
+from perdure.cli.plots import ORDER, dumbbells, window_plot
+from perdure.cli.profile_view import REASONS, WORDS, paired, part_of, scale_of
+from perdure.profile.comparing import POLICIES, Hindsight
 from perdure.profile.figures import STALE, Figures, Share
 
 TOOLS_SHOWN: Final = 12
@@ -46,6 +47,16 @@ def page(profile: Profile, troubles: Mapping[str, int]) -> str:
                 "One plot a session, the costliest first. Kinds stand upon each other; a red dot is a request that "
                 "found the cache cold, a dashed line a compaction.",
                 *_windows(profile),
+            ),
+            *(
+                section(
+                    f"What a policy would have made of it: {source}",
+                    "What the input would have cost, as a share of leaving everything as it is. The filled dot counts "
+                    "a page as missed when its call was made again, the ring also when it was quoted or another call "
+                    "was about the same file; the truth lies between.",
+                    _policies(found, part_of(profile, source)),
+                )
+                for source, found in profile.hindsight.items()
             ),
             section("Sessions", "The costliest first.", _sessions(profile)),
             section(
@@ -160,6 +171,40 @@ def _windows(profile: Profile) -> Iterator[str]:
             f"</figcaption>{window_plot(each.curve, label)}</figure>"
         )
     yield "</div>"
+
+
+def _policies(found: Sequence[Hindsight], total: Figures) -> str:
+    pairs = paired(found)
+    if not pairs:
+        return ""
+    drawn = dumbbells(
+        [
+            (
+                name,
+                strict.share,
+                loose.share,
+                "said" if loose.share <= 1 else "user" if strict.share <= 1 else "media",
+            )
+            for name, (strict, loose) in pairs.items()
+        ],
+        scale_of(pairs),
+    )
+    lines = (
+        (
+            f"{name}: {POLICIES[name][1]}" if name in POLICIES else name,
+            f"{strict.share:.3f}",
+            f"{loose.share:.3f}",
+            f"{dollars(loose.alone - loose.cost)} to {dollars(strict.alone - strict.cost)}"
+            if total.microusd
+            else "-",
+            f"{loose.worst:.2f}",
+            f"{loose.moved:,}",
+            f"{loose.faulted:,}",
+        )
+        for name, (strict, loose) in pairs.items()
+    )
+    head = ("policy", "strict", "loose", "saved", "worst session", "pages moved", "asked for again")
+    return f"<figure>{drawn}</figure>{table(head, lines)}"
 
 
 def _sessions(profile: Profile) -> str:

@@ -1,7 +1,7 @@
 """A profile on a terminal: what one sees first is where the money went."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -9,9 +9,10 @@ import click
 
 from perdure.assembly.profiles import Profile
 from perdure.cli.amounts import dollars, percent, tokens
-from perdure.cli.bars import bar, curve, stacked
+from perdure.cli.bars import bar, curve, dumbbell, stacked
 from perdure.cli.ink import Tone, count, inked, is_terminal, one_line
 from perdure.cli.tables import wrapped
+from perdure.profile.comparing import OURS, Hindsight
 from perdure.profile.figures import STALE, Figures, Share
 
 WIDTH_MAX: Final = 112
@@ -61,6 +62,10 @@ def show(profile: Profile) -> None:
         _stale(total, width),
         _cache(total),
         _windows(profile, width),
+        *(
+            _policies(source, found, part_of(profile, source), width)
+            for source, found in profile.hindsight.items()
+        ),
     ):
         for line in part:
             click.echo(line.rstrip())
@@ -217,6 +222,43 @@ def _windows(profile: Profile, width: int) -> Iterator[str]:
         yield " ".join([*said, inked(" ".join(mark for mark in marks if mark), "doubt")])
     if len(profile.sessions) > len(drawn):
         yield inked(f"and {count(len(profile.sessions) - len(drawn), 'more session')}", "quiet")
+
+
+def _policies(source: str, found: Sequence[Hindsight], total: Figures, width: int) -> Iterator[str]:
+    yield _title(
+        f"what a policy would have made of it: {source}",
+        "input cost as a share of append-only; ● strict faults, ○ loose",
+    )
+    pairs = paired(found)
+    least, most = scale_of(pairs)
+    room = max(width - NAME_WIDTH - 54, 16)
+    for name, (strict, loose) in pairs.items():
+        drawn = dumbbell(strict.share, loose.share, (least, most), room)
+        tone: Tone = "good" if loose.share <= 1 else "doubt" if strict.share <= 1 else "bad"
+        saved = f"{dollars(loose.alone - loose.cost):>9} to {dollars(strict.alone - strict.cost):<9}"
+        yield (
+            f"{name[: NAME_WIDTH + 4]:<{NAME_WIDTH + 4}} {inked(drawn, tone)} {strict.share:>5.2f} to {loose.share:<5.2f}"
+            f"{saved if total.microusd else ''} {inked(f'worst {loose.worst:.2f}', 'quiet')}"
+        )
+
+
+def part_of(profile: Profile, source: str) -> Figures:
+    """Return the figures of one kind of transcript."""
+    return next((each for each in profile.sources if each.source == source), profile.total)
+
+
+def paired(found: Sequence[Hindsight]) -> dict[str, tuple[Hindsight, Hindsight]]:
+    """Return each policy with strict and with loose faults, ours first and the others by what they cost."""
+    strict = {each.policy: each for each in found if each.charge == "strict"}
+    loose = {each.policy: each for each in found if each.charge == "loose"}
+    names = sorted(strict.keys() & loose.keys(), key=lambda name: (name != OURS, loose[name].share))
+    return {name: (strict[name], loose[name]) for name in names}
+
+
+def scale_of(pairs: Mapping[str, tuple[Hindsight, Hindsight]]) -> tuple[float, float]:
+    """Return the shares that a plot of ``pairs`` spans; 1 is within."""
+    shares = [each.share for pair in pairs.values() for each in pair]
+    return min(0.9, *shares), min(max(1.1, *shares), 2.5)
 
 
 def assumed(total: Figures, troubles: Mapping[str, int]) -> Iterator[str]:
