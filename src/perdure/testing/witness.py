@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Final
 
 from perdure.contract import Law
-from perdure.driver.books import Books, read_law, read_state
+from perdure.driver.books import Books, read_law, read_state, text_of
 from perdure.driver.port import Deed, Finding, InDoubt, Outcome
 from perdure.driver.prompting import Prompter
 from perdure.log.envelope import Stored
@@ -50,7 +51,8 @@ class Witness:
         self.faults: list[str] = []
         """what no history may show"""
         self.prompts: list[tuple[str, Prompt]] = []
-        self._last: dict[tuple[str, int], tuple[Entry, ...]] = {}
+        self._last: dict[tuple[str, int], tuple[tuple[Entry, ...], int]] = {}
+        """by run and rewinds: the newest prompt, and the position at which it was shown"""
 
     def acknowledged(self, events: Iterable[Stored]) -> None:
         """Take down what must never be lost."""
@@ -97,10 +99,24 @@ class Witness:
 
     def _extends(self, prompt: Prompt, key: str, run: str, state: State) -> None:
         path = run, state.world.rewinds
-        before = self._last.get(path, ())
-        if prompt.entries[: len(before)] != before:
-            self.faults.append(f"prompt {key} changes what was shown before")
-        self._last[path] = prompt.entries
+        before, position = self._last.get(path, ((), 0))
+        left = self._left(state, position)
+        now = prompt.entries[: len(before)]
+        for one, other in zip_longest(before, now):
+            moved = isinstance(other, Answered) and left.get(other.text) == other.call_id
+            if one != other and not (moved and isinstance(one, Answered)):
+                self.faults.append(f"prompt {key} changes what was shown before")
+                break
+        self._last[path] = prompt.entries, state.position
+
+    def _left(self, state: State, position: int) -> dict[str, str]:
+        """Return what stands for pages that left after ``position``, with the calls that they answered."""
+        return {
+            text_of(self.store, page.shown): page.call.rpartition("@")[0]
+            for page in state.live.pages.values()
+            if page.shown is not None
+            and any(move[0] > position and move[1] == "evicted" for move in page.moves)
+        }
 
 
 def unpaired(entries: tuple[Entry, ...]) -> list[str]:
