@@ -8,6 +8,7 @@ import msgspec
 from perdure.values.digest import Json
 from perdure.values.limits import MEDIA_CHARACTERS
 from perdure.wire.bodies.spans import FAULTS, decoded
+from perdure.wire.reading import text_raw
 
 MEDIA: Final = frozenset(
     {
@@ -57,7 +58,7 @@ def characters_in(value: Json) -> int:
         case list():
             return sum(characters_in(part) for part in value)
         case dict():
-            if value.get("type") in MEDIA:
+            if text_raw(value, "type") in MEDIA:
                 return _media(value)
             return sum(
                 len(_encoded(part)) if name == "input" and isinstance(part, dict) else characters_in(part)
@@ -71,7 +72,7 @@ def characters_in(value: Json) -> int:
 def _media(block: dict[str, Json]) -> int:
     """A document may be given as text, and then is what its text is."""
     source = block.get("source")
-    if isinstance(source, dict) and source.get("type") in {"text", "content"}:
+    if isinstance(source, dict) and text_raw(source, "type") in {"text", "content"}:
         return sum(characters_in(source.get(name)) for name in ("data", "content"))
     return MEDIA_CHARACTERS
 
@@ -82,7 +83,9 @@ def block_texts(blocks: Json) -> list[str]:
         return [blocks]
     if not isinstance(blocks, list):
         return []
-    texts = (block.get("text") for block in blocks if isinstance(block, dict) and block.get("type") in TEXTS)
+    texts = (
+        block.get("text") for block in blocks if isinstance(block, dict) and text_raw(block, "type") in TEXTS
+    )
     return [text for text in texts if isinstance(text, str)]
 
 
@@ -103,7 +106,7 @@ def words_of(value: Json) -> Iterator[str]:
             for name, part in value.items():
                 if name == "arguments" and isinstance(part, str):
                     yield from words_of(arguments_of(part))
-                elif name not in _NOT_READ and value.get("type") not in MEDIA:
+                elif name not in _NOT_READ and text_raw(value, "type") not in MEDIA:
                     yield from words_of(part)
         case _:
             return
