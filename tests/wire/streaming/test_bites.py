@@ -89,7 +89,7 @@ def _usage_summed(patch: pytest.MonkeyPatch) -> None:
 
 
 def _thinking_touches(patch: pytest.MonkeyPatch) -> None:
-    def never(kind: Json) -> bool:
+    def never(kind: str) -> bool:
         return False
 
     patch.setattr(messages, "is_thinking", never)
@@ -112,7 +112,7 @@ def _numbers_begin_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(responses.ResponsesTongue, "goes_on", broken)
 
 
-def _id_of_the_last_round(patch: pytest.MonkeyPatch) -> None:
+def _output_left_out(patch: pytest.MonkeyPatch) -> None:
     def broken(whole: bytes, made: Sequence[Round], *names: str) -> bytes:
         return with_members(whole, output=[])
 
@@ -190,7 +190,7 @@ BROKEN: list[tuple[Api, Patch]] = [
     ("responses", _usage_summed),
     ("responses", _reasoning_left_alone),
     ("responses", _numbers_begin_again),
-    ("responses", _id_of_the_last_round),
+    ("responses", _output_left_out),
     ("responses", _answers_lost),
     ("responses", _withheld_calls_lost),
 ]

@@ -125,7 +125,7 @@ def _messages(learned: Learned, event: dict[str, Json]) -> None:
 
 
 def _message_block(learned: Learned, place: int, block: dict[str, Json]) -> None:
-    kind = block.get("type")
+    kind = text_at(block, "type")
     if kind == "tool_use":
         learned.calls[place] = SeenCall(text_at(block, "id"), text_at(block, "name"))
     elif kind in {"thinking", "redacted_thinking"}:

@@ -66,7 +66,7 @@ class MessagesTongue:
 
     def settles(self, event: StreamedEvent) -> bool:
         """Tell whether the blocks are over."""
-        return event.event.get("type") in {"message_delta", "message_stop", "error"}
+        return text_raw(event.event, "type") in {"message_delta", "message_stop", "error"}
 
     def passes(self, event: StreamedEvent) -> bytes:
         """Take note of a start."""
@@ -83,7 +83,7 @@ class MessagesTongue:
 
     def _tell(self, place: int, shape: dict[str, Json]) -> None:
         self._next = max(self._next, place + 1)
-        thinks = is_thinking(dict_at(shape, "content_block").get("type"))
+        thinks = is_thinking(text_raw(dict_at(shape, "content_block"), "type"))
         self._thought = self._round if thinks else 0
 
     def speaks(self, event: StreamedEvent, hidden: Collection[int]) -> bytes:
@@ -109,7 +109,9 @@ class MessagesTongue:
         if not isinstance(place, int):
             return event.piece
         if shape.get("type") == "content_block_start" and place not in hidden:
-            if 0 < self._thought < self._round and is_thinking(dict_at(shape, "content_block").get("type")):
+            if 0 < self._thought < self._round and is_thinking(
+                text_raw(dict_at(shape, "content_block"), "type")
+            ):
                 self._untold.add(place)
             else:
                 self._places[place] = self._next

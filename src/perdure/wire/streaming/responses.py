@@ -76,13 +76,13 @@ class ResponsesTongue:
 
     def settles(self, event: StreamedEvent) -> bool:
         """Tell whether the items are over."""
-        kind = event.event.get("type")
+        kind = text_raw(event.event, "type")
         return kind in _ENDS or kind in _FAILS
 
     def passes(self, event: StreamedEvent) -> bytes:
         """Take note of the response's id and of items."""
         shape = event.event
-        if shape.get("type") in _BEGINS:
+        if text_raw(shape, "type") in _BEGINS:
             self._id = self._id or text_at(dict_at(shape, "response"), "id")
         place = shape.get("output_index")
         if isinstance(place, int):
@@ -93,7 +93,7 @@ class ResponsesTongue:
     def speaks(self, event: StreamedEvent, hidden: Collection[int]) -> bytes:
         """Return the event with its own number, and with its item's index among all that were told."""
         shape = event.event
-        kind = shape.get("type")
+        kind = text_raw(shape, "type")
         if self._number is None and isinstance(number := shape.get("sequence_number"), int):
             self._number = number
         if kind in _ENDS:

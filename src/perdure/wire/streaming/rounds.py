@@ -140,7 +140,7 @@ def _user(told: list[bytes]) -> list[bytes]:
     return [b'{"role":"user","content":%b}' % array_of(told)]
 
 
-def is_thinking(kind: Json) -> bool:
+def is_thinking(kind: str) -> bool:
     """Tell whether a block of Messages is thought, not said."""
     return kind in {"thinking", "redacted_thinking"}
 
@@ -152,7 +152,7 @@ def _visible(rounds: Sequence[Round]) -> list[bytes]:
     for made in rounds:
         touches = thought
         for block in _blocks(made, made.hidden):
-            thinks = is_thinking((parsed(block) or {}).get("type"))
+            thinks = is_thinking(text_raw(parsed(block) or {}, "type"))
             touches = touches and thinks
             if not touches:
                 blocks.append(block)

@@ -36,10 +36,12 @@ class Solid:
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes of this round; what is far too large passes as it comes."""
-        return self._follower.feed(chunk)
+        return chunk if self.over else self._follower.feed(chunk)
 
     def close(self) -> bytes:
         """Take in that there are no more bytes; return them where nothing is withheld."""
+        if self.over:
+            return b""
         self._follower.close()
         self.over = True
         if self.learned.ended:

@@ -6,7 +6,7 @@ import msgspec
 
 from perdure.values.digest import Json
 from perdure.wire.bodies.nouns import Api
-from perdure.wire.reading import dict_at, dicts_at
+from perdure.wire.reading import dict_at, dicts_at, text_raw
 from perdure.wire.spelling import clean_text
 from perdure.wire.streaming.shapes import (
     EMPTY,
@@ -87,7 +87,7 @@ def _response(datas: Iterable[bytes]) -> bytes | None:
         if event.get("type") == "response.output_item.done":
             place = event.get("output_index")
             items[place if isinstance(place, int) else len(items)] = member_of(data, "item")
-        elif event.get("type") in _ENDS and dict_at(event, "response"):
+        elif text_raw(event, "type") in _ENDS and dict_at(event, "response"):
             found = member_of(data, "response")
     if found is None:
         return None

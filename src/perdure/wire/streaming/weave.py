@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from perdure.wire.bodies.nouns import Api
+from perdure.wire.reading import text_raw
 from perdure.wire.streaming.chat import ChatTongue
 from perdure.wire.streaming.exchange import Screen, Withheld
 from perdure.wire.streaming.follow import Follower, StreamedEvent
@@ -108,7 +109,7 @@ class Weave:
         if self._tongue.settles(event):
             self._settle()
         if self._suspects or self._thoughts:
-            if not event.data or event.event.get("type") in _IDLE:
+            if not event.data or text_raw(event.event, "type") in _IDLE:
                 return piece
             self._held.append(event)
             return b""
