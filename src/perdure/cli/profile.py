@@ -20,7 +20,8 @@ from perdure.cli.out import plain, put
 from perdure.cli.place import LOG, directory_of, opened
 from perdure.cli.profile_page import page
 from perdure.cli.profile_view import assumed, show
-from perdure.values.errors import BadInput, BadTranscript
+from perdure.cli.writing import write_page
+from perdure.values.errors import BadTranscript
 
 TTLS: Final = {"5m": 300, "30m": 1800, "1h": 3600}
 TROUBLES_TOLD: Final = 12
@@ -74,7 +75,7 @@ def profile(
     if not found.sessions:
         raise BadTranscript("there is no session in which a model was asked", hint=_first(troubles))
     if html is not None:
-        _write(html, page(found, dict(troubles)))
+        write_page(html, page(found, dict(troubles)))
     _tell(found, troubles, html, as_json=as_json)
     return FINISHED
 
@@ -129,16 +130,6 @@ def _is_run(name: str, store: Path | None) -> bool:
         return False
     with opened(store) as place:
         return any(row.run == name for row in place.runs())
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(
-            f"{path} can't be written: {error.strerror}",
-            hint="name a file in a directory that you may write to",
-        ) from error
 
 
 def _first(troubles: Counter[str]) -> str:

@@ -57,6 +57,7 @@ VERBS: Final = {
     "export": Verb(
         "perdure.cli.files:export", _LOOK, "Write a run's files elsewhere: directory, tar, commit."
     ),
+    "cost": Verb("perdure.cli.cost:cost", _LOOK, "Show what a run's requests cost, and what moves saved."),
     "profile": Verb(
         "perdure.cli.profile:profile", _LOOK, "Show where the tokens and the money of sessions went."
     ),

@@ -85,7 +85,8 @@ def allotted(
                     tokens[place] = tokens[woven[place].origin]
                     stood += tokens[place]
             places = [place for place in places if woven[place].origin < 0]
-        if step.rewritten:
+        known = stood + sum(tokens[place] for place in places)
+        if step.rewritten or (step.new == step.base and 0 <= step.input < known):
             _rewrite(tokens, woven, step)
         elif step.input >= 0:
             _fit(tokens, woven, places, step, step.input - stood, shares)

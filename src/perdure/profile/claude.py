@@ -76,6 +76,8 @@ class _Thread:
         self.ends: dict[int, int] = {}
         """reply -> where the window ended when it was complete"""
         self.last: int = 0
+        self.since: list[int] = []
+        """records that entered the window since that reply"""
         self.lost: bool = False
         self.fresh: bool = False
         """whether a compaction is under way"""
@@ -168,6 +170,7 @@ class ClaudeReader:
             thread.waiting.append(entry)
         elif entry[1]:
             thread.places[hash(entry[0])] = thread.loom.put(entry[1])
+            thread.since.append(hash(entry[0]))
 
     def _assistant(self, record: dict[str, Json], thread: _Thread) -> None:
         message = dict_at(record, "message")
@@ -206,7 +209,7 @@ class ClaudeReader:
         name = hash(reply.id)
         before = thread.reply_of.get(hash(reply.parent), 0)
         if before and before != thread.last and before in thread.ends:
-            loom.restart(range(loom.window.start, max(thread.ends[before], loom.window.start)))
+            self._back(thread, loom, before)
         if not reply.usage or name in self._seen:
             if name in self._seen:
                 loom.assumed[
@@ -218,8 +221,16 @@ class ClaudeReader:
             loom.reply(_told(reply))
         thread.last = name
         thread.ends[name] = loom.window.stop
+        thread.since.clear()
         for entry in reply.held:
             self._put(thread, entry)
+
+    def _back(self, thread: _Thread, loom: Loom, before: int) -> None:
+        """The person went back to an earlier reply: only what was said after that one, and to it, stands."""
+        start, end = loom.window.start, max(thread.ends[before], loom.window.start)
+        heard = (name for name in thread.since if thread.reply_of.get(name) == before)
+        places = [place for name in heard for place in thread.places[name] if place >= end]
+        loom.restart([*range(start, end), *places], fresh=end)
 
     def _begun(self, thread: _Thread, model: str) -> Loom:
         shares = {"system": 1 - SCHEMA_SHARE, "schema": SCHEMA_SHARE}

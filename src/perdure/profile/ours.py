@@ -22,6 +22,7 @@ from perdure.page.caching import provider_of
 from perdure.profile.loom import Loom, Reported
 from perdure.profile.snippets import Inquiry, Snippet, answered, called, spelled, thought
 from perdure.profile.trace import Trace
+from perdure.projection.conversations import OWN
 from perdure.projection.evolve import evolve
 from perdure.projection.state import State
 from perdure.wire.reading import dicts_in
@@ -56,7 +57,7 @@ class RunReader:
         """Take in the next event."""
         self._state = evolve(self._state, event)
         body = event.body
-        if isinstance(body, e.ConversationOpened) and self._talk is None:
+        if isinstance(body, e.ConversationOpened) and body.api != OWN and self._talk is None:
             self._talk = TalkReader(self._name, self._text)
         if self._talk is not None:
             self._talk.take(event, self._state)
