@@ -12,12 +12,13 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-deps
 SELF := $(PIP) --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test criu check bench bench-workspace evidence-core evidence-workspace local format lock clean \
+.PHONY: help demo test test-clients criu check bench bench-workspace evidence-core evidence-workspace local format lock clean \
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
 	@echo 'make demo           invoices paid once, whatever is killed; an agent rewound (a minute, no key, no network)'
 	@echo 'make test           every test but soaks, benchmarks and the local model'
+	@echo 'make test-clients  real agents through the gateway to a strict provider; fetches 2 GB, once, into .clients'
 	@echo 'make check          format, lint, types, floors, dead code, dependencies, house rules'
 	@echo 'make bench          durable turns against peers; writes benchmarks/RESULTS.md'
 	@echo 'make bench-workspace  what checkpoints of a workspace cost, beside copies, git and restic; FULL=1 for all'
@@ -83,6 +84,10 @@ criu:
 test: $(VENV)/.dev
 	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not tested here'
 	@$(PY) -m pytest --numprocesses 2 --dist worksteal -m 'not soak and not bench and not local_model'
+
+# Outside `make test` because of their size; `ONLY='--client codex'` runs some. Recordings of such runs are in CI.
+test-clients: $(VENV)/.dev
+	@$(PY) -m tests.clients $(ONLY)
 
 bench: $(VENV)/.dev
 	@$(PY) -m benchmarks.run

@@ -59,8 +59,13 @@ class Way(msgspec.Struct, frozen=True):
         return sum(1 for each in self.breaks if each.cause == cause)
 
 
-def walked(passed: Sequence[Passed], provider: Provider, evicted: set[str]) -> Way:
-    """Return how the main loop's requests to the provider went on from one another."""
+def walked(
+    passed: Sequence[Passed], recorded: Sequence[Recorded], provider: Provider, evicted: set[str]
+) -> Way:
+    """Return how the main loop's requests to the provider went on from one another.
+
+    ``recorded`` are those that went through the gateway.
+    """
     mains: list[Passed] = []
     invalid: list[str] = []
     for each in passed:
@@ -73,7 +78,7 @@ def walked(passed: Sequence[Passed], provider: Provider, evicted: set[str]) -> W
             continue
         if purpose == "main":
             mains.append(each)
-    upstream = [each for each in provider.recorded if each.purpose == "main"]
+    upstream = [each for each in recorded if each.purpose == "main"]
     starts = [each.at for each in mains]
     of = [max(0, bisect_right(starts, each.at) - 1) for each in upstream]
     client_units = [units_of(PATHS[_bare(each.path)], each.body) for each in mains]

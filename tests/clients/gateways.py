@@ -60,8 +60,8 @@ def _told(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     raise AssertionError(f"the gateway did not start: {told!r}")
 
 
-def perdure(store: Path, *words: str) -> Any:
-    """Return what a command of the CLI says about ``store``."""
+def perdure(store: Path, *words: str) -> list[Any]:
+    """Return the lines that a command of the CLI prints about ``store``."""
     done = subprocess.run(
         [sys.executable, "-m", "perdure.cli", *words, "--store", str(store), "--json"],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
@@ -72,4 +72,4 @@ def perdure(store: Path, *words: str) -> Any:
     )
     if done.returncode:
         raise AssertionError(f"perdure {' '.join(words)}: {done.stdout[-500:]}{done.stderr[-500:]}")
-    return json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]

@@ -14,7 +14,7 @@ Argv = Callable[[Place], list[str]]
 
 
 class Client(msgspec.Struct, frozen=True):
-    """A client on one API. ``resumes``, ``compacts``: whether it can be made to, without a person."""
+    """A client on one API. ``resumes``: whether it goes on with an earlier conversation, told to on its command line."""
 
     name: str
     folder: str
@@ -25,7 +25,10 @@ class Client(msgspec.Struct, frozen=True):
     settings: Callable[[Place], dict[str, str]]
     npm: bool = False
     resumes: bool = True
-    compacts: bool = False
+    compacts: str = ""
+    """'told': by a command of its own; 'full': by itself, when its window is; empty: it can't be made to"""
+    rides_aborts: bool = True
+    """whether it asks again when a stream breaks off"""
 
 
 # -- Node clients ------------------------------------------------------------------------------------
@@ -115,12 +118,12 @@ def _mini(place: Place) -> list[str]:
         "agent:",
         '  system_template: "You are an agent with a shell."',
         '  instance_template: "{{task}} When all is done, run: echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"',
-        "  step_limit: 60",
+        "  step_limit: 400",
         "  cost_limit: 0",
         "  mode: yolo",
         "  confirm_exit: false",
         "environment:",
-        "  timeout: 30",
+        "  timeout: 60",
         "model:",
         '  model_name: "openai/gpt-5.5"',
         "  cost_tracking: ignore_errors",
@@ -188,7 +191,7 @@ CLIENTS_KNOWN: tuple[Client, ...] = (
         _claude,
         _claude_settings,
         npm=True,
-        compacts=True,
+        compacts="told",
     ),
     Client(
         "codex",
@@ -199,7 +202,7 @@ CLIENTS_KNOWN: tuple[Client, ...] = (
         _codex,
         _codex_settings,
         npm=True,
-        compacts=True,
+        compacts="full",
     ),
     Client(
         "opencode",
@@ -210,7 +213,7 @@ CLIENTS_KNOWN: tuple[Client, ...] = (
         _opencode,
         _opencode_settings,
         npm=True,
-        compacts=True,
+        compacts="full",
     ),
     Client(
         "mini-swe-agent",
@@ -231,7 +234,8 @@ CLIENTS_KNOWN: tuple[Client, ...] = (
             OPENAI_AGENTS,
             _scripted("openai-agents", "openai_agent.py", api),
             _no_settings,
-            compacts=api == "responses",
+            compacts="told" if api == "responses" else "",
+            rides_aborts=False,
         )
         for api in ("responses", "chat")
     ),
@@ -244,6 +248,7 @@ CLIENTS_KNOWN: tuple[Client, ...] = (
             PYDANTIC_AI,
             _scripted("pydantic-ai", "pydantic_agent.py", api),
             _no_settings,
+            rides_aborts=False,
         )
         for api in ("messages", "chat", "responses")
     ),

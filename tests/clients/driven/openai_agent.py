@@ -34,12 +34,12 @@ async def main(api: str, url: str, prompt: str, kept: str) -> None:
         await compacted(session, client)
         return
     if api == "responses":
-        running = Runner.run_streamed(agent, prompt, session=session, max_turns=60)
+        running = Runner.run_streamed(agent, prompt, session=session, max_turns=400)
         async for _ in running.stream_events():
             pass
         print(running.final_output)
     else:
-        print((await Runner.run(agent, prompt, session=session, max_turns=60)).final_output)
+        print((await Runner.run(agent, prompt, session=session, max_turns=400)).final_output)
 
 
 async def compacted(session: SQLiteSession, client: AsyncOpenAI) -> None:

@@ -65,7 +65,7 @@ async def main(api: str, url: str, prompt: str, kept: str) -> None:
     result = await agent.run(
         prompt,
         message_history=history(kept),
-        usage_limits=UsageLimits(request_limit=60),
+        usage_limits=UsageLimits(request_limit=400),
         event_stream_handler=None if api == "responses" else listen,
     )
     keep(kept, result.all_messages_json())

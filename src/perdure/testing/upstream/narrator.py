@@ -27,10 +27,10 @@ SUBMIT: Final = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 _HANDLE: Final = re.compile(r"(?<![\w-])p-[a-z2-9]{10,48}(?!\w)")
 _DONE: Final = re.compile(r"Step (\d+) is done")
 _COMPACT: Final = re.compile(
-    r"CONTEXT CHECKPOINT|(detailed|anchored|updated|new|conversation|following|structured) summary|summarize (the|our)"
-    r"|summarization agent|continuation|compact",
+    r"CONTEXT CHECKPOINT COMPACTION|Respond with TEXT ONLY|create a detailed summary|summarization agent",
     re.IGNORECASE,
 )
+"""How Codex, Claude Code and opencode ask for a summary."""
 _TOLD: Final = re.compile(r"Now for step (\d+)")
 
 Purpose = Literal["main", "side", "compaction"]
@@ -168,7 +168,7 @@ class Narrator:
         done = 0
         if _compacts(question):
             # Some clients hand over the conversation as one text: what was announced is done by then.
-            told = question.passages[-1].text
+            told = "\n".join(passage.text for passage in question.passages[-3:] if passage.role == "user")
             done = max((int(said[1]) for said in _TOLD.finditer(told)), default=0)
         for passage in question.passages:
             if passage.role == "result":
@@ -191,10 +191,15 @@ def _nothing(line: str) -> bool:
 
 
 def _compacts(question: Question) -> bool:
-    last = question.passages[-1]
-    if last.role != "user" or len(last.text) <= 100:
+    """Tell whether what was said last asks for a summary; a gateway may have added to it."""
+    texts: list[str] = []
+    for passage in reversed(question.passages):
+        if passage.role not in {"user", "system"}:
+            break
+        texts.append(passage.text)
+    if not any(len(text) > 100 for text in texts):
         return False
-    return _COMPACT.search(last.text) is not None or _COMPACT.search(question.system[:400]) is not None
+    return any(_COMPACT.search(text) is not None for text in (*texts, question.system[:400]))
 
 
 def _prefix(question: Question) -> str:

@@ -62,9 +62,32 @@ _SECOND: Final[Plot] = (
     (Quote("ledger-4.txt"),),
 )
 
+_MANY: Final[Plot] = tuple((Small(f"step-{number}"),) for number in range(70))
+"""A gateway moves nothing before a fault is small beside what the conversation has cost: some sixty requests."""
+
+_LONG: Final[Plot] = (
+    (Fetch("ledger-1.txt"), Fetch("ledger-2.txt")),
+    (Small("one"),),
+    *_MANY,
+    (Fetch("ledger-3.txt"),),
+    (Small("two"),),
+    (Quote("ledger-3.txt"),),
+    (Fetch("ledger-4.txt", reading=True),),
+    (Small("three"),),
+    (Small("four"),),
+    (Quote("ledger-4.txt"), Small("five")),
+    (Quote("ledger-1.txt"),),
+    (Fetch("ledger-5.txt"),),
+    (Small("six"),),
+    (Quote("ledger-2.txt"),),
+)
+
 PLOTS: Final[dict[str, Plot]] = {
     # one leg: pages enter, leave, are asked for
     "hunt": (*_FIRST, (Quote("ledger-3.txt"),)),
+    # long enough that moving pages pays, in a mode that watches the bill
+    "long": (*_LONG, (Quote("ledger-5.txt"),)),
+    "long-two-legs": (*_LONG, (Pause(),), (Small("seven"),), (Quote("ledger-5.txt"),), *_SECOND[:3]),
     # the person speaks twice: resumed, compacted or without the gateway in between
     "two-legs": (*_FIRST, (Pause(),), *_SECOND),
     # as short as can be, for one request and one call

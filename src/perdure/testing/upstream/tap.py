@@ -112,9 +112,10 @@ class Tap:
             ) as answer:
                 return await _through(request, answer, passed)
         except (aiohttp.ClientError, ConnectionError):
+            # What broke off there breaks off here.
             if request.transport is not None:
                 request.transport.abort()
-            raise
+            return web.Response()
 
 
 async def _through(
@@ -126,9 +127,21 @@ async def _through(
         if name.lower() not in HOP:
             response.headers.add(name, value)
     await response.prepare(request)
+    gone = False
     async for piece in answer.content.iter_any():
         passed.answer += piece
-        await response.write(piece)
+        if not gone:
+            gone = not await _wrote(response, piece)
     passed.whole = True
-    await response.write_eof()
+    if not gone:
+        await _wrote(response, None)
     return response
+
+
+async def _wrote(response: web.StreamResponse, piece: bytes | None) -> bool:
+    """Tell whether the client is still there; Codex leaves when it has what it wants."""
+    try:
+        await (response.write_eof() if piece is None else response.write(piece))
+    except ConnectionError:
+        return False
+    return True
