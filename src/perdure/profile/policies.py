@@ -5,13 +5,22 @@ that may be moved are counted.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from perdure.profile.route import Folio, Route
 from perdure.profile.simulate import Aftermath, Prospect, Shift
 
 PICHAY_SIZE_MIN: Final = 500
 """Characters: the paper's least size of a result that is worth evicting, in bytes."""
+
+
+class PageCourse(NamedTuple):
+    """What becomes of a page in a plan."""
+
+    folio: Folio
+    preview: bool
+    leaves: int
+    """the request before which it becomes a stub; -1 for never"""
 
 
 class AppendOnly:
@@ -114,6 +123,22 @@ class Belady(AppendOnly):
         for folio in _standing(prospect):
             if prospect.number > max(self._last.get(folio.page, -1), folio.came):
                 yield Shift(folio.page, folio.stub)
+
+
+class Planned(AppendOnly):
+    """Does what a plan says: whether each page comes as its preview, and before which request it leaves."""
+
+    def __init__(self, courses: Iterable[PageCourse]) -> None:
+        self._at: dict[int, list[Shift]] = {}
+        for folio, preview, leaves in courses:
+            if preview:
+                self._at.setdefault(folio.came, []).append(Shift(folio.page, folio.preview))
+            if leaves >= 0:
+                self._at.setdefault(leaves, []).append(Shift(folio.page, folio.stub))
+
+    def shifts(self, prospect: Prospect) -> Iterable[Shift]:
+        """Return what the plan says of this request."""
+        return self._at.get(prospect.number, ())
 
 
 class OneRule(AppendOnly):

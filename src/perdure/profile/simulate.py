@@ -167,6 +167,8 @@ class _Player:
         for place in range(self._end, leg.last):
             name = route.names[place]
             for page, pair in self._recalled.get(name, ()):
+                if page not in self._folios:  # another block of the same name, after a compaction
+                    continue
                 blocks.extend(pair)
                 self._window += pair[0].tokens + pair[1].tokens
                 self._given |= {page}
