@@ -4,6 +4,7 @@ Invariants:
 - A conversation's run is written under a lease like any other, by one writer; it drives nothing.
 - Whoever does what a fact allows waits for it first: ``told`` is done when the fact is on disk.
 - What a person posted is taken in by ``obey``, which comes before each request.
+- Content that nobody waits for is written one batch at a time, so that what somebody waits for has little before it.
 """
 
 import asyncio
@@ -12,8 +13,9 @@ from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
 from perdure.adapters.holders import this_holder
+from perdure.assembly.agent import Rules
 from perdure.assembly.beginnings import acquired
-from perdure.contract import Contract, compile_law, contract_bytes, contract_digest
+from perdure.contract import Contract, Law, compile_law, contract_bytes, contract_digest
 from perdure.driver.answers import Answers
 from perdure.driver.books import Books, text_of
 from perdure.driver.drive import heard_post
@@ -22,11 +24,11 @@ from perdure.driver.writer import Heard, RunWriter
 from perdure.intention.declaration import Definition, definition_bytes, definition_digest, read_definition
 from perdure.log import events as e
 from perdure.log.envelope import Event, unseal
-from perdure.log.port import Appended, Lease, NewRun, Remembered, RunRow
+from perdure.log.port import Appended, Batch, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State
 from perdure.values.errors import PerdureError, RunExists, require
-from perdure.values.limits import READ_PAGE_EVENTS
+from perdure.values.limits import LIGHT_BATCH_BYTES, READ_PAGE_EVENTS
 
 
 class Told(NamedTuple):
@@ -39,10 +41,11 @@ class Told(NamedTuple):
 class Scribe:
     """The one writer of one conversation's run."""
 
-    def __init__(self, writer: RunWriter, answers: Answers[Appended | Remembered]) -> None:
-        """Write by ``writer``, whose answers come by ``answers``."""
+    def __init__(self, writer: RunWriter, desk: "WritingDesk") -> None:
+        """Write by ``writer`` at ``desk``."""
         self._writer: RunWriter = writer
-        self._answers: Answers[Appended | Remembered] = answers
+        self._desk: WritingDesk = desk
+        self._newest: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self.failed: bool = False
         """whether something could not be written: the state is ahead of the log, and nothing more is written"""
@@ -97,15 +100,26 @@ class Scribe:
     def begin(self, heard: Sequence[Heard]) -> Told:
         """Take ``heard``, what a stream begins with or what a person said."""
         require(not self.failed, f"{self.run}: a fact is told after one that could not be written")
-        events, future = self._writer.write(heard)
-        state = self._writer.state
-        task = asyncio.get_running_loop().create_task(self._arriving(self._answers.of(future), state))
+        events, batch = self._writer.write(heard)
+        work = self._appended(self._newest, batch, self._writer.state)
+        task = asyncio.get_running_loop().create_task(work)
+        self._newest = task
         self._under_way.add(task)
         task.add_done_callback(self._arrived)
         return Told(events, asyncio.shield(task))
 
-    async def _arriving(self, answer: Awaitable[Appended | Remembered], state: State) -> None:
-        require(isinstance(await answer, Appended), f"{self.run}: a conversation holds no claims")
+    async def _appended(self, before: "asyncio.Task[None] | None", batch: Batch, state: State) -> None:
+        """Append ``batch`` behind the one ``before``; the state that it leads to is settled then."""
+        heavy = sum(len(content) for _, content in batch.blobs) > LIGHT_BATCH_BYTES
+        if heavy:
+            if before is not None:
+                await asyncio.wait((before,))
+            async with self._desk.heavy:
+                await self._desk.append(self._writer.store, batch)
+        else:
+            if before is not None and not before.done():
+                await asyncio.wait((before,))
+            await self._desk.append(self._writer.store, batch)
         self.settled = state
 
     def _arrived(self, task: "asyncio.Task[None]") -> None:
@@ -116,6 +130,26 @@ class Scribe:
             self._writer.settle()
 
 
+class WritingDesk:
+    """Where all scribes of one loop hand in what they write."""
+
+    def __init__(self) -> None:
+        """Bring answers into the running loop."""
+        self._answers: Answers[Appended | Remembered] = Answers(asyncio.get_running_loop())
+        self.heavy: asyncio.Semaphore = asyncio.Semaphore(1)
+        """held by the one batch with much content that is on its way"""
+
+    @property
+    def answers(self) -> Answers[Appended | Remembered]:
+        """The way of the store's answers into the loop."""
+        return self._answers
+
+    async def append(self, books: Books, batch: Batch) -> None:
+        """Make ``batch`` durable. Raises what appending raises."""
+        answer = await self._answers.of(books.append(batch))
+        require(isinstance(answer, Appended), f"{batch.run}: a conversation holds no claims")
+
+
 class Conversations:
     """All conversations of one store."""
 
@@ -123,7 +157,9 @@ class Conversations:
         """Serve ``books`` from the running loop."""
         self._books: Books = books
         self._clock: Clock = clock
-        self._answers: Answers[Appended | Remembered] = Answers(asyncio.get_running_loop())
+        self._desk: WritingDesk = WritingDesk()
+        self._rules: dict[str, Rules] = {}
+        self._laws: dict[tuple[str, str], Law] = {}
 
     @property
     def clock(self) -> Clock:
@@ -137,13 +173,8 @@ class Conversations:
     async def open(self, run: str, opened: e.ConversationOpened) -> Scribe:
         """Begin ``run``; it is told to the disk, not yet on it. Raises ``RunExists``."""
         new = NewRun(run, run, "default", self._clock.now())
-        definition = Definition(
-            name=f"gateway:{_client_name(opened.client)}", instructions="", model="", tools=()
-        )
-        contract = Contract()
-        stored = definition_bytes(definition), contract_bytes(contract)
-        named = definition_digest(definition), contract_digest(contract)
-        law = compile_law(read_definition(stored[0]), contract)
+        agent = f"gateway:{_client_name(opened.client)}"
+        rules = self._rules_of(agent)
 
         def begun() -> tuple[RunWriter, Lease]:
             if not self._books.create(new):
@@ -151,18 +182,17 @@ class Conversations:
             return self._leased(run)
 
         writer, lease = await asyncio.to_thread(begun)
-        writer.begin(*named, law)
-        scribe = Scribe(writer, self._answers)
+        writer.begin(rules.definition, rules.contract, rules.law)
+        scribe = Scribe(writer, self._desk)
         first = e.RunOpened(
-            agent=definition.name,
-            definition=named[0],
-            contract=named[1],
+            agent=agent,
+            definition=rules.definition,
+            contract=rules.contract,
             lineage=run,
             tenant="default",
             step=STEP,
         )
-        blobs = ((named[0], stored[0]), (named[1], stored[1]))
-        scribe.begin((Heard(first, blobs), acquired(lease, attends=True), Heard(opened)))
+        scribe.begin((Heard(first, rules.blobs), acquired(lease, attends=True), Heard(opened)))
         return scribe
 
     async def fork(self, source: str, at: int, new: str, why: str) -> Scribe:
@@ -176,7 +206,7 @@ class Conversations:
             return self._leased(new)
 
         writer, lease = await asyncio.to_thread(begun)
-        scribe = Scribe(writer, self._answers)
+        scribe = Scribe(writer, self._desk)
         forked = e.RunForked(source, at, row.tenant, STEP, why)
         scribe.begin((Heard(forked), acquired(lease, attends=True)))
         return scribe
@@ -184,7 +214,7 @@ class Conversations:
     async def take_up(self, run: str) -> Scribe:
         """Go on with a run that was begun before. Raises ``Held``, ``UnknownRun``, ``StoreDamaged``."""
         writer, lease = await asyncio.to_thread(self._leased, run)
-        scribe = Scribe(writer, self._answers)
+        scribe = Scribe(writer, self._desk)
         scribe.begin((acquired(lease, attends=True),))
         return scribe
 
@@ -208,7 +238,26 @@ class Conversations:
 
     def _leased(self, run: str) -> tuple[RunWriter, Lease]:
         lease = self._books.acquire(run, this_holder(uuid.uuid4().hex))
-        return RunWriter(self._books, run, lease.epoch, self._clock, self._answers), lease
+        writer = RunWriter(self._books, run, lease.epoch, self._clock, self._desk.answers)
+        if writer.state.position:
+            known = writer.state.definition, writer.state.contract
+            law = self._laws.get(known)
+            if law is None:
+                law = self._laws[known] = writer.law
+            writer.begin(*known, law)
+        return writer, lease
+
+    def _rules_of(self, agent: str) -> Rules:
+        """Return definition and law of a foreign agent: it has no tools of ours, and nothing to obey."""
+        known = self._rules.get(agent)
+        if known is None:
+            definition, contract = Definition(name=agent, instructions="", model="", tools=()), Contract()
+            named = definition_digest(definition), contract_digest(contract)
+            stored = definition_bytes(definition), contract_bytes(contract)
+            law = compile_law(read_definition(stored[0]), contract)
+            known = Rules(*named, law, ((named[0], stored[0]), (named[1], stored[1])))
+            self._rules[agent], self._laws[named] = known, law
+        return known
 
 
 def _client_name(client: str) -> str:

@@ -10,7 +10,6 @@ Invariants:
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import NamedTuple
 
 from perdure.contract import Law
@@ -117,17 +116,17 @@ class RunWriter:
             learned = (Heard(known),)
         raise Broken(f"{self.run}: {_RETRIES_MAX} rivals in a row for one decision")
 
-    def write(self, heard: Sequence[Heard]) -> "tuple[tuple[Event, ...], Future[Appended | Remembered]]":
-        """Decide on all of ``heard`` and go on from there at once; the future is done when it is durable.
+    def write(self, heard: Sequence[Heard]) -> tuple[tuple[Event, ...], Batch]:
+        """Decide on all of ``heard`` and go on from there at once; return the events and the batch to ``append``.
 
-        For runs that hold no claims, of which the store has nothing to remember. Whoever does what the events
-        allow waits for the future first. Give it to ``settle`` when it is done.
+        For runs that hold no claims, of which the store has nothing to remember. Batches are appended in the order
+        in which they were written, and whoever does what the events allow waits for that first.
         """
         draft = self._decide(heard)
         batch = self._batch(draft)
         self.state, self.head = draft.state, self._head_next
         self.recent.keep(draft.blobs)
-        return draft.events, self.store.append(batch)
+        return draft.events, batch
 
     def settle(self) -> None:
         """All that was written has become durable: a snapshot may be kept of it."""

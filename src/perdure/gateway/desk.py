@@ -27,6 +27,7 @@ from perdure.gateway.upstream import Upstream
 from perdure.log import events as e
 from perdure.values.digest import Json
 from perdure.values.errors import PerdureError
+from perdure.values.limits import GATEWAY_PARTS_MAX
 from perdure.wire.bodies.nouns import Endpoint
 from perdure.wire.bodies.reading import Memo, read_request
 from perdure.wire.bodies.request import RequestBody
@@ -66,7 +67,7 @@ class Desk:
             upstream, Measure(), self.tracker, self.counts, observes=settings.mode == "observe"
         )
         self._key: bytes = key
-        self._memo: Memo = Memo()
+        self._memo: Memo = Memo(GATEWAY_PARTS_MAX)
 
     async def answer(
         self, line: Line, request: web.BaseRequest, route: Route, address: str, body: bytes

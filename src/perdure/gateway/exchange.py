@@ -38,6 +38,9 @@ from perdure.wire.bodies.request import RequestBody
 from perdure.wire.bodies.splicing import Edit, splice
 from perdure.wire.streaming.exchange import FollowUp, Given, Hidden, Screen, Withheld
 
+_NEAR: Final = 16
+"""Bytes in front of a value in which its name stands."""
+
 GONE: Final = "the client went away"
 BROKEN_OFF: Final = "the answer broke off"
 MILLISECOND: Final = 1_000_000
@@ -274,7 +277,8 @@ class Exchange:
 
 def is_long(body: bytes) -> bool:
     """Tell whether a request asks for the longer life of its cache."""
-    return b'"ttl":"1h"' in body or b'"ttl": "1h"' in body
+    at = body.find(b'"1h"')
+    return at >= 0 and b'"ttl"' in body[max(at - _NEAR, 0) : at]
 
 
 def _arguments(spelled: str) -> Json:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from perdure.gateway.arrivals import Blob, arrivals
 from perdure.gateway.editing import edits_of
-from perdure.gateway.evidence import text_in
 from perdure.gateway.measure import Measure
 from perdure.gateway.recording import kept as kept_body
 from perdure.gateway.talks import Talk, common
@@ -49,8 +48,6 @@ def planned(talk: Talk, read: RequestBody, measure: Measure, recording: Recordin
     """Tell the fact of ``read`` and return what goes on; ``new``: the conversation began with it."""
     fact, blobs = _fact(talk, read, measure, recording)
     told = talk.scribe.tell(fact, blobs=blobs)
-    if recording.moves:
-        _learned(talk, fact, blobs)
     talk.standing = (read.tools_digest, read.system)
     state = talk.state
     edits = edited(state, talk, read) if recording.moves else []
@@ -120,7 +117,9 @@ def _fact(
         kept=kept,
         messages=digests[kept:],
         arrived=pages,
-        again=talk.evidence.again(talk.state.live.pages, talk.made, read, kept) if recording.moves else (),
+        again=talk.evidence.again(talk.state.live.pages, talk.handles, talk.made, read, kept)
+        if recording.moves
+        else (),
         broken="client" if _rewrote(talk, read, kept) else "",
         body=content,
         moved=_kept_out(talk, read),
@@ -143,9 +142,3 @@ def _kept_out(talk: Talk, read: RequestBody) -> int:
         if page is not None and page.shown is not None:
             total += page.tokens - page.shown_tokens
     return total
-
-
-def _learned(talk: Talk, fact: e.RequestForwarded, blobs: Sequence[Blob]) -> None:
-    stored = dict(blobs)
-    for new in fact.arrived:
-        talk.evidence.stands(new.page, text_in(new.content, stored))

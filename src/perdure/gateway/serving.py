@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,10 @@ KEY: Final = "gateway.key"
 
 _KEY_BYTES: Final = 32
 
+_SWITCH_SECONDS: Final = 0.0005
+"""How long one thread keeps the interpreter while another waits: the one that writes the log gives it back and takes
+it again for each row, and would wait ten times as long each time."""
+
 
 async def serve(settings: GatewaySettings, *, listening: Callable[[int], None], stop: asyncio.Event) -> None:
     """Serve until ``stop``; ``listening`` hears the port once requests are taken.
@@ -28,6 +33,7 @@ async def serve(settings: GatewaySettings, *, listening: Callable[[int], None], 
     Raises ``GatewayExposed``, ``Unlistenable``, and what opening the store raises.
     """
     checked(settings)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     store = await asyncio.to_thread(open_store, settings.store)
     try:
         conversations = Conversations(store.books, SystemClock())

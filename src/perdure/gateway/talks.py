@@ -4,6 +4,7 @@ Invariant: all that matters is in the run. What is remembered here is found agai
 next request quicker, or one figure less exact.
 """
 
+from itertools import islice
 from typing import Final
 
 from perdure.assembly.conversations import Scribe
@@ -64,19 +65,24 @@ class Talk:
             self._sent = (table, tuple(table[place] for place in range(len(table))))
         return self._sent[1]
 
-    def page_of(self, call: str, digest: str) -> Page | None:
-        """Return the page that holds the result with this digest that answered ``call``."""
+    @property
+    def handles(self) -> dict[tuple[str, str], str]:
+        """Its pages by call and digest."""
         pages = self.scribe.state.live.pages
         table, handles = self._handles
         if table is not pages:
             known = len(handles)
             if known > len(pages):
                 handles, known = {}, 0
-            for name, page in list(pages.items())[known:]:
+            for name, page in islice(pages.items(), known, None):
                 handles[page.call, digest_of(page.content)] = name
             self._handles = (pages, handles)
-        name = handles.get((call, digest))
-        return pages.get(name) if name is not None else None
+        return handles
+
+    def page_of(self, call: str, digest: str) -> Page | None:
+        """Return the page that holds the result with this digest that answered ``call``."""
+        name = self.handles.get((call, digest))
+        return self.scribe.state.live.pages.get(name) if name is not None else None
 
 
 def common(first: tuple[str, ...], second: tuple[str, ...]) -> int:

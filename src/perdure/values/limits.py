@@ -412,3 +412,9 @@ FAULTS_TOLD_MIN: Final = 8
 
 COLLAPSED_REQUESTS: Final = 3
 """Requests in a row for which the cache should have been read and wasn't, before paging is frozen."""
+
+LIGHT_BATCH_BYTES: Final = 128 * 1024
+"""Content of a batch up to which it is written at once, beside others; compressing it takes a millisecond."""
+
+GATEWAY_PARTS_MAX: Final = 100_000
+"""Messages that a gateway remembers as read, some 100 MB: 400 conversations of 250 messages."""
