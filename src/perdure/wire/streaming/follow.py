@@ -62,6 +62,9 @@ class Follower:
         """Take in that there are no more bytes."""
         learned = self.learned
         if self._streamed:
+            rest = self._splitter.close()
+            if rest and not self.skim(rest):
+                self.hear(rest)
             learned.ended = learned.ended or (learned.api == "chat" and bool(learned.stop))
             return
         body = parsed(self.body()) if self._size <= STREAM_EVENT_BYTES_MAX else None

@@ -12,12 +12,13 @@ from perdure.wire.bodies.nouns import Api
 from perdure.wire.reading import text_raw
 from perdure.wire.streaming.chat import ChatTongue
 from perdure.wire.streaming.exchange import Screen, Withheld
-from perdure.wire.streaming.follow import Follower, StreamedEvent
+from perdure.wire.streaming.follow import DONE, Follower, StreamedEvent
 from perdure.wire.streaming.learning import Learned
 from perdure.wire.streaming.messages import MessagesTongue
 from perdure.wire.streaming.responses import ResponsesTongue
 from perdure.wire.streaming.rounds import Round
-from perdure.wire.streaming.sse import SseSplitter
+from perdure.wire.streaming.shapes import parsed
+from perdure.wire.streaming.sse import SseSplitter, read
 from perdure.wire.streaming.tongue import Stretch, Tongue
 
 _IDLE: Final = frozenset({"ping", "keepalive"})
@@ -89,16 +90,24 @@ class Weave:
 
     def close(self) -> bytes:
         """Take in that there are no more bytes: what is begun and may be seen is all that there is."""
-        rest = self._splitter.close()
+        told = self._last(self._splitter.close())
         self._follower.close()
-        told = b""
         if self.learned.ended:
             self._settle()
-            told = self._flush()
+            told += self._flush()
         elif not self._suspects and not self._hidden:
-            told = self._flush()
+            told = self._flush() + told
         self._held = []
-        return told + rest if not self.touched and not self._suspects else told
+        return told
+
+    def _last(self, rest: bytes) -> bytes:
+        """Take an event that ended without a blank line; half a one passes, unless it may tell of what is withheld."""
+        if not rest:
+            return b""
+        half = parsed(read(rest).data) is None and read(rest).data != DONE
+        if half and (self.touched or any(name.encode() in rest for name in self._screen.names)):
+            return b""
+        return self._take(rest) if not half else b"" if self._suspects else rest
 
     def _take(self, piece: bytes) -> bytes:
         if not self.touched and not self._held and self._follower.skim(piece):
