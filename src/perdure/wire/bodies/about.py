@@ -44,17 +44,13 @@ def about_of(arguments: Json) -> str:
 def paths_of(arguments: Json) -> tuple[str, ...]:
     """Return the files that ``arguments`` name, those in a command among them."""
     named = list(_texts(arguments, _PATHS))
-    for command in _texts(arguments, _COMMANDS) if isinstance(arguments, dict) else _spoken(arguments):
-        patched: list[str] = _PATCHED.findall(command)
-        named += patched or _files(command)
+    for command in _commands(arguments):
+        named += _patched(command) or _files(command)
     return tuple(dict.fromkeys(named))[:CALL_PATHS_MAX]
 
 
 def _said(arguments: Json) -> Iterator[str]:
     """Yield what may say it, best first: a search is told with where it looks."""
-    if not isinstance(arguments, dict):
-        yield from _spoken(arguments)
-        return
     place = next(_texts(arguments, _PATHS), "")
     sought = next(_texts(arguments, _SEARCHES), "")
     if sought:
@@ -62,10 +58,19 @@ def _said(arguments: Json) -> Iterator[str]:
     if place:
         yield place
     yield from _texts(arguments, _ADDRESSES)
-    for command in _texts(arguments, _COMMANDS):
-        patched: list[str] = _PATCHED.findall(command)
-        yield patched[0] if patched else command
+    for command in _commands(arguments):
+        yield next(iter(_patched(command)), command)
     yield from _texts(arguments, _REST)
+
+
+def _commands(arguments: Json) -> Iterator[str]:
+    """Yield the commands in ``arguments``; a tool may take nothing else."""
+    return _texts(arguments, _COMMANDS) if isinstance(arguments, dict) else _spoken(arguments)
+
+
+def _patched(command: str) -> list[str]:
+    """Return the files that a patch in the words of ``apply_patch`` changes."""
+    return [match[1].strip() for match in _PATCHED.finditer(command)]
 
 
 def _texts(arguments: Json, names: tuple[str, ...]) -> Iterator[str]:

@@ -104,6 +104,17 @@ def appended(body: bytes, array: Span, element: bytes) -> Edit:
     return Edit(array.end - 1, array.end - 1, element if empty else b"," + element)
 
 
+def put_first(body: bytes, array: Span, elements: bytes) -> tuple[Edit, ...]:
+    """Return the edits after which ``elements`` stand in front of an array's own; one text becomes an array."""
+    if body[array.start] == ord('"'):
+        return (
+            Edit(array.start, array.start, b'[%b,{"role":"user","content":' % elements),
+            Edit(array.end, array.end, b"}]"),
+        )
+    empty = not body[array.start + 1 : array.end - 1].strip()
+    return (Edit(array.start + 1, array.start + 1, elements if empty else elements + b","),)
+
+
 def _said_on(request: RequestBody, item: Item, text: str) -> Edit | None:
     """Return the edit that adds to a person's message; None where it isn't one."""
     raw = request.body[item.span.start : item.span.end]

@@ -63,7 +63,7 @@ def _texts(value: Json) -> Json:
         return value
     blocks = [_plain(block) for block in value]
     return [
-        {**block, "type": "text"} if isinstance(block, dict) and block.get("type") in TEXTS else block
+        {**block, "type": "text"} if isinstance(block, dict) and text_raw(block, "type") in TEXTS else block
         for block in blocks
     ]
 
@@ -80,6 +80,11 @@ def message_digest(api: Api, value: Json) -> str:
         if isinstance(value, list)
         else merged_parts(api, value)
     )
+
+
+def held_digest(response: str) -> str:
+    """Return the name of a reply that the provider keeps under the id ``response``."""
+    return name_of("response", response)
 
 
 def merged_digest(parts: list[str] | tuple[str, ...]) -> str:

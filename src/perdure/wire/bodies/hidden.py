@@ -12,13 +12,19 @@ Invariants:
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from perdure.wire.bodies.digests import merged_digest
+import msgspec
+
+from perdure.values.digest import name_of
+from perdure.wire.bodies.changing import put_first
+from perdure.wire.bodies.digests import held_digest, merged_digest
 from perdure.wire.bodies.marks import mark_in, marked
 from perdure.wire.bodies.nouns import Item, Span
 from perdure.wire.bodies.request import RequestBody
 from perdure.wire.bodies.spans import decoded, elements, members
 from perdure.wire.bodies.splicing import Edit
 from perdure.wire.reading import text_raw
+
+_spelled = msgspec.json.Encoder().encode
 
 _RUN_MAX: Final = 64
 """Items of one reply, as Responses has them; in longer stretches only the whole is looked for."""
@@ -32,21 +38,55 @@ class Stretch(NamedTuple):
     digest: str
 
 
+def kept_under(request: RequestBody, merged: str, split: bytes) -> str:
+    """Return the name under which a hidden exchange is recorded, that happened in the reply to ``request``.
+
+    The same few words are said more than once, so a reply is known by what it answers too. A response that the
+    provider keeps has a name of its own: there ``split`` holds no items, only the id of its last part.
+    """
+    return merged if split[1:2] == b'"' else _answering(request.items, len(request.items), merged)
+
+
 def unmerged(request: RequestBody, split: Mapping[str, bytes], joined: Mapping[str, bytes]) -> list[Edit]:
     """Return the edits that split each merged reply of the request again.
 
-    ``split`` and ``joined`` hold JSON arrays by ``message_digest``, as they were recorded.
+    ``split`` and ``joined`` hold JSON arrays by the names under which they were recorded. Each is used once at most,
+    since it holds calls, and no two calls have the same id.
     """
     edits: list[Edit] = []
     if not split:
         return edits
-    done = 0
+    if request.previous:
+        edits += _gone_on(request, split, joined)
+    done, used = 0, set[str]()
     for stretch in _stretches(request):
-        if stretch.first >= done and stretch.digest in split:
-            made = _made_whole(request, stretch, split[stretch.digest], joined.get(stretch.digest))
+        names = (_answering(request.items, stretch.first, stretch.digest), stretch.digest)
+        name = next((name for name in names if name in split and name not in used), "")
+        if name and stretch.first >= done:
+            made = _made_whole(request, stretch, split[name], joined.get(name))
             if made:
                 edits += made
+                used.add(name)
                 done = stretch.end
+    return edits
+
+
+def _answering(items: tuple[Item, ...], place: int, merged: str) -> str:
+    """Return the name of a reply that stands, or will stand, at ``place``."""
+    return name_of("reply", items[place - 1].digest if place else "", merged)
+
+
+def _gone_on(request: RequestBody, split: Mapping[str, bytes], joined: Mapping[str, bytes]) -> list[Edit]:
+    """Return the edits where the provider keeps the replies: the client goes on from the last part that there was."""
+    name = held_digest(request.previous)
+    ids = decoded(split[name]) if name in split else None
+    if not isinstance(ids, list) or not ids:
+        return []
+    previous = members(request.body)["previous_response_id"]
+    edits = [Edit(*previous, _spelled(ids[-1]))]
+    answers, items = _within(joined[name]) if name in joined else b"", request.items_span
+    if answers and items is not None:
+        edits += put_first(request.body, items, answers)
     return edits
 
 
@@ -106,9 +146,7 @@ def _made_whole(request: RequestBody, stretch: Stretch, split: bytes, joined: by
     content = _content(message)
     if text_raw(decoded(message), "role") != "user" or content is None:
         return []
-    at = span.start + content.start + 1
-    rest = message[content.start + 1 : content.end - 1].strip()
-    return [Edit(*whole, put), Edit(at, at, answers + b"," if rest else answers)]
+    return [Edit(*whole, put), *put_first(body, content.within(span.start), answers)]
 
 
 def _within(array: bytes) -> bytes:

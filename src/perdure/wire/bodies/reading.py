@@ -80,6 +80,8 @@ def read_request(endpoint: Endpoint, body: bytes, memo: Memo) -> RequestBody | N
     if len(body) > WIRE_BODY_BYTES_MAX:
         return None
     try:
+        if not body.isascii():
+            body.decode()
         return _read(endpoint, body, members(body), memo)
     except FAULTS:
         return None

@@ -6,7 +6,7 @@ from perdure.contract.schemas import BadSchema, faults_of, validator_of
 from perdure.values.digest import Json
 from perdure.wire.bodies.nouns import OfferedTool
 from perdure.wire.bodies.request import RequestBody
-from perdure.wire.bodies.spans import decoded
+from perdure.wire.bodies.spans import FAULTS, decoded
 from perdure.wire.spelling import read_call
 
 
@@ -25,10 +25,8 @@ def misses(schema: bytes, arguments: str | Mapping[str, Json]) -> list[str]:
         if call.arguments is None:
             return [f"the arguments can't be read: {call.unreadable}"]
         arguments = call.arguments
-    shape = decoded(schema) if schema else None
-    if not isinstance(shape, dict):
-        return []
     try:
-        return faults_of(validator_of(shape), arguments)
-    except BadSchema:
+        shape = decoded(schema)
+        return faults_of(validator_of(shape), arguments) if isinstance(shape, dict) else []
+    except (BadSchema, *FAULTS):
         return []

@@ -59,11 +59,18 @@ def elements(value: bytes) -> list[Span]:
     """Return where the elements of an array stand in ``value``."""
     found = _array(value)
     places: list[Span] = []
-    at = _after(_OPENING.match(value))
-    for number, part in enumerate(found, 1):
+    at, close = _after(_OPENING.match(value)), b","
+    for part in found:
         end = at + memoryview(part).nbytes
         places.append(Span(at, end))
-        at = _separated(value, end, last=number == len(found), close=b"]")
+        match = _NEXT.match(value, end)
+        if match is None or close != b",":
+            raise Unreadable("an element does not end where it was read to end")
+        at, close = match.end(), match[1]
+    if not found:
+        _separated(value, at, last=True, close=b"]")
+    elif close != b"]" or at != len(value):
+        raise Unreadable("an array does not end where it was read to end")
     return places
 
 
