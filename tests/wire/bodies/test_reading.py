@@ -1,14 +1,19 @@
 """What real clients send is understood; what nobody sends is passed over."""
 
+import copy
 import json
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure.intention.declaration import Declaration
 from perdure.values.digest import Json, digest
 from perdure.values.limits import MEDIA_CHARACTERS, WIRE_BODY_BYTES_MAX
+from perdure.wire.bodies.changing import text_added, tool_added
+from perdure.wire.bodies.hidden import unmerged
 from perdure.wire.bodies.nouns import Api, Endpoint
 from perdure.wire.bodies.reading import Memo, endpoint_of, read_request
 from perdure.wire.bodies.splicing import splice
@@ -17,6 +22,7 @@ from tests.wire.bodies.sending import APIS, Spoke, body_of, conversations, items
 from tests.wire.bodies.spelling import randoms, spelled, values
 
 CLIENTS: dict[Api, dict[str, Json]] = {"messages": CLAUDE_CODE, "chat": CHAT_AGENT, "responses": CODEX}
+RECALL = Declaration("perdure_recall")
 ENDPOINTS: tuple[Endpoint, ...] = ("messages", "count_tokens", "chat", "responses", "compact")
 
 
@@ -158,23 +164,73 @@ def test_any_json_is_read_or_left_alone(endpoint: Endpoint, value: Json):
     assert (request is None) == (not isinstance(value, dict))
 
 
-@given(st.sampled_from(APIS), values, st.data())
-def test_wrong_types_anywhere_are_passed_over(api: Api, strange: Json, data: st.DataObject):
-    body = json.loads(json.dumps(CLIENTS[api]))
-    place = body
-    while isinstance(place, dict | list) and place:
-        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
-        if not isinstance(place[key], dict | list) or data.draw(st.booleans()):
-            place[key] = strange
-            break
-        place = place[key]
-    request = read(api, body)
-    assert len(request.items) == (
-        len(items) if isinstance(items := body[_name(api)], list) else len(request.items)
-    )
-    for result in request.results:
-        request.text(result)
-    request.said_since(0)
+STRANGE: tuple[Json, ...] = (
+    None,
+    True,
+    -1,
+    1e300,
+    "x",
+    "",
+    [],
+    {},
+    [[]],
+    [None],
+    {"type": []},
+    [{"type": {}}],
+)
+
+
+def places_in(value: Json) -> Iterator[tuple[dict[str, Json] | list[Json], str | int]]:
+    """Yield every place in ``value``, as what it is in and its name or number there."""
+    if isinstance(value, dict):
+        for name in list(value):
+            yield value, name
+            yield from places_in(value[name])
+    elif isinstance(value, list):
+        for place in range(len(value)):
+            yield value, place
+            yield from places_in(value[place])
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_wrong_types_anywhere_are_passed_over(api: Api):
+    body = copy.deepcopy(CLIENTS[api])
+    memo, name, looked = Memo(), _name(api), 0
+    for holder, key in places_in(body):
+        was = _at(holder, key)
+        for strange in STRANGE:
+            _put(holder, key, strange)
+            request = read(api, body, memo)
+            assert isinstance(body[name], str) or len(request.items) == len(items_in(body[name]))
+            assert all(isinstance(request.text(result), str) for result in request.results)
+            assert isinstance(request.said_since(0), str)
+            assert unmerged(request, {"x": b"[]"}, {}) == []
+            for edit in (tool_added(request, RECALL), text_added(request, "index")):
+                assert edit is None or json.loads(splice(request.body, [edit]))
+            looked += 1
+        _put(holder, key, was)
+    assert body == CLIENTS[api]
+    assert looked > 1000
+
+
+def _at(holder: dict[str, Json] | list[Json], key: str | int) -> Json:
+    if isinstance(holder, dict):
+        return holder[str(key)]
+    assert isinstance(key, int)
+    return holder[key]
+
+
+def _put(holder: dict[str, Json] | list[Json], key: str | int, value: Json) -> None:
+    if isinstance(holder, dict):
+        assert isinstance(key, str)
+        holder[key] = value
+    else:
+        assert isinstance(key, int)
+        holder[key] = value
+
+
+def items_in(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _name(api: Api) -> str:

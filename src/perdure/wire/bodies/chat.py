@@ -3,7 +3,7 @@
 from typing import Final
 
 from perdure.values.digest import Json
-from perdure.wire.bodies.nouns import CallResult, MadeCall, Part
+from perdure.wire.bodies.nouns import CallResult, ItemRead, MadeCall
 from perdure.wire.bodies.parts import call_of, part_of, result_of, spans_of
 from perdure.wire.reading import dict_at, dicts_at, text_raw
 
@@ -17,7 +17,7 @@ _ROLES: Final = {
 }
 
 
-def read_chat_message(raw: bytes, message: Json) -> Part:
+def read_chat_message(raw: bytes, message: Json) -> ItemRead:
     """Return the reading of ``message``, which stands in ``raw``."""
     place, _ = spans_of(raw, message, "content")
     role = _ROLES.get(text_raw(message, "role"), "")

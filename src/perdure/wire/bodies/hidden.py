@@ -30,7 +30,7 @@ _RUN_MAX: Final = 64
 """Items of one reply, as Responses has them; in longer stretches only the whole is looked for."""
 
 
-class Stretch(NamedTuple):
+class MergedReply(NamedTuple):
     """Items that may be one reply: those at the places from ``first`` on, without the one at ``end``."""
 
     first: int
@@ -90,7 +90,7 @@ def _gone_on(request: RequestBody, split: Mapping[str, bytes], joined: Mapping[s
     return edits
 
 
-def _stretches(request: RequestBody) -> Iterator[Stretch]:
+def _stretches(request: RequestBody) -> Iterator[MergedReply]:
     """Yield what may be one reply, in order; for Responses the longer before the shorter.
 
     There a reply is a run of items, and two replies may touch. A reply ends with something that names it, and what
@@ -99,14 +99,14 @@ def _stretches(request: RequestBody) -> Iterator[Stretch]:
     if request.api != "responses":
         for place, item in enumerate(request.items):
             if item.role == "assistant" and item.merged:
-                yield Stretch(place, place + 1, merged_digest(item.merged))
+                yield MergedReply(place, place + 1, merged_digest(item.merged))
         return
     for first, end in _runs(request.items):
-        yield Stretch(first, end, _named(request.items[first:end]))
+        yield MergedReply(first, end, _named(request.items[first:end]))
         for start in range(first, end) if end - first <= _RUN_MAX else ():
             for stop in range(end, start, -1):
                 if request.items[stop - 1].merged and (start, stop) != (first, end):
-                    yield Stretch(start, stop, _named(request.items[start:stop]))
+                    yield MergedReply(start, stop, _named(request.items[start:stop]))
 
 
 def _runs(items: tuple[Item, ...]) -> Iterator[tuple[int, int]]:
@@ -125,7 +125,7 @@ def _named(items: tuple[Item, ...]) -> str:
     return merged_digest([part for item in items for part in item.merged])
 
 
-def _made_whole(request: RequestBody, stretch: Stretch, split: bytes, joined: bytes | None) -> list[Edit]:
+def _made_whole(request: RequestBody, stretch: MergedReply, split: bytes, joined: bytes | None) -> list[Edit]:
     """Return the edits for one reply; none where its answers have nowhere to go."""
     body = request.body
     whole = Span(request.items[stretch.first].span.start, request.items[stretch.end - 1].span.end)

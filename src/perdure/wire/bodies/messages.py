@@ -1,7 +1,7 @@
 """Anthropic Messages: a message read alone."""
 
 from perdure.values.digest import Json
-from perdure.wire.bodies.nouns import CallResult, MadeCall, Part
+from perdure.wire.bodies.nouns import CallResult, ItemRead, MadeCall
 from perdure.wire.bodies.parts import call_of, part_of, result_of, spans_of
 from perdure.wire.bodies.spans import members
 from perdure.wire.bodies.texts import characters_in
@@ -10,7 +10,7 @@ from perdure.wire.reading import text_raw
 _ROLES = frozenset({"user", "assistant", "system"})
 
 
-def read_message(raw: bytes, message: Json) -> Part:
+def read_message(raw: bytes, message: Json) -> ItemRead:
     """Return the reading of ``message``, which stands in ``raw``."""
     _, places = spans_of(raw, message, "content")
     role = text_raw(message, "role")

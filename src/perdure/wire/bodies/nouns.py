@@ -101,7 +101,7 @@ class Item(NamedTuple):
     """what it adds to the ``message_digest`` of the reply that it belongs to"""
 
 
-class Part(NamedTuple):
+class ItemRead(NamedTuple):
     """An item, read alone: spans are places in the item, and characters are counted from its beginning."""
 
     role: str

@@ -1,17 +1,13 @@
 """What all three APIs have in common when an item is read alone."""
 
-from collections.abc import Callable
-
 from perdure.values.digest import Json, digest
 from perdure.wire.bodies.about import about_of, paths_of
 from perdure.wire.bodies.digests import cache_digest, call_digest, merged_parts
-from perdure.wire.bodies.nouns import Api, CallResult, MadeCall, Part, Shape, Span
+from perdure.wire.bodies.nouns import Api, CallResult, ItemRead, MadeCall, Shape, Span
 from perdure.wire.bodies.purpose import compacts
 from perdure.wire.bodies.spans import elements, members
 from perdure.wire.bodies.texts import MEDIA, TEXTS, arguments_of, block_texts, characters_in
-
-ReadItem = Callable[[bytes, Json], Part]
-"""Reads an item, given as its bytes and as what they decode to; raises one of ``FAULTS``."""
+from perdure.wire.reading import text_raw
 
 
 def part_of(
@@ -21,11 +17,11 @@ def part_of(
     *,
     calls: tuple[MadeCall, ...] = (),
     results: tuple[CallResult, ...] = (),
-) -> Part:
+) -> ItemRead:
     """Return the reading of ``item``."""
     merged = tuple(merged_parts(api, item)) if role == "assistant" else ()
     asks = role in {"user", "tool", "system"} and isinstance(item, dict) and _asks(item.get("content"))
-    return Part(role, cache_digest(item), characters_in(item), merged, calls, results, compacts=asks)
+    return ItemRead(role, cache_digest(item), characters_in(item), merged, calls, results, compacts=asks)
 
 
 def _asks(content: Json) -> bool:
@@ -61,7 +57,7 @@ def _fixed(value: Json) -> str:
         return ""
     if not isinstance(value, list):
         return "form"
-    kinds = [block.get("type") if isinstance(block, dict) else None for block in value]
+    kinds = [text_raw(block, "type") for block in value]
     if any(kind in MEDIA for kind in kinds):
         return "media"
     texts = block_texts(value)

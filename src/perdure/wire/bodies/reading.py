@@ -9,17 +9,27 @@ from perdure.values.limits import WIRE_BODY_BYTES_MAX, WIRE_PARTS_MAX
 from perdure.wire.bodies.chat import read_chat_message
 from perdure.wire.bodies.digests import cache_digest, system_digest
 from perdure.wire.bodies.messages import read_message
-from perdure.wire.bodies.nouns import APIS, Api, CallResult, Endpoint, Item, MadeCall, OfferedTool, Part, Span
+from perdure.wire.bodies.nouns import (
+    APIS,
+    Api,
+    CallResult,
+    Endpoint,
+    Item,
+    ItemRead,
+    MadeCall,
+    OfferedTool,
+    Span,
+)
 from perdure.wire.bodies.purpose import compacts, is_forced, purpose_of, session_of
 from perdure.wire.bodies.request import RequestBody
 from perdure.wire.bodies.responses import read_item
 from perdure.wire.bodies.spans import FAULTS, decoded, elements, members
 from perdure.wire.bodies.texts import block_texts, characters_in
-from perdure.wire.bodies.tools import NO_OFFER, Offer, read_tools
+from perdure.wire.bodies.tools import NO_TOOLS, ToolsRead, read_tools
 
 _ITEMS: Final[dict[Api, str]] = {"messages": "messages", "chat": "messages", "responses": "input"}
 _SYSTEM: Final[dict[Api, str]] = {"messages": "system", "chat": "", "responses": "instructions"}
-_READERS: Final[dict[Api, Callable[[bytes, Json], Part]]] = {
+_READERS: Final[dict[Api, Callable[[bytes, Json], ItemRead]]] = {
     "messages": read_message,
     "chat": read_chat_message,
     "responses": read_item,
@@ -53,8 +63,8 @@ class Memo:
     def __init__(self, parts_max: int = WIRE_PARTS_MAX) -> None:
         """Remember nothing yet, and never more than ``parts_max`` of each kind."""
         self._max: int = parts_max
-        self.parts: dict[bytes, Part] = {}
-        self.offers: dict[bytes, Offer] = {}
+        self.parts: dict[bytes, ItemRead] = {}
+        self.offers: dict[bytes, ToolsRead] = {}
         self.instructions: dict[bytes, Instructions] = {}
 
     def recall(self, known: dict[bytes, _Read], kind: str, raw: bytes, read: Callable[[], _Read]) -> _Read:
@@ -127,10 +137,10 @@ def _read(endpoint: Endpoint, body: bytes, fields: dict[str, Span], memo: Memo) 
     )
 
 
-def _offer(body: bytes, span: Span | None, memo: Memo) -> tuple[Offer, tuple[OfferedTool, ...]]:
+def _offer(body: bytes, span: Span | None, memo: Memo) -> tuple[ToolsRead, tuple[OfferedTool, ...]]:
     """Return the reading of ``tools``, and its tools with their places in the body."""
     if span is None:
-        return NO_OFFER, ()
+        return NO_TOOLS, ()
     raw = body[span.start : span.end]
     offer = memo.recall(memo.offers, "tools", raw, lambda: read_tools(raw))
     at = span.start
@@ -157,7 +167,7 @@ def _instructions(body: bytes, span: Span | None, memo: Memo) -> Instructions:
     return memo.recall(memo.instructions, "system", raw, read)
 
 
-def _parts(api: Api, body: bytes, span: Span | None, memo: Memo) -> tuple[list[Span], list[Part]]:
+def _parts(api: Api, body: bytes, span: Span | None, memo: Memo) -> tuple[list[Span], list[ItemRead]]:
     """Return where the items stand in the body, and what they are. Responses takes one text for them all."""
     if span is None:
         return [], []
@@ -166,9 +176,9 @@ def _parts(api: Api, body: bytes, span: Span | None, memo: Memo) -> tuple[list[S
         text = decoded(raw)
         item: Json = {"role": "user", "content": text}
         asks = isinstance(text, str) and compacts(text)
-        return [span], [Part("user", cache_digest(item), characters_in(text), compacts=asks)]
+        return [span], [ItemRead("user", cache_digest(item), characters_in(text), compacts=asks)]
     places = elements(raw)
-    parts: list[Part] = []
+    parts: list[ItemRead] = []
     reader, known, recall = _READERS[api], memo.parts, memo.recall
     for start, end in places:
         piece = raw[start:end]
@@ -183,7 +193,7 @@ class _Lifted(NamedTuple):
     characters: int
 
 
-def _lifted(spans: list[Span], parts: list[Part], before: int) -> _Lifted:
+def _lifted(spans: list[Span], parts: list[ItemRead], before: int) -> _Lifted:
     """Return the items with their places in the body, and each result with the call that it answers."""
     items: list[Item] = []
     results: list[CallResult] = []
@@ -212,7 +222,7 @@ def _lifted(spans: list[Span], parts: list[Part], before: int) -> _Lifted:
     return _Lifted(tuple(items), tuple(results), tuple(calls), before)
 
 
-def _asks_to_compact(parts: list[Part]) -> bool:
+def _asks_to_compact(parts: list[ItemRead]) -> bool:
     """Tell whether what was said since the model last spoke asks for a compaction."""
     for part in reversed(parts):
         if part.role == "assistant":

@@ -3,7 +3,7 @@
 from typing import Final
 
 from perdure.values.digest import Json
-from perdure.wire.bodies.nouns import CallResult, MadeCall, Part, Span
+from perdure.wire.bodies.nouns import CallResult, ItemRead, MadeCall, Span
 from perdure.wire.bodies.parts import call_of, part_of, result_of, spans_of
 from perdure.wire.reading import dict_at, text_raw
 
@@ -29,7 +29,7 @@ _ACTIONS: Final = frozenset({"computer_call", "local_shell_call", "shell_call"})
 """Calls whose arguments are their action, and that are named by their type."""
 
 
-def read_item(raw: bytes, item: Json) -> Part:
+def read_item(raw: bytes, item: Json) -> ItemRead:
     """Return the reading of ``item``, which stands in ``raw``."""
     kind = text_raw(item, "type")
     place, _ = spans_of(raw, item, "output")

@@ -12,7 +12,7 @@ from perdure.wire.reading import text_raw
 _SCHEMAS: Final = ("input_schema", "parameters")
 
 
-class Offer(NamedTuple):
+class ToolsRead(NamedTuple):
     """The value of ``tools``, read alone: spans are places in it."""
 
     tools: tuple[OfferedTool, ...]
@@ -21,17 +21,17 @@ class Offer(NamedTuple):
     characters: int
 
 
-NO_OFFER: Final = Offer((), "", searched=False, characters=0)
+NO_TOOLS: Final = ToolsRead((), "", searched=False, characters=0)
 
 
-def read_tools(raw: bytes) -> Offer:
+def read_tools(raw: bytes) -> ToolsRead:
     """Return the reading of ``raw``; what is no list of tools offers none."""
     value = decoded(raw)
     if not isinstance(value, list) or not value:
-        return NO_OFFER
+        return NO_TOOLS
     tools = tuple(_offered(raw, value, 0))
     searched = any(text_raw(tool, "type").startswith("tool_search") for tool in value)
-    return Offer(
+    return ToolsRead(
         tools, cache_digest(value), searched or any(tool.deferred for tool in tools), len(raw.decode())
     )
 
