@@ -5,7 +5,6 @@ Invariants:
 - What can't be read is told and passed over: a broken line, a truncated archive, a file without permission.
 """
 
-import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,6 +19,8 @@ RECORD_BYTES_MAX: Final = 64 * 1024 * 1024
 """A line with the largest picture that any provider takes is half of this."""
 
 CHUNK: Final = 1 << 20
+PACKED_CHUNK: Final = 1 << 16
+_GZIP: Final = 16 + zlib.MAX_WBITS
 SUFFIXES: Final = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".ndjson", ".ndjson.gz")
 
 
@@ -89,15 +90,32 @@ def _is_spread(first: bytes) -> bool:
 def _chunks(path: Path, raw: BinaryIO, report: Report, read: Callable[[int], None]) -> Iterator[bytes]:
     zipped = raw.read(2) == b"\x1f\x8b"
     raw.seek(0)
-    told = 0
-    stream = gzip.GzipFile(fileobj=raw) if zipped else raw
+    if zipped:
+        yield from _unpacked(path, raw, report, read)
+        return
+    while chunk := raw.read(CHUNK):
+        yield chunk
+        read(len(chunk))
+
+
+def _unpacked(path: Path, raw: BinaryIO, report: Report, read: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield what an archive holds, all of it up to where it is damaged; a small one may hold a large file."""
+    stream = zlib.decompressobj(_GZIP)
     try:
-        while chunk := stream.read(CHUNK):
-            yield chunk
-            read(raw.tell() - told)
-            told = raw.tell()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        while packed := raw.read(PACKED_CHUNK):
+            read(len(packed))
+            while packed:
+                if stream.eof:
+                    stream = zlib.decompressobj(_GZIP)
+                chunk = stream.decompress(packed, CHUNK)
+                if chunk:
+                    yield chunk
+                packed = stream.unconsumed_tail or stream.unused_data.lstrip(b"\0")
+    except zlib.error as error:
         report(Unread(path, 0, f"the archive is damaged: {error}"))
+        return
+    if not stream.eof:
+        report(Unread(path, 0, "the archive is damaged: it ends before its end"))
 
 
 def _lines(path: Path, first: bytes, chunks: Iterator[bytes], report: Report) -> Iterator[tuple[int, bytes]]:

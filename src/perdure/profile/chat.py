@@ -24,7 +24,7 @@ _NAMES: Final = ("id", "session_id", "conversation_id", "task_id", "trial", "nam
 
 def is_chat(record: dict[str, Json]) -> bool:
     """Tell whether ``record`` is a session of chat messages, or one message."""
-    return bool(messages_in(record) or sessions_in(record)) or record.get("role") in _ROLES
+    return bool(messages_in(record) or sessions_in(record)) or text_raw(record, "role") in _ROLES
 
 
 def messages_in(record: dict[str, Json]) -> list[dict[str, Json]]:
@@ -32,7 +32,7 @@ def messages_in(record: dict[str, Json]) -> list[dict[str, Json]]:
     for value in record.values():
         if isinstance(value, list):
             found = dicts_in(value)
-            if found and sum(item.get("role") in _ROLES for item in found) * 2 > len(found):
+            if found and sum(text_raw(item, "role") in _ROLES for item in found) * 2 > len(found):
                 return found
     return []
 
@@ -63,7 +63,7 @@ class ChatReader:
             for message in messages:
                 _message(loom, message, record)
             self._add(loom)
-        elif record.get("role") in _ROLES:
+        elif text_raw(record, "role") in _ROLES:
             self._loose = self._loose if self._loose is not None else self._loom(record)
             _message(self._loose, record, record)
 

@@ -47,6 +47,8 @@ class CodexReader:
         self._seen: set[int] = seen
         self._loom: Loom = Loom(name, SOURCE, density=DENSITY)
         self._begun: bool = False
+        self._named: bool = False
+        """whether the file says which session it is of; without that it is a later part of one"""
         self._heard: list[Snippet] = []
         """what entered the window after the reply that is being read began"""
         self._reply: list[Snippet] = []
@@ -62,6 +64,7 @@ class CodexReader:
         shape, what = dict_at(record, "payload"), record.get("type")
         self._at = moment_of(record.get("timestamp")) or self._at
         if what == "session_meta":
+            self._named = True
             self._begin(dict_at(shape, "base_instructions"), shape)
         elif what == "turn_context":
             self._model = text_raw(shape, "model") or self._model
@@ -136,14 +139,14 @@ class CodexReader:
         if not last or not count(last, "input_tokens") or name == self._total:
             return
         self._total = name
-        request = hash((self._at, name))
-        if request in self._seen:
+        request, bare = hash((self._at, name)), hash((name, spelled(last)))
+        if request in self._seen or (not self._named and bare in self._seen):
             self._loom.assumed[
                 "Requests that an earlier transcript holds are history here, counted there."
             ] = None
             self._loom.said(self._reply)
         else:
-            self._seen.add(request)
+            self._seen.update((request, bare))
             usage = Usage(
                 input_tokens=count(last, "input_tokens"),
                 output_tokens=count(last, "output_tokens"),

@@ -27,6 +27,10 @@ the client took out again."""
 UNSEEN_TOKENS: Final = 400
 """A prompt that grew by this more than half as much again as its new words held something that isn't recorded."""
 
+PREVIEWED_CHARACTERS_MAX: Final = 40_000
+"""Beyond it a preview isn't made but taken to fill its budget, which is the most it can: clients cut results below this,
+and making one takes longer than all else that is done with a result."""
+
 REWRITES_MAX: Final = 64
 """Stretches that are copied whole in one trace: a client that rewrites at every turn would make it grow with the
 square of its length."""
@@ -120,7 +124,7 @@ class Loom:
             places.append(self._add(piece, replied=True))
             if piece.kind == "call":
                 self._asked[piece.call_id] = piece.asked
-            self._quotes.stands(piece.text.replace("\\n", "\n") if piece.kind == "call" else piece.text, -1)
+            self._quotes.stands(piece.words or piece.text, -1)
         return places
 
     def reply(self, told: Reported) -> list[int]:
@@ -255,6 +259,8 @@ class Loom:
         tokens = int(len(piece.text) / self._density)
         if tokens <= PREVIEW_BUDGET_TOKENS:
             return 0
+        if len(piece.text) > PREVIEWED_CHARACTERS_MAX:
+            return int(PREVIEW_BUDGET_TOKENS * self._density)
         shown = preview(
             piece.text, handle=_HANDLE, about=piece.asked.about, tokens=tokens, budget=PREVIEW_BUDGET_TOKENS
         )
@@ -272,8 +278,7 @@ class Loom:
         """Note which results of the window ``piece`` of a reply needed."""
         if piece.kind not in ("said", "call"):
             return
-        text = piece.text.replace("\\n", "\n") if piece.kind == "call" else piece.text
-        for place in self._quotes.quoted(text):
+        for place in self._quotes.quoted(piece.words or piece.text):
             self._need(place, number, "quoted")
         if piece.kind == "call":
             for path in piece.asked.paths:

@@ -52,6 +52,8 @@ class Snippet(NamedTuple):
     asked: Inquiry = Inquiry()
     call_id: str = ""
     exempt: str = ""
+    words: str = ""
+    """what quotes are looked for in, where that is not the text: a call's texts without their spelling"""
 
     @property
     def characters(self) -> int:
@@ -73,9 +75,10 @@ def call_of(tool: str, arguments: Json, place: str = "") -> Inquiry:
 def called(call_id: str, tool: str, arguments: Json, place: str = "") -> Snippet:
     """Return the piece of a reply that is a call."""
     words = arguments if isinstance(arguments, str) else spelled(arguments)
-    return Snippet(
-        "call", words, len(words) + len(tool), asked=call_of(tool, arguments, place), call_id=call_id
-    )
+    shape = _object(arguments)
+    texts = "\n".join(words_within(shape if shape is not None else arguments))
+    asked = call_of(tool, arguments, place)
+    return Snippet("call", words, len(words) + len(tool), asked=asked, call_id=call_id, words=texts)
 
 
 def read_blocks(content: Json, kind: Kind, place: str = "") -> Iterator[Snippet]:
