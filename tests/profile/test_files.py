@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -225,12 +224,16 @@ KEEPING = "len(list(records(path, print, lambda _: None)))"
 """Broken: all records of a file are held at once."""
 
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="a process's own peak is told by Linux's /proc")
+
+
 def grown(path: Path, reading: str = STREAMING) -> int:
     """Return the kilobytes that reading ``path`` adds to a fresh process at its peak."""
     program = (
-        "import resource, sys; from pathlib import Path\n"
+        "import re, sys; from pathlib import Path\n"
         "from perdure.adapters.transcripts import records; from perdure.assembly.profiling import traces\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "status = Path('/proc/self/status')\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', status.read_text())[1])\n"
         "path, before = Path(sys.argv[1]), peak()\n"
         f"assert {reading}\n"
         "print(peak() - before)"
@@ -277,6 +280,7 @@ def _round(number: int, turn: int, filler: str) -> list[Record]:
     ]
 
 
+@on_linux
 def test_memory_does_not_follow_the_size_of_the_file(tmp_path: Path):
     small, big = (large(tmp_path / f"{size}.jsonl", size, 1) for size in (6, 30))
     more = grown(big) - grown(small)
@@ -284,7 +288,7 @@ def test_memory_does_not_follow_the_size_of_the_file(tmp_path: Path):
     assert grown(big, KEEPING) - grown(small, KEEPING) > MORE_KB
 
 
+@on_linux
 @pytest.mark.soak
 def test_a_gigabyte_is_read_in_two_hundred_megabytes(tmp_path: Path):
     assert grown(large(tmp_path / "g.jsonl", 1_024, 4)) < 200 << 10
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 400 << 10
