@@ -252,3 +252,14 @@ def test_lines_that_terminals_overwrite_are_read_as_shown():
     made = preview(text, handle=HANDLE, about="load", tokens=len(text) // 4, budget=300)
     assert made is not None
     assert "301: load failed: disk full" in made
+
+
+def test_the_output_in_a_json_object_is_shown_as_the_text_that_it_is():
+    told = json.dumps({"exit": 1, "output": LOG, "files": ["a", "b"]})
+    made = preview(told, handle=HANDLE, about="make", tokens=len(told) // 4, budget=500)
+    assert made is not None
+    assert len(made) <= 2004
+    assert "lines are counted here within its text output; beside it: exit 1, files list of 2" in made
+    assert "(20 times like this)" in made
+    assert made.endswith("INFO worker 1999 did 13993")
+    assert false_claims(made, LOG) == []

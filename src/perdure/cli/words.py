@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from perdure.cli.ink import Line, Tone, clock, count, money, one_line
+from perdure.cli.moving import conversed, moved
 from perdure.intention.reply import read_reply
 from perdure.log import events as e
 from perdure.log.envelope import Event
@@ -41,11 +42,15 @@ class Names:
         self.acts: dict[str, str] = {}
         self.calls: dict[str, str] = {}
         self.approvals: dict[str, str] = {}
+        self.pages: dict[str, str] = {}
         if state is not None:
             for effect in (*state.world.receipts.values(), *state.world.open.values()):
                 self.acts[effect.key] = f"{effect.tool} {effect.what}".rstrip()
             for approval in state.world.approvals.values():
                 self.approvals[approval.id] = approval.why
+            self.pages |= {
+                page.page: f"{page.tool} {page.about}".strip() for page in state.live.pages.values()
+            }
             turn = state.live.turn
             self.calls |= {call.id: call.tool for call in turn.calls} if turn is not None else {}
 
@@ -60,6 +65,8 @@ class Names:
                     self.acts[body.key] = known or f"{body.tool} {body.what}"
             case e.ApprovalRequested(approval=approval, why=why):
                 self.approvals[approval] = why
+            case e.PageAdmitted(page=page, tool=tool, about=about):
+                self.pages[page] = f"{tool} {about}".strip()
             case _:
                 return
 
@@ -272,6 +279,11 @@ def _rest(body: e.Body, names: Names) -> Line | None:
             return None
 
 
+def _window(body: e.Body, names: Names) -> Line | None:
+    """Tell of pages, and of what was asked with them."""
+    return moved(body, names.pages) or conversed(body)
+
+
 _TELLERS: Final[dict[str, Callable[[e.Body, Names], Line | None]]] = {
     "run": _run,
     "message": _talk,
@@ -288,4 +300,5 @@ _TELLERS: Final[dict[str, Callable[[e.Body, Names], Line | None]]] = {
     "timer": _rest,
     "contract": _rest,
     "memory": _rest,
+    **dict.fromkeys(("page", "recall", "conversation", "request", "paging"), _window),
 }

@@ -15,7 +15,7 @@ from perdure.page.outlines.code import code_outline
 from perdure.page.outlines.log import log_outline
 from perdure.page.outlines.places import matches_outline, patch_outline
 from perdure.page.outlines.prose import headings_outline
-from perdure.page.outlines.shape import shape_outline
+from perdure.page.outlines.shape import long_text, shape_outline
 from perdure.page.outlines.sheet import Sheet, sheet_of
 from perdure.page.outlines.table import table_outline
 from perdure.values.limits import PREVIEW_CHARACTERS_MIN
@@ -61,16 +61,25 @@ def preview(text: str, *, handle: str, about: str, tokens: int, budget: int) -> 
         return None
     sheet = sheet_of(text, about)
     opening = _opening(handle, about, tokens, sheet.total)
-    free = room - len(opening) - _FRAME
+    inner = long_text(sheet)
+    if inner is not None:
+        beside = f"; beside it: {inner.beside}" if inner.beside else ""
+        opening += f"\n[it is JSON; lines are counted here within its text {inner.field}{beside}]"
+        sheet = sheet_of(inner.text, about)
+    shown = "\n".join([opening, *_filled(sheet, max(0, room - len(opening) - _FRAME))])
+    return shown if len(shown) <= room else None
+
+
+def _filled(sheet: Sheet, free: int) -> list[str]:
+    """Return the ends of ``sheet`` and what lies between them, in about ``free`` characters."""
     plan = _planned(sheet, free)
     spare = free - sum(len(line) + 1 for line in plan.outline)
-    ends = ends_of(text, spare * plan.head // 100, spare * plan.tail // 100)
+    ends = ends_of(sheet.text, spare * plan.head // 100, spare * plan.tail // 100)
     if not plan.outline:
         hidden = range(ends.first + 1, sheet.total - ends.last + 1)
         told = log_outline(sheet, free - len(ends.head) - len(ends.tail), hidden)
         plan = plan._replace(outline=tuple(told))
-    shown = "\n".join([opening, *_parts(sheet, ends, plan)])
-    return shown if len(shown) <= room else None
+    return _parts(sheet, ends, plan)
 
 
 def _opening(handle: str, about: str, tokens: int, count: int) -> str:

@@ -73,7 +73,7 @@ def _part(title: str, found: Sequence[Numbered], room: int) -> list[str]:
     if not shown:
         return []
     left = f", {len(shown)} of {len(first)} kinds shown" if len(shown) < len(first) else ""
-    return [f"{title}: {len(found)} lines{left}", *shown]
+    return [f"{title}: {len(found)} {'line' if len(found) == 1 else 'lines'}{left}", *shown]
 
 
 def _repeated(hidden: Sequence[Numbered]) -> list[str]:

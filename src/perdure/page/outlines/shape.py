@@ -6,7 +6,7 @@ Invariants:
 """
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
@@ -23,10 +23,47 @@ _KEYS: Final = 40
 _DEEP: Final = 6
 """Levels shown at most."""
 
+_MOST: Final = 6
+"""Tenths of a JSON object that one text has to be, to be what is shown of it."""
+
 _SAMPLE: Final = 60
 """Characters of a sample."""
 
 _decode = msgspec.json.Decoder().decode
+
+
+class Told(NamedTuple):
+    """The one long text in a JSON object, such as the output of a command, and what stands beside it."""
+
+    field: str
+    text: str
+    beside: str
+
+
+def long_text(sheet: Sheet) -> Told | None:
+    """Return the text that most of the JSON object in ``sheet`` is; None where there is none."""
+    text = sheet.text.strip()
+    if text[:1] != "{" or len(text) > PREVIEW_JSON_CHARACTERS_MAX:
+        return None
+    whole = _read(text)
+    if not isinstance(whole, dict) or not whole:
+        return None
+    field = max(whole, key=lambda key: len(value) if isinstance(value := whole[key], str) else -1)
+    told = whole[field]
+    if not isinstance(told, str) or len(told) * 10 < len(text) * _MOST or "\n" not in told:
+        return None
+    others = ", ".join(
+        f"{_cut(key)} {_beside(value)}" for key, value in list(whole.items())[:_KEYS] if key != field
+    )
+    return Told(
+        _cut(field), told, others if len(others) <= 4 * _SAMPLE else others[: 4 * _SAMPLE - 3] + "..."
+    )
+
+
+def _beside(value: Json) -> str:
+    if isinstance(value, dict):
+        return _objects([value])
+    return _lists([value]) if isinstance(value, list) else _spelled(value)
 
 
 def shape_outline(sheet: Sheet, room: int) -> list[str]:
