@@ -26,7 +26,13 @@ def alone(state: State, first: Usage, told: Usage | None = None) -> int:
     if talk is None:
         return told.cost_microusd
     cost = first.cost_microusd * MILLION + (told.output_tokens - first.output_tokens) * talk.tariff.output
-    more = _had_it_read(talk, first) if talk.trail.rewritten else _kept_out(talk, first)
+    if not talk.trail.rewritten:
+        more = _kept_out(talk, first)
+    elif talk.trail.broken:
+        # Where the client's own break begins isn't known: only what is certain is counted.
+        more = _missing(talk, first)[0] * talk.tariff.read
+    else:
+        more = _had_it_read(talk, first)
     return max(0, cost + more) // MILLION
 
 

@@ -14,7 +14,11 @@ from perdure.values.limits import COLLAPSED_REQUESTS, FAULTS_TOLD_MIN
 ALARM: Final = "the provider's cache was read no more"
 """What the reason begins with when cache reads collapsed."""
 
-_LOSS_TRIPS: Final = LOSS_MAX * 0.75
+LOSS_TOLD_AFTER: Final = 40
+"""Requests before a loss freezes for good. Earlier a single fault is two hundredths of everything; then nothing more
+moves either, since what may be at risk is used up, until the conversation has outgrown the loss."""
+
+_LOSS_TRIPS: Final = LOSS_MAX
 """What has already left may still be asked for: the rest of the cap is for that."""
 
 _FAULTS_OF_THREE: Final = 2
@@ -25,7 +29,11 @@ def tripped(talk: Conversation) -> str:
     """Return why paging must freeze now; empty where it needn't."""
     if talk.trail.collapsed >= COLLAPSED_REQUESTS:
         return f"{ALARM}: {talk.cached} of {talk.window} tokens, though nothing in front had changed"
-    if talk.saved_microusd < -talk.alone_microusd * _LOSS_TRIPS:
+    if (
+        talk.mode != "room"
+        and talk.requests > LOSS_TOLD_AFTER
+        and talk.saved_microusd < -talk.alone_microusd * _LOSS_TRIPS
+    ):
         return (
             f"moves cost more than they saved: {-talk.saved_microusd} of {talk.alone_microusd} microdollars"
         )

@@ -15,7 +15,7 @@ from perdure.page.handles import stub
 from perdure.page.worth import Stakes
 from perdure.projection.ages import doublings
 from perdure.projection.state import Conversation, Page, State
-from perdure.values.limits import EVICTED_TOKENS_MIN, USED_TOKENS_MIN
+from perdure.values.limits import EVICTED_TOKENS_MIN, UNCACHED_TOKENS_MIN, USED_TOKENS_MIN
 
 STUB_TOKENS: Final = 80
 """About what a stub takes, before it is written."""
@@ -23,10 +23,11 @@ STUB_TOKENS: Final = 80
 _BATCH_STEP: Final = 125
 """Thousandths of a doubling by which the window grows between two looks for a batch."""
 
-_BATCH_MARGIN: Final = 1.5
-"""How often a batch must pay for what it has written again: the gain lies ahead, the price is paid now."""
+_BATCH_MARGIN: Final = 3.0
+"""How often a batch must pay for what it has written again: the gain lies ahead, the price is paid now, and at less
+than this batches lost as often as they won in the recorded sessions."""
 
-_BLOCKS_A_CALL: Final = 4
+_BLOCKS_A_CALL: Final = 6
 """A thought, a word, a call and its result: what one request adds for a cache that looks back by blocks."""
 
 _ROOM_AFTER: Final = 0.8
@@ -53,43 +54,57 @@ def used(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choic
     found: list[Leave] = []
     trail = talk.trail
     for page in _free(state, trail.used, number, USED_TOKENS_MIN):
-        worth = stakes.kept_out(page.tokens - STUB_TOKENS, page.tokens, max(1, number - page.number))
+        worth = stakes.kept_out(
+            page.tokens - STUB_TOKENS, page.tokens, page.about, max(1, number - page.number)
+        )
         if worth > 0:
             found.append(Leave(page, worth, "used"))
     if not found:
         return Choice()
     start = min(trail.older, *(leave.page.before for leave in found))
-    if _out_of_sight(talk, 2 * len(trail.used) + _BLOCKS_A_CALL):
+    if _out_of_sight(talk, 2 * len(trail.used) + 4):
         start = 0
     behind = trail.before - start - sum(leave.page.tokens for leave in found) + STUB_TOKENS * len(found)
     rewrites = stakes.rewrite * max(0, behind)
-    within = stakes.share * sum(stakes.faulted(leave.page.tokens) for leave in found) + rewrites
-    if (
-        sum(leave.worth for leave in found) <= rewrites
-        or max(within, _largest(found, stakes)) > stakes.budget
-    ):
-        return Choice()
-    return Choice(tuple(found), rewrites)
+    pays = sum(leave.worth for leave in found) > rewrites
+    if pays and _at_risk(found, stakes, number) + rewrites <= stakes.budget:
+        return Choice(tuple(found), rewrites)
+    return Choice()
 
 
-def cold(state: State, stakes: Stakes, number: int, why: str = "cold") -> Choice:
-    """Return what leaves while nothing is cached anyway: what is worth most for its risk first."""
-    at_once = stakes.write if why == "cold" else 0.0
+def cold(state: State, stakes: Stakes, number: int) -> Choice:
+    """Return what leaves while the cache is cold anyway: what is worth most for its risk first."""
+    at_once = stakes.write
     ranked: list[tuple[float, str, Leave]] = []
     for page in _free(state, state.live.pages, number, EVICTED_TOKENS_MIN):
         age = number - page.number
-        worth = stakes.kept_out(page.tokens - STUB_TOKENS, page.tokens, age, at_once)
+        worth = stakes.kept_out(page.tokens - STUB_TOKENS, page.tokens, page.about, age, at_once)
         if worth > 0:
-            ranked.append((-worth / stakes.faulted(page.tokens), page.page, Leave(page, worth, why)))
+            ranked.append((-worth / stakes.faulted(page.tokens), page.page, Leave(page, worth, "cold")))
     ranked.sort(key=_rank)
     budget, taken = stakes.budget, list[Leave]()
     for _, _, leave in ranked:
-        risk = stakes.share * stakes.faulted(leave.page.tokens) - at_once * (leave.page.tokens - STUB_TOKENS)
-        gain = at_once * (leave.page.tokens - STUB_TOKENS)
-        if risk <= budget and stakes.faulted(leave.page.tokens) - gain <= budget:
+        page = leave.page
+        risk = stakes.at_risk(page.tokens, page.about, number - page.number)
+        risk -= at_once * (page.tokens - STUB_TOKENS)
+        if risk <= budget:
             budget -= risk
             taken.append(leave)
     return Choice(tuple(taken))
+
+
+def uncached(state: State, stakes: Stakes, number: int) -> Choice:
+    """Return what leaves where nothing is ever cached: what its age has made unlikelier to be needed than it is long.
+
+    Leaving costs nothing there, and waiting a call costs that call, so each page leaves when that tips.
+    """
+    found: list[Leave] = []
+    for page in _free(state, state.live.pages, number, UNCACHED_TOKENS_MIN):
+        age, tokens = number - page.number, page.tokens - STUB_TOKENS
+        worth = stakes.kept_out(tokens, page.tokens, page.about, age)
+        if worth > 0 and stakes.due(tokens, page.tokens, page.about, age):
+            found.append(Leave(page, worth, "uncached"))
+    return Choice(tuple(found))
 
 
 def batch_due(talk: Conversation) -> bool:
@@ -102,9 +117,8 @@ def batch(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choi
     best, gain = Choice(), 0.0
     for choice in _cuts(state, talk, stakes, number, "batch"):
         worth = sum(leave.worth for leave in choice.leaves)
-        risk = stakes.share * sum(stakes.faulted(leave.page.tokens) for leave in choice.leaves)
-        risk = max(risk, _largest(choice.leaves, stakes)) + choice.rewrites
-        if worth - _BATCH_MARGIN * choice.rewrites > gain and risk <= stakes.budget:
+        within = _at_risk(choice.leaves, stakes, number) + choice.rewrites <= stakes.budget
+        if within and worth - _BATCH_MARGIN * choice.rewrites > gain:
             best, gain = choice, worth - _BATCH_MARGIN * choice.rewrites
     return best
 
@@ -148,7 +162,7 @@ def _cuts(state: State, talk: Conversation, stakes: Stakes, number: int, why: st
     leaves: list[Leave] = []
     gone = 0
     for page in reversed(free):
-        worth = stakes.kept_out(page.tokens - STUB_TOKENS, page.tokens, number - page.number)
+        worth = stakes.kept_out(page.tokens - STUB_TOKENS, page.tokens, page.about, number - page.number)
         if worth <= 0 and why != "room":
             continue
         leaves.append(Leave(page, worth, why))
@@ -163,8 +177,8 @@ def _out_of_sight(talk: Conversation, blocks: int) -> bool:
     return 0 < talk.tariff.look_back < blocks
 
 
-def _largest(leaves: Iterable[Leave], stakes: Stakes) -> float:
-    return max(stakes.faulted(leave.page.tokens) for leave in leaves)
+def _at_risk(leaves: Iterable[Leave], stakes: Stakes, number: int) -> float:
+    return sum(stakes.at_risk(page.tokens, page.about, number - page.number) for page, _, _ in leaves)
 
 
 def _free(state: State, names: Iterable[str], number: int, least: int) -> Iterator[Page]:

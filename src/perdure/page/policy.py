@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.page.breaker import tripped
-from perdure.page.leaving import STUB_TOKENS, Choice, batch, batch_due, cold, evictions, room, used
-from perdure.page.worth import Stakes, nothing_cached, preview_worth, stakes_of
+from perdure.page.leaving import STUB_TOKENS, Choice, batch, batch_due, cold, evictions, room, uncached, used
+from perdure.page.worth import Stakes, nothing_cached, preview_risk, preview_worth, stakes_of
 from perdure.projection.state import Conversation, State
 from perdure.values.limits import PIN_REQUESTS, PIN_REQUESTS_MAX, PREVIEW_TOKENS_MIN
 
@@ -48,8 +48,7 @@ def moves(state: State, body: e.RequestForwarded, at: int) -> tuple[e.Body, ...]
     if why:
         frozen = e.PagingSet(talk.mode, frozen=True, why=why, by="perdure")
         return (frozen, *(_whole(each, body.number) for each in new))
-    uncached = talk.mode == "nocache" and nothing_cached(talk)
-    stakes = stakes_of(talk, uncached=uncached)
+    stakes = stakes_of(talk, uncached=talk.mode == "nocache" and nothing_cached(talk))
     if stakes is None:
         return tuple(_whole(each, body.number) for each in new)
     return _paged(state, body, new, talk, stakes)
@@ -66,8 +65,7 @@ def _paged(
     for each in new:
         if _as_preview(each, talk, stakes, body.number):
             events.append(_preview(each, body.number))
-            spared = stakes.write * (each.tokens - each.preview_tokens)
-            stakes = stakes._replace(budget=stakes.budget + spared - stakes.faulted(each.tokens))
+            stakes = stakes._replace(budget=stakes.budget - preview_risk(stakes, talk, each))
         else:
             events.append(_whole(each, body.number))
             until = _hot_until(talk, each.about, body.number)
@@ -82,16 +80,13 @@ def _leaving(state: State, talk: Conversation, stakes: Stakes, number: int) -> C
     """Return what leaves now, by the cheapest occasion there is."""
     if not stakes.rewrite:
         look = number % _LOOKS_UNCACHED == 0 or bool(talk.trail.used)
-        return cold(state, stakes, number, "uncached") if look else Choice()
+        return uncached(state, stakes, number) if look else Choice()
     if is_cold(talk):
         return cold(state, stakes, number)
-    if talk.trail.broken:
-        # What the client rewrote is written again whatever we do, and where that begins isn't known.
-        return Choice()
-    if talk.mode == "room" and stakes.window > talk.room > 0:
+    if talk.mode == "room" and stakes.window > talk.room > 0 and not talk.trail.broken:
         return room(state, talk, stakes, number)
     choice = used(state, talk, stakes, number) if talk.trail.used else Choice()
-    if not choice.leaves and batch_due(talk):
+    if not choice.leaves and not talk.trail.broken and batch_due(talk):
         choice = batch(state, talk, stakes, number)
     return choice
 
@@ -115,11 +110,10 @@ def _as_preview(each: e.Arrived, talk: Conversation, stakes: Stakes, number: int
         return False
     if tokens < PREVIEW_TOKENS_MIN or _hot_until(talk, each.about, number):
         return False
-    spared = stakes.write * (tokens - shown)
-    if stakes.faulted(tokens) - spared > stakes.budget:
+    if preview_risk(stakes, talk, each) > stakes.budget:
         return False
-    later = stakes.kept_out(tokens - STUB_TOKENS, tokens, 1) - stakes.rewrite * _TAIL_TOKENS
-    return preview_worth(stakes, talk, each.tool, tokens, shown) > max(0.0, later)
+    later = stakes.kept_out(tokens - STUB_TOKENS, tokens, each.about, 1) - stakes.rewrite * _TAIL_TOKENS
+    return preview_worth(stakes, talk, each) > max(0.0, later)
 
 
 def _hot_until(talk: Conversation, about: str, number: int) -> int:

@@ -3,19 +3,23 @@
 Invariants:
 - Worth is in millionths of a dollar times a million (a price of a tariff times tokens), so whole tokens lose nothing.
 - No move is worth anything where prices are not known, unless room was asked for.
-- What is at risk never exceeds what was saved so far and two hundredths of what append-only would have cost. A
-  single page's fault always fits; of the others, the share counts that is at worst still to be missed.
+- A move is made only while what is at risk fits into what was saved so far and what may be lost. At risk is what
+  every page that is out would cost if it were asked for now, times how likely that is at its worst.
 """
 
 from math import inf
 from typing import Final, NamedTuple
 
+from perdure.log.events import Arrived
 from perdure.page.alone import MILLION, write_price
 from perdure.page.odds import (
+    STRESS,
     calls_ahead,
     calls_away,
     needed_at_once,
-    needed_per_doubling,
+    needed_next,
+    needs_seen,
+    rate_of,
     stays_away,
     still_missed,
 )
@@ -24,6 +28,12 @@ from perdure.values.limits import RECALL_ANSWER_TOKENS, RECALL_CALL_TOKENS, UNCA
 
 LOSS_MAX: Final = 0.02
 """Of what append-only would have cost: a conversation may lose no more."""
+
+LOSS_RISKED: Final = LOSS_MAX * 0.75
+"""Of it, what moves may use up. The rest is for several faults in one reply, and for counterfactuals that are off."""
+
+ROOM_WORTH: Final = 2.0
+"""How much more than its price a token out of the window is worth where room is wanted."""
 
 
 class Stakes(NamedTuple):
@@ -38,26 +48,38 @@ class Stakes(NamedTuple):
     fault: float
     """a fault of a page, without the page's own tokens"""
     calls: int
-    rate: float
+    """how many more to expect"""
+    seen: float
+    """pages needed again so far, for each that was expected"""
     window: int
-    share: float
-    """of pages that leave, what is at worst still to be missed"""
     free: float
     """what may be lost; and what may still be put at risk, since pages that are out may be missed:"""
     budget: float
+    held: float
+    """what keeping a token out of one call is worth: ``read``, and more where room is wanted"""
 
-    def kept_out(self, tokens: int, whole: int, age: int, at_once: float = 0.0) -> float:
+    def kept_out(self, tokens: int, whole: int, about: str, age: int, at_once: float = 0.0) -> float:
         """Return the worth of keeping ``tokens`` of a page of ``whole`` out from now on, its faults taken off.
 
         ``at_once`` is a token's price that this request already saves.
         """
-        away = calls_away(self.rate, age, self.calls)
-        missed = 1.0 - stays_away(self.rate, age, self.calls)
-        return tokens * (self.read * away + at_once) - missed * self.faulted(whole)
+        rate = rate_of(about, self.seen)
+        away = calls_away(rate, age, self.calls)
+        missed = 1.0 - stays_away(rate, age, self.calls)
+        return tokens * (self.held * away + at_once) - missed * self.faulted(whole)
+
+    def due(self, tokens: int, whole: int, about: str, age: int) -> bool:
+        """Whether keeping ``tokens`` out of one call more is worth more than what that call's fault may cost."""
+        return tokens * self.read > needed_next(rate_of(about, self.seen), age) * self.faulted(whole)
 
     def faulted(self, whole: int) -> float:
         """Return what it costs when a page of ``whole`` tokens is asked for."""
         return self.fault + self.write * whole
+
+    def at_risk(self, whole: int, about: str, age: int) -> float:
+        """Return what a page of ``whole`` tokens puts at risk once it is out."""
+        rate = min(STRESS * rate_of(about, self.seen), 1.0)
+        return (1.0 - stays_away(rate, age, self.calls)) * self.faulted(whole)
 
 
 def stakes_of(talk: Conversation, *, uncached: bool) -> Stakes | None:
@@ -65,8 +87,8 @@ def stakes_of(talk: Conversation, *, uncached: bool) -> Stakes | None:
 
     ``uncached``: nothing is cached, whatever the tariff says.
     """
-    tariff = talk.tariff
-    window = max(0, talk.tokens - talk.moved + talk.trail.recalled)
+    tariff, trail = talk.tariff, talk.trail
+    window = max(0, talk.tokens - talk.moved + trail.recalled)
     if uncached:
         read = write = float(tariff.input or MILLION)
     elif not tariff.input and talk.mode != "room":
@@ -80,28 +102,36 @@ def stakes_of(talk: Conversation, *, uncached: bool) -> Stakes | None:
         read, write = float(tariff.read), float(write_price(tariff))
     again = RECALL_CALL_TOKENS * float(tariff.output or tariff.input) + RECALL_ANSWER_TOKENS * write
     fault = read * window + again
-    share = still_missed(talk.trail, talk.evicted)
+    calls, seen = calls_ahead(talk.requests), needs_seen(trail, talk.requests)
     counted = uncached or tariff.subscription or not tariff.input
-    free = inf if counted else (talk.saved_microusd + talk.alone_microusd * LOSS_MAX) * MILLION
-    return Stakes(
-        read,
-        write,
-        write - read,
-        fault,
-        calls_ahead(talk.requests),
-        needed_per_doubling(talk.trail, talk.requests),
-        window,
-        share,
-        free,
-        free - share * (talk.trail.out * fault + talk.trail.out_tokens * write),
+    free = (
+        inf
+        if counted
+        else (talk.saved_microusd + talk.alone_microusd * (LOSS_MAX if talk.mode == "room" else LOSS_RISKED))
+        * MILLION
     )
+    missed = still_missed(trail, seen, talk.requests, calls)
+    at_risk = missed * (trail.out * fault + trail.out_tokens * write)
+    if talk.mode == "room":
+        held, at_risk = read * ROOM_WORTH, 0.0
+    else:
+        held = read
+    return Stakes(read, write, write - read, fault, calls, seen, window, free, free - at_risk, held)
 
 
-def preview_worth(stakes: Stakes, talk: Conversation, tool: str, tokens: int, shown: int) -> float:
-    """Return the worth of letting a result of ``tokens`` in as a preview of ``shown``."""
-    at_once = needed_at_once(talk.trail, tool)
-    away = (1.0 - at_once) * stakes.kept_out(tokens - shown, tokens, 1)
-    return stakes.write * (tokens - shown) + away - at_once * stakes.faulted(tokens)
+def preview_worth(stakes: Stakes, talk: Conversation, new: Arrived) -> float:
+    """Return the worth of letting a result in as a preview."""
+    tokens, spared = new.tokens, new.tokens - new.preview_tokens
+    at_once = needed_at_once(talk.trail, new.tool, new.about)
+    away = (1.0 - at_once) * stakes.kept_out(spared, tokens, new.about, 1)
+    return stakes.write * spared + away - at_once * stakes.faulted(tokens)
+
+
+def preview_risk(stakes: Stakes, talk: Conversation, new: Arrived) -> float:
+    """Return what a preview puts at risk, less what it spares at once."""
+    at_once = min(1.0, STRESS * needed_at_once(talk.trail, new.tool, new.about))
+    later = (1.0 - at_once) * stakes.at_risk(new.tokens, new.about, 1)
+    return at_once * stakes.faulted(new.tokens) + later - stakes.write * (new.tokens - new.preview_tokens)
 
 
 def nothing_cached(talk: Conversation) -> bool:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection.ages import doublings
+from perdure.projection.ages import doublings, needed_prior
 from perdure.projection.state import Conversation, Page, Shape, State
 from perdure.projection.trail import Hot, Previewed, Trail
 from perdure.values.limits import HOT_MAX, PAGE_MOVES_MAX, TRIED_MAX
@@ -129,6 +129,7 @@ def missed(trail: Trail, page: Page, number: int) -> tuple[Trail, Page]:
         tried = _tried(trail.tried, page.tool, needed=1)
         return replace(trail, tried=tried), replace(page, needed=max(1, number))
     endured = doublings(number - page.number + 1) - doublings(page.left - page.number)
+    endured *= needed_prior(page.about)
     trail = replace(trail, needed=trail.needed + 1, endured=trail.endured + max(0, endured))
     return trail, replace(page, needed=number)
 
@@ -174,22 +175,26 @@ def _entered(talk: Conversation, page: Page) -> Conversation:
 
 
 def _gone(trail: Trail, page: Page, number: int) -> Trail:
+    weight = needed_prior(page.about)
     return replace(
         trail,
         out=trail.out + 1,
         out_tokens=trail.out_tokens + page.tokens,
-        out_numbers=trail.out_numbers + page.number,
-        out_doublings=trail.out_doublings + doublings(number - page.number),
+        out_weight=trail.out_weight + weight,
+        out_numbers=trail.out_numbers + weight * page.number,
+        out_doublings=trail.out_doublings + weight * doublings(number - page.number),
     )
 
 
 def _back(trail: Trail, page: Page) -> Trail:
+    weight = needed_prior(page.about)
     return replace(
         trail,
         out=max(0, trail.out - 1),
         out_tokens=max(0, trail.out_tokens - page.tokens),
-        out_numbers=max(0, trail.out_numbers - page.number),
-        out_doublings=max(0, trail.out_doublings - doublings(page.left - page.number)),
+        out_weight=max(0, trail.out_weight - weight),
+        out_numbers=max(0, trail.out_numbers - weight * page.number),
+        out_doublings=max(0, trail.out_doublings - weight * doublings(page.left - page.number)),
     )
 
 

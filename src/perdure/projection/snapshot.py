@@ -23,7 +23,7 @@ from perdure.values.errors import StoreDamaged
 from perdure.values.limits import SNAPSHOT_CHUNK_ITEMS
 from perdure.values.table import Table
 
-FORMAT: Final = 8
+FORMAT: Final = 9
 """Raised whenever a noun of the state changes; other formats are ignored, since they are caches."""
 
 V = TypeVar("V")

@@ -60,15 +60,17 @@ class Trail(Noun, frozen=True):
     resident: int = 0
     """pages that stand whole and may leave"""
     out: int = 0
-    """pages that have left and were not needed since; their tokens, the requests they came with, added up,"""
+    """pages that have left and were not needed since; their tokens,"""
     out_tokens: int = 0
+    out_weight: int = 0
+    """and, each by how many thousandths are needed per doubling: added up, times the request it came with, and times
+    the doublings of age, in thousandths, that it had behind it when it left"""
     out_numbers: int = 0
     out_doublings: int = 0
-    """and the doublings of age, in thousandths, that they had behind them when they left"""
     needed: int = 0
     """pages that were needed after they had left, later than by the first reply that saw them"""
     endured: int = 0
-    """doublings of age, in thousandths, that those stayed away"""
+    """doublings of age that those stayed away, weighed likewise"""
     tried: tuple[Previewed, ...] = ()
     hot: tuple[Hot, ...] = ()
     warmed: bool = False

@@ -404,6 +404,9 @@ PREVIEW_TOKENS_MIN: Final = 1500
 EVICTED_TOKENS_MIN: Final = 500
 """A page below this stays: its stub takes a fifth of it."""
 
+UNCACHED_TOKENS_MIN: Final = 300
+"""Where nothing is cached, a page below this stays: its stub takes a third of it."""
+
 USED_TOKENS_MIN: Final = 1000
 """A page below this doesn't leave right after its first use: what stands behind it is written again for it."""
 
