@@ -34,6 +34,7 @@ from perdure.projection.state import State
 from perdure.values.digest import Json, digest
 from perdure.values.limits import WORDS_CHARACTERS_MAX
 from perdure.wire.bodies.following import followed_up
+from perdure.wire.bodies.hidden import kept_under
 from perdure.wire.bodies.request import RequestBody
 from perdure.wire.bodies.splicing import Edit, splice
 from perdure.wire.streaming.exchange import FollowUp, Given, Hidden, Screen, Withheld
@@ -209,7 +210,8 @@ class Exchange:
             if each.joined is not None:
                 joined, more = stored(each.joined.decode())
                 blobs += more
-            facts.append(e.RecallHidden(self._number, each.merged, split, joined))
+            merged = kept_under(self._read, each.merged, each.split)
+            facts.append(e.RecallHidden(self._number, merged, split, joined))
         await self._talk.scribe.tell(*facts, blobs=blobs).durable
 
     async def ask_again(self, follow_up: FollowUp) -> aiohttp.ClientResponse:
