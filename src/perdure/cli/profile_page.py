@@ -10,7 +10,7 @@ from perdure.cli.ink import count
 from perdure.cli.pages import cards, document, listed, row, section, table, words
 from perdure.cli.plots import ORDER, dumbbells, window_plot
 from perdure.cli.profile_view import REASONS, WORDS, paired, part_of, scale_of
-from perdure.profile.comparing import POLICIES, Hindsight
+from perdure.profile.comparing import BOUND, POLICIES, Hindsight
 from perdure.profile.figures import STALE, Figures, Share
 
 TOOLS_SHOWN: Final = 12
@@ -179,32 +179,34 @@ def _policies(found: Sequence[Hindsight], total: Figures) -> str:
         return ""
     drawn = dumbbells(
         [
-            (
-                name,
-                strict.share,
-                loose.share,
-                "said" if loose.share <= 1 else "user" if strict.share <= 1 else "media",
-            )
+            (name, strict.share, loose.share, _merit(name, strict, loose))
             for name, (strict, loose) in pairs.items()
         ],
         scale_of(pairs),
     )
     lines = (
         (
-            f"{name}: {POLICIES[name][1]}" if name in POLICIES else name,
+            f"{name}: {POLICIES[name][1] if name in POLICIES else 'no policy can pay less'}",
             f"{strict.share:.3f}",
             f"{loose.share:.3f}",
             f"{dollars(loose.alone - loose.cost)} to {dollars(strict.alone - strict.cost)}"
             if total.microusd
             else "-",
             f"{loose.worst:.2f}",
-            f"{loose.moved:,}",
-            f"{loose.faulted:,}",
+            f"{loose.moved:,}" if loose.moved else "-",
+            f"{loose.faulted:,}" if loose.moved else "-",
         )
         for name, (strict, loose) in pairs.items()
     )
     head = ("policy", "strict", "loose", "saved", "worst session", "pages moved", "asked for again")
     return f"<figure>{drawn}</figure>{table(head, lines)}"
+
+
+def _merit(name: str, strict: Hindsight, loose: Hindsight) -> str:
+    """Return the colour of a policy: it saves by any count, by one of them, or by none; or it is the bound."""
+    if name == BOUND:
+        return "system"
+    return "said" if loose.share <= 1 else "user" if strict.share <= 1 else "media"
 
 
 def _sessions(profile: Profile) -> str:

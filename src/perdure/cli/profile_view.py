@@ -12,7 +12,7 @@ from perdure.cli.amounts import dollars, percent, tokens
 from perdure.cli.bars import bar, curve, dumbbell, stacked
 from perdure.cli.ink import Tone, count, inked, is_terminal, one_line
 from perdure.cli.tables import wrapped
-from perdure.profile.comparing import OURS, Hindsight
+from perdure.profile.comparing import BOUND, OURS, Hindsight
 from perdure.profile.figures import STALE, Figures, Share
 
 WIDTH_MAX: Final = 112
@@ -235,10 +235,11 @@ def _policies(source: str, found: Sequence[Hindsight], total: Figures, width: in
     for name, (strict, loose) in pairs.items():
         drawn = dumbbell(strict.share, loose.share, (least, most), room)
         tone: Tone = "good" if loose.share <= 1 else "doubt" if strict.share <= 1 else "bad"
+        tone = "head" if name == BOUND else tone
         saved = f"{dollars(loose.alone - loose.cost):>9} to {dollars(strict.alone - strict.cost):<9}"
         yield (
             f"{name[: NAME_WIDTH + 4]:<{NAME_WIDTH + 4}} {inked(drawn, tone)} {strict.share:>5.2f} to {loose.share:<5.2f}"
-            f"{saved if total.microusd else ''} {inked(f'worst {loose.worst:.2f}', 'quiet')}"
+            f"{saved if total.microusd else ''} {inked('none can pay less' if name == BOUND else f'worst {loose.worst:.2f}', 'quiet')}"
         )
 
 
@@ -248,10 +249,11 @@ def part_of(profile: Profile, source: str) -> Figures:
 
 
 def paired(found: Sequence[Hindsight]) -> dict[str, tuple[Hindsight, Hindsight]]:
-    """Return each policy with strict and with loose faults, ours first and the others by what they cost."""
+    """Return each policy with strict and with loose faults: ours, the others by what they cost, and the bound."""
     strict = {each.policy: each for each in found if each.charge == "strict"}
     loose = {each.policy: each for each in found if each.charge == "loose"}
-    names = sorted(strict.keys() & loose.keys(), key=lambda name: (name != OURS, loose[name].share))
+    places = {OURS: 0, BOUND: 2}
+    names = sorted(strict.keys() & loose.keys(), key=lambda name: (places.get(name, 1), loose[name].share))
     return {name: (strict[name], loose[name]) for name in names}
 
 

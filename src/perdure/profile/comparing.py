@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from perdure.profile.bound_below import bound
 from perdure.profile.policies import AgeFifo, AppendOnly, Clearing, KeepLast, OneRule
 from perdure.profile.route import Priced, Route, route
 from perdure.profile.settling import settled
@@ -20,6 +21,9 @@ from perdure.profile.trace import Trace
 from perdure.profile.witness import witnessed
 
 MILLION: Final = 1_000_000
+BOUND: Final = "offline bound"
+"""Beside the policies: less than this none can pay, whatever it knows of the future."""
+
 OURS: Final = "perdure"
 
 POLICIES: Final[dict[str, tuple[Callable[[Route], PagePolicy], str]]] = {
@@ -82,6 +86,9 @@ def hindsight(trace: Trace, priced: Priced) -> tuple[Hindsight, ...]:
                     played.faulted,
                 )
             )
+    for charge in charges:
+        least = bound(way, charge)
+        found.append(Hindsight(BOUND, charge, 1, alone // MILLION, least // MILLION, least / alone))
     return tuple(found)
 
 
