@@ -36,31 +36,39 @@ class Corpora(NamedTuple):
     """What was read, and what was left out and why."""
 
     sessions: tuple[Session, ...]
+    uncounted: tuple[Session, ...]
+    """without usage: their tokens are estimates, and no cache can be compared with"""
     left_out: tuple[str, ...]
 
 
 def corpora(place: Path = TRANSCRIPTS, say: Callable[[str], None] = lambda _: None) -> Corpora:
-    """Read every session with counted usage below ``place``, a directory for each corpus."""
+    """Read every session below ``place``, a directory for each corpus."""
     found: list[Session] = []
+    uncounted: list[Session] = []
     left_out: list[str] = []
     for directory in sorted(path for path in place.iterdir() if path.is_dir()):
-        files = sorted(directory.glob("*.jsonl*"))
-        if not files:
-            left_out.append(f"{directory.name}: no usage is recorded, so there is nothing to replay")
-        for path in files:
+        for path in sorted(directory.glob("*.json*")):
             for trace in traces([path]):
-                name = f"{directory.name}/{path.name.split('.')[0]}"
-                part = trace.name.partition("/")[2]
-                name = f"{name}/{part[:7]}" if part else name
-                if not any(request.usage.cache_read_tokens for request in trace.requests):
-                    left_out.append(f"{name}: its {len(trace.requests)} requests read nothing from a cache")
-                    continue
-                calm = settled(trace)
-                found.append(Session(directory.name, name, calm, witnessed(route(calm, recorded(calm)))))
-        say(
-            f"{directory.name}: {sum(each.corpus == directory.name for each in found)} sessions and sub-agents"
-        )
-    return Corpora(*_distinct(found, left_out))
+                session = _session(directory.name, path, trace)
+                if any(request.usage.cache_read_tokens for request in trace.requests):
+                    found.append(session)
+                elif trace.source == "chat":
+                    uncounted.append(session)
+                else:
+                    left_out.append(
+                        f"{session.name}: its {len(trace.requests)} requests read nothing from a cache"
+                    )
+        read = [each for each in (*found, *uncounted) if each.corpus == directory.name]
+        say(f"{directory.name}: {len(read)} sessions and sub-agents")
+    sessions, repeated = _distinct(found)
+    return Corpora(sessions, tuple(uncounted), (*left_out, *repeated))
+
+
+def _session(corpus: str, path: Path, trace: Trace) -> Session:
+    part = trace.name.partition("/")[2]
+    name = f"{corpus}/{path.name.split('.')[0]}" + (f"/{part[:7]}" if part else "")
+    calm = settled(trace)
+    return Session(corpus, name, calm, witnessed(route(calm, recorded(calm))))
 
 
 def recorded(trace: Trace) -> Priced:
@@ -126,9 +134,10 @@ def _whole(rates: Rates, rule: CacheRule) -> Rates:
     )
 
 
-def _distinct(sessions: list[Session], left_out: list[str]) -> tuple[tuple[Session, ...], tuple[str, ...]]:
+def _distinct(sessions: list[Session]) -> tuple[tuple[Session, ...], tuple[str, ...]]:
     """Leave out the sessions that another one repeats: a resumed session's file begins with its history."""
     kept: list[Session] = []
+    left_out: list[str] = []
     counted: set[tuple[int, int, int]] = set()
     for session in sorted(sessions, key=lambda each: -len(each.trace.requests)):
         keys = {
