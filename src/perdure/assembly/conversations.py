@@ -10,7 +10,7 @@ Invariants:
 import asyncio
 import uuid
 from collections.abc import Awaitable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from perdure.adapters.holders import this_holder
 from perdure.assembly.agent import Rules
@@ -27,8 +27,12 @@ from perdure.log.envelope import Event, unseal
 from perdure.log.port import Appended, Batch, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State
-from perdure.values.errors import PerdureError, RunExists, require
+from perdure.values.errors import Busy, PerdureError, RunExists, require
 from perdure.values.limits import LIGHT_BATCH_BYTES, READ_PAGE_EVENTS
+
+_BUSY_SECONDS: Final = 0.1
+_BUSY_SECONDS_MAX: Final = 2.0
+"""Between two tries to write where another process holds the store; a command holds it for milliseconds."""
 
 
 class Told(NamedTuple):
@@ -49,6 +53,8 @@ class Scribe:
         self._under_way: set[asyncio.Task[None]] = set()
         self.failed: bool = False
         """whether something could not be written: the state is ahead of the log, and nothing more is written"""
+        self.failure: str = ""
+        """why, in words"""
         self.settled: State = writer.state
         """the newest state that is on disk"""
 
@@ -124,8 +130,10 @@ class Scribe:
 
     def _arrived(self, task: "asyncio.Task[None]") -> None:
         self._under_way.discard(task)
-        if task.cancelled() or task.exception() is not None:
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
             self.failed = True
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
         elif not self._under_way:
             self._writer.settle()
 
@@ -145,8 +153,17 @@ class WritingDesk:
         return self._answers
 
     async def append(self, books: Books, batch: Batch) -> None:
-        """Make ``batch`` durable. Raises what appending raises."""
-        answer = await self._answers.of(books.append(batch))
+        """Make ``batch`` durable; a store that is busy is asked again. Raises what appending raises."""
+        pause = _BUSY_SECONDS
+        while True:
+            try:
+                answer = await self._answers.of(books.append(batch))
+                break
+            except Busy:
+                if pause > _BUSY_SECONDS_MAX:
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
         require(isinstance(answer, Appended), f"{batch.run}: a conversation holds no claims")
 
 

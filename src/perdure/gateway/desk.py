@@ -207,6 +207,7 @@ def _standing(talk: Talk) -> dict[str, Json]:
         "model": known.model,
         "mode": known.mode,
         "frozen": known.frozen or talk.scribe.failed,
+        "failure": talk.scribe.failure,
         "requests": known.requests,
         "under_way": talk.under_way,
         "window": known.window,

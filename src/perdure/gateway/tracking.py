@@ -165,6 +165,8 @@ class Tracker:
     async def _held_open(self, run: str) -> Talk | None:
         """Return the conversation of ``run``, taken up from the log if it isn't open; None if it can't be had."""
         talk = self._open.get(run)
+        if talk is not None and talk.scribe.failed and not talk.under_way:
+            return await self._mended(talk)
         if talk is not None:
             return talk
         closing = self._closing.get(run)
@@ -178,6 +180,17 @@ class Tracker:
             await self._conversations.let_go(scribe)
             return None
         return self._opened(Talk(scribe, _bucket_in(run)))
+
+    async def _mended(self, talk: Talk) -> Talk:
+        """Return the conversation as its log has it, whose writing failed; itself where that can't be had now."""
+        await self._conversations.let_go(talk.scribe)
+        try:
+            scribe = await self._conversations.take_up(talk.run)
+        except PerdureError:
+            return talk
+        fresh = Talk(scribe, talk.bucket)
+        self._open[talk.run] = fresh
+        return fresh
 
     async def _begin(self, key: tuple[str, str], opened: e.ConversationOpened) -> Talk:
         client = opened.client.partition("/")[0]
