@@ -1,4 +1,4 @@
-"""What a call is about: the path, address or command in its arguments.
+"""What a call is about: the path, address or command in its arguments; and the files that it names.
 
 Known clients' tools say it under a dozen names; those of servers that nobody knows mostly use the same ones.
 """
@@ -10,7 +10,7 @@ from typing import Final
 from perdure.values.digest import Json
 from perdure.values.limits import CALL_ABOUT_CHARACTERS_MAX, CALL_PATHS_MAX
 
-_PATHS: Final = (
+_FILES: Final = (
     "file_path",
     "filePath",
     "absolute_path",
@@ -20,18 +20,27 @@ _PATHS: Final = (
     "path",
     "filename",
     "file",
-    "dir_path",
-    "directory",
 )
+_PLACES: Final = (*_FILES, "dir_path", "directory")
 _ADDRESSES: Final = ("url", "uri", "href")
 _SEARCHES: Final = ("pattern", "query", "regex", "q", "search", "glob", "glob_pattern")
 _COMMANDS: Final = ("command", "cmd", "script", "code", "input", "patch", "commands")
 _REST: Final = ("name", "title", "description", "prompt", "id", "key", "question")
+"""What says it where nothing better does; after these, any text."""
 
 _SHELLS: Final = frozenset({"bash", "sh", "zsh", "/bin/bash", "/bin/sh", "/bin/zsh", "powershell", "pwsh"})
 _PATCHED: Final = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$", re.MULTILINE)
 _PARTED: Final = re.compile(r"[\s;|&<>()'\"`$={}\[\],*]+")
-_FILE: Final = re.compile(r"(?=.*[A-Za-z])[~.]?[\w./@+-]*(?:/[\w.@+-]+|[\w@+-]\.[A-Za-z]\w{0,7})")
+_GONE_TO: Final = re.compile(r"\b(?:cd|pushd|git\s+-C)\s+(?:'[^']*'|\"[^\"]*\"|[^\s;|&]+)")
+_FILE: Final = re.compile(r"[\w~.@+-][\w/.@+-]*")
+_ENDING: Final = re.compile(r"[^/.]\.[A-Za-z]\w{0,9}$")
+_BARE: Final = re.compile(
+    "bash|c|cc|cfg|conf|cpp|cs|css|csv|ex|exs|go|gradle|h|hpp|html|ini|ipynb|java|js|json|jsonl|jsx|kt|lock|lua|m|md"
+    "|mdx|mjs|mk|php|pl|proto|ps1|py|pyi|rb|rs|rst|scala|sh|sql|svelte|swift|toml|ts|tsv|tsx|txt|vue|xml|yaml|yml|zig"
+)
+"""Endings of files that are known as such without a directory in front: ``json.load`` is none."""
+
+_WHOLE: Final = frozenset({"Dockerfile", "Gemfile", "LICENSE", "Makefile", "Procfile", "README", "Rakefile"})
 
 
 def about_of(arguments: Json) -> str:
@@ -42,8 +51,12 @@ def about_of(arguments: Json) -> str:
 
 
 def paths_of(arguments: Json) -> tuple[str, ...]:
-    """Return the files that ``arguments`` name, those in a command among them."""
-    named = list(_texts(arguments, _PATHS))
+    """Return the files that ``arguments`` name, those in a command among them.
+
+    A directory that a command works in, or that is searched, is not what the call reads.
+    """
+    searches = any(_texts(arguments, _SEARCHES))
+    named = [path for path in _texts(arguments, _FILES) if not searches or _ENDING.search(path)]
     for command in _commands(arguments):
         named += _patched(command) or _files(command)
     return tuple(dict.fromkeys(named))[:CALL_PATHS_MAX]
@@ -51,7 +64,7 @@ def paths_of(arguments: Json) -> tuple[str, ...]:
 
 def _said(arguments: Json) -> Iterator[str]:
     """Yield what may say it, best first: a search is told with where it looks."""
-    place = next(_texts(arguments, _PATHS), "")
+    place = next(_texts(arguments, _PLACES), "")
     sought = next(_texts(arguments, _SEARCHES), "")
     if sought:
         yield f"{sought} in {place}" if place else sought
@@ -61,6 +74,8 @@ def _said(arguments: Json) -> Iterator[str]:
     for command in _commands(arguments):
         yield next(iter(_patched(command)), command)
     yield from _texts(arguments, _REST)
+    if isinstance(arguments, dict):
+        yield from (value for value in arguments.values() if isinstance(value, str) and value.strip())
 
 
 def _commands(arguments: Json) -> Iterator[str]:
@@ -92,10 +107,17 @@ def _spoken(value: Json) -> Iterator[str]:
 
 
 def _files(command: str) -> list[str]:
-    """Return the words of a command that look like files: options, numbers and ``s/a/b/`` don't."""
-    words = _PARTED.split(command[: CALL_ABOUT_CHARACTERS_MAX * CALL_PATHS_MAX])
-    return [
-        word
-        for word in (word.rstrip(".:") for word in words)
-        if word and word[0] != "-" and not re.match(r"s/|y/|https?:|/dev/", word) and _FILE.fullmatch(word)
-    ]
+    """Return the words of a command that are files as far as their spelling tells."""
+    words = _PARTED.split(_GONE_TO.sub(" ", command[: CALL_ABOUT_CHARACTERS_MAX * CALL_PATHS_MAX]))
+    trimmed = (word.rstrip(".:/").removeprefix("./") for word in words)
+    return [word for word in trimmed if _is_file(word)]
+
+
+def _is_file(word: str) -> bool:
+    if not word or word[0] == "-" or not _FILE.fullmatch(word) or word.startswith(("s/", "y/", "/dev/")):
+        return False
+    folder, _, name = word.rpartition("/")
+    if name in _WHOLE:
+        return True
+    ending = name.rpartition(".")[2] if _ENDING.search(name) else ""
+    return bool(ending) and (bool(folder) or _BARE.fullmatch(ending) is not None)
