@@ -51,3 +51,8 @@ def cost_of(usage: Usage, model: str, *, long: bool = False) -> int:
         dearer = rates.input * max(rule.write_long - rule.write, 0) // 1000
         cost += usage.cache_write_tokens * dearer // 1_000_000
     return cost
+
+
+def open_price_book() -> None:
+    """The book is read, which takes half a second the first time; whoever serves many does it before."""
+    rates_of("", "")

@@ -62,9 +62,10 @@ def planned(talk: Talk, read: RequestBody, measure: Measure, recording: Recordin
 
 def edited(state: State, talk: Talk, read: RequestBody) -> list[Edit]:
     """Return the edits after which ``read`` is as ``state`` says: the same for the same state, always."""
+    known = state.live.conversation
     shown = [
         (result, talk.scribe.text(page.shown))
-        for result in read.results
+        for result in (read.results if known is not None and known.evicted else ())
         if not result.fixed
         and (page := _page(talk, state, result.call, result.digest)) is not None
         and page.shown is not None
@@ -137,7 +138,7 @@ def _rewrote(talk: Talk, read: RequestBody, kept: int) -> bool:
 def _kept_out(talk: Talk, read: RequestBody) -> int:
     """Return the tokens that earlier moves keep out of this request."""
     total = 0
-    for result in read.results:
+    for result in read.results if talk.conversation.evicted else ():
         page = talk.page_of(result.call, result.digest)
         if page is not None and page.shown is not None:
             total += page.tokens - page.shown_tokens

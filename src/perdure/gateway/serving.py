@@ -12,6 +12,7 @@ from typing import Final
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.conversations import Conversations
 from perdure.assembly.gateways import GatewaySettings, checked
+from perdure.assembly.pricing import open_price_book
 from perdure.assembly.store import open_store
 from perdure.gateway.desk import Desk
 from perdure.gateway.server import Gateway
@@ -35,6 +36,7 @@ async def serve(settings: GatewaySettings, *, listening: Callable[[int], None], 
     checked(settings)
     sys.setswitchinterval(_SWITCH_SECONDS)
     store = await asyncio.to_thread(open_store, settings.store)
+    await asyncio.to_thread(open_price_book)
     try:
         conversations = Conversations(store.books, SystemClock())
         desk = Desk(settings, conversations, Upstream(), key_of(settings.store))
