@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from perdure.log import events as e
-from perdure.projection.state import CallRecord, Live, Message, Page, Turn
+from perdure.projection.pages import lost
+from perdure.projection.state import CallRecord, Conversation, Live, Message, Page, Turn
 from perdure.values.table import Table
 
 
@@ -32,7 +33,7 @@ def cut(live: Live, to: int) -> Live:
         tree=live.tree if kept_tree else "",
         tree_position=live.tree_position if kept_tree else 0,
         image=live.image if kept_tree else "",
-        conversation=live.conversation,
+        conversation=_conversation(live, to),
         sent=live.sent,
         hidden=live.hidden,
         joined=live.joined,
@@ -79,6 +80,18 @@ def _call(call: CallRecord, to: int) -> CallRecord:
     if call.answered and call.answered <= to:
         return call
     return CallRecord(call.id, call.tool, call.index, call.digest, call.proposed)
+
+
+def _conversation(live: Live, to: int) -> Conversation | None:
+    """Pages that came later are neither in the window nor at risk; what was asked and paid stays counted."""
+    talk = live.conversation
+    if talk is None:
+        return None
+    trail = talk.trail
+    for page in live.pages.values():
+        if page.admitted > to:
+            trail, _ = lost(trail, page)
+    return replace(talk, trail=trail)
 
 
 def _page(page: Page, to: int) -> Page:
