@@ -21,6 +21,8 @@ from tests.clients.kinds import CLIENTS_KNOWN, NODE, Client
 from tests.clients.scenarios import SCENARIOS, WINDOW_FREE, Outcome, fit, played
 
 INSTALLED_MIN = 4
+RECORDED = "room"
+"""The scenario whose course is stored: pages leave in it, and are asked for."""
 
 
 @click.command()
@@ -28,11 +30,13 @@ INSTALLED_MIN = 4
 @click.option(
     "--scenario", "scenarios", multiple=True, type=click.Choice(list(SCENARIOS)), help="Only these."
 )
-@click.option("--keep", type=click.Path(path_type=Path), help="Where to write what went by, for recordings.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    help="Where to store recordings, in tests/clients/recordings for CI.",
+)
 def main(names: tuple[str, ...], scenarios: tuple[str, ...], keep: Path | None) -> None:
     """Run real clients through the gateway to a strict provider."""
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
     chosen = [c for c in CLIENTS_KNOWN if not names or c.name.startswith(names)]
     # `bare` first: it tells how much every request of that client holds.
     wanted = [name for name in SCENARIOS if not scenarios or name in scenarios or name == "bare"]
@@ -79,8 +83,7 @@ def _shown(client: Client, wanted: list[str], keep: Path | None) -> dict[str, An
     for name in wanted:
         if not fit(client, name):
             continue
-        path = keep / f"{client.name}.{name}.json".replace(" ", "-") if keep is not None else None
-        outcome = _outcome(client, name, room, path)
+        outcome = _outcome(client, name, room, keep if name == RECORDED else None)
         scenarios[name] = asdict(outcome)
         room = room or outcome.first_tokens + WINDOW_FREE
         _tell(client, name, outcome)

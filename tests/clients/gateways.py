@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from perdure.cli import main
 from tests.clients.place import ROOT
 
 START_SECONDS = 40
@@ -62,14 +65,7 @@ def _told(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 def perdure(store: Path, *words: str) -> list[Any]:
     """Return the lines that a command of the CLI prints about ``store``."""
-    done = subprocess.run(
-        [sys.executable, "-m", "perdure.cli", *words, "--store", str(store), "--json"],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    if done.returncode:
-        raise AssertionError(f"perdure {' '.join(words)}: {done.stdout[-500:]}{done.stderr[-500:]}")
+    done = CliRunner().invoke(main, [*words, "--store", str(store), "--json"])
+    if done.exit_code:
+        raise AssertionError(f"perdure {' '.join(words)}: {done.output[-500:]}{done.exception!r}")
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -28,7 +28,7 @@ class Client(msgspec.Struct, frozen=True):
     compacts: str = ""
     """'told': by a command of its own; 'full': by itself, when its window is; empty: it can't be made to"""
     rides_aborts: bool = True
-    """whether it asks again when a stream breaks off"""
+    """whether it asks again when an answer breaks off; the SDKs do so only for answers that are no streams"""
 
 
 # -- Node clients ------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ CLIENTS_KNOWN: tuple[Client, ...] = (
             _scripted("openai-agents", "openai_agent.py", api),
             _no_settings,
             compacts="told" if api == "responses" else "",
-            rides_aborts=False,
+            rides_aborts=api == "chat",
         )
         for api in ("responses", "chat")
     ),
@@ -248,7 +248,7 @@ CLIENTS_KNOWN: tuple[Client, ...] = (
             PYDANTIC_AI,
             _scripted("pydantic-ai", "pydantic_agent.py", api),
             _no_settings,
-            rides_aborts=False,
+            rides_aborts=api == "responses",
         )
         for api in ("messages", "chat", "responses")
     ),

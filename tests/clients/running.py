@@ -10,7 +10,7 @@ import msgspec
 from tests.clients.kinds import Client
 from tests.clients.place import Place, environment
 
-LEG_SECONDS_MAX = 120
+LEG_SECONDS_MAX = 400
 
 
 class Life(msgspec.Struct, frozen=True):

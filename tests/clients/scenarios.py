@@ -12,12 +12,13 @@ from perdure.testing.upstream.plots import PLOTS, Plot, files_of, used_in
 from perdure.testing.upstream.provider import Recorded
 from perdure.testing.upstream.server import Upstream
 from perdure.testing.upstream.tap import Passed, Tap
-from perdure.testing.upstream.troubles import Trouble
+from perdure.testing.upstream.troubles import Trouble, TroubleKind
 from tests.clients.checks import answers_unlike, headers_lost, unlike, walked
 from tests.clients.gateways import gateway, perdure
 from tests.clients.kinds import Client
 from tests.clients.place import Place, throw_away
-from tests.clients.running import lived
+from tests.clients.recordings import Recording, stored
+from tests.clients.running import Life, lived
 
 BEGIN, GO_ON = "Work through the ledgers.", "Go on with the ledgers."
 WINDOW_FREE = 4_000
@@ -55,7 +56,7 @@ class Stage:
         self.legs = 0
         upstream.ledgers.prepare(place.workspace, files_of(plot))
 
-    def live(self, prompt: str, mode: str = "", *options: str, room: int = 0, survives: bool = True) -> None:
+    def live(self, prompt: str, mode: str = "", *options: str, room: int = 0, survives: bool = True) -> Life:
         """Run the client once: bare, or behind a gateway in ``mode``, with a tap in front of it."""
         self.legs += 1
         before = len(self.upstream.recorded)
@@ -72,6 +73,7 @@ class Stage:
         self.outcome.seconds += life.seconds
         if survives and life.status != 0:
             self.outcome.failed.append(f"leg {self.legs} ended with {life.status}: {life.tail}")
+        return life
 
     def demand(self, holds: bool, otherwise: str) -> None:
         if not holds:
@@ -150,15 +152,20 @@ def held(stage: Stage, room: int) -> None:
 
 
 def retried(stage: Stage, room: int) -> None:
-    """Whatever goes wrong at the provider goes wrong at the client, which asks again."""
-    busy = "529" if stage.client.api == "messages" else "503"
+    """Whatever goes wrong at the provider goes wrong at the client, which asks again, or ends as it does bare."""
+    busy: TroubleKind = "529" if stage.client.api == "messages" else "503"
     troubles = {2: Trouble("429"), 3: Trouble(busy), 6: Trouble("500")}
     if stage.client.rides_aborts:
         troubles[4] = Trouble("abort")
+    else:
+        stage.upstream.provider.plan({1: Trouble("abort")})
+        life = stage.live(BEGIN, "room", "--room", str(room), survives=False)
+        stage.demand(life.status > 0, f"a stream broke off, and the client ended with {life.status}")
     stage.upstream.provider.plan(troubles)
     stage.live(BEGIN, "room", "--room", str(room))
     went_wrong = {each.trouble for each in stage.upstream.recorded} - {""}
-    stage.demand(went_wrong == {each.kind for each in troubles.values()}, f"only {went_wrong} went wrong")
+    wanted = {"abort", *(each.kind for each in troubles.values())}
+    stage.demand(went_wrong == wanted, f"only {went_wrong} went wrong")
     _paged(stage)
 
 
@@ -216,9 +223,10 @@ def fit(client: Client, name: str) -> bool:
 def played(client: Client, name: str, *, room: int, keep: Path | None = None) -> Outcome:
     """Put ``client`` through the scenario ``name``; what went by is written to ``keep``."""
     scenario, plot = SCENARIOS[name]
+    seed = f"{client.name} {name}"
     with (
         throw_away() as place,
-        Upstream(PLOTS[plot], seed=f"{client.name} {name}", workspace=str(place.workspace)) as upstream,
+        Upstream(PLOTS[plot], seed=seed, workspace=str(place.workspace)) as upstream,
     ):
         stage = Stage(client, PLOTS[plot], place, upstream)
         try:
@@ -227,5 +235,16 @@ def played(client: Client, name: str, *, room: int, keep: Path | None = None) ->
             stage.outcome.failed.append(str(error)[-600:])
         outcome = stage.settled()
         if keep is not None:
-            keep.write_bytes(msgspec.json.encode([stage.passed, stage.recorded]))
+            recording = Recording(
+                client.name,
+                client.version,
+                client.api,
+                seed,
+                plot,
+                name,
+                room,
+                tuple(stage.passed),
+                tuple(stage.recorded),
+            )
+            stored(recording, keep)
         return outcome

@@ -62,12 +62,13 @@ _SECOND: Final[Plot] = (
     (Quote("ledger-4.txt"),),
 )
 
-_MANY: Final[Plot] = tuple((Small(f"step-{number}"),) for number in range(70))
-"""A gateway moves nothing before a fault is small beside what the conversation has cost: some sixty requests."""
+_MANY: Final[Plot] = tuple((Small(f"step-{number}"),) for number in range(90))
+"""A gateway moves nothing before a fault is small beside what the conversation has cost: some eighty requests."""
 
 _LONG: Final[Plot] = (
-    (Fetch("ledger-1.txt"), Fetch("ledger-2.txt")),
+    tuple(Fetch(f"ledger-{number}.txt") for number in (1, 2, 6, 7)),
     (Small("one"),),
+    tuple(Fetch(f"ledger-{number}.txt") for number in (8, 9, 10, 11)),
     *_MANY,
     (Fetch("ledger-3.txt"),),
     (Small("two"),),
@@ -80,6 +81,8 @@ _LONG: Final[Plot] = (
     (Fetch("ledger-5.txt"),),
     (Small("six"),),
     (Quote("ledger-2.txt"),),
+    # Whichever page has left by now is asked for.
+    *((Quote(f"ledger-{number}.txt"),) for number in range(6, 12)),
 )
 
 PLOTS: Final[dict[str, Plot]] = {

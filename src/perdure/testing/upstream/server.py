@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self, cast
 
@@ -22,41 +22,29 @@ BODY_BYTES: Final = 256 << 20
 START_SECONDS: Final = 20
 
 
-class Upstream:
-    """A strict provider at a port of its own, in a thread of its own; ``with`` starts and stops it."""
+Ask = Callable[[str, tuple[tuple[str, str], ...], bytes, float], Delivery]
+"""Answers a path, headers and a body that came at that time."""
 
-    def __init__(
-        self,
-        plot: Plot,
-        *,
-        seed: str,
-        workspace: str = "",
-        troubles: Mapping[int, Trouble] | None = None,
-        ledger_bytes: int = LEDGER_BYTES,
-        port: int = 0,
-    ) -> None:
-        self.ledgers = Ledgers(seed, ledger_bytes)
-        signet = Signet(seed)
-        self.provider = Provider(Narrator(plot, self.ledgers, signet, workspace), signet, troubles)
+
+class Listening:
+    """Whoever answers, at a port of its own, in a thread of its own; ``with`` starts and stops it."""
+
+    def __init__(self, ask: Ask, port: int = 0) -> None:
+        self._ask = ask
         self.port = port
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
-        self._thread = threading.Thread(target=self._run, name="strict upstream", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="upstream", daemon=True)
 
     @property
     def url(self) -> str:
         """Where it listens; the APIs stand under ``/v1``."""
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def recorded(self) -> list[Recorded]:
-        """Every request so far."""
-        return self.provider.recorded
-
     def __enter__(self) -> Self:
         self._thread.start()
-        require(self._ready.wait(START_SECONDS) and self.port > 0, "the strict upstream did not start")
+        require(self._ready.wait(START_SECONDS) and self.port > 0, "the upstream did not start")
         return self
 
     def __exit__(
@@ -75,7 +63,7 @@ class Upstream:
 
     async def _serve(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        runner = web.AppRunner(served(self.provider), access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(served(self._ask), access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
             listener = socket.create_server(("127.0.0.1", self.port))
@@ -88,14 +76,38 @@ class Upstream:
             await runner.cleanup()
 
 
-def served(provider: Provider) -> web.Application:
-    """Return the provider as an application of aiohttp's."""
+class Upstream(Listening):
+    """A strict provider that tells a plot."""
+
+    def __init__(
+        self,
+        plot: Plot,
+        *,
+        seed: str,
+        workspace: str = "",
+        troubles: Mapping[int, Trouble] | None = None,
+        ledger_bytes: int = LEDGER_BYTES,
+        port: int = 0,
+    ) -> None:
+        self.ledgers = Ledgers(seed, ledger_bytes)
+        signet = Signet(seed)
+        self.provider = Provider(Narrator(plot, self.ledgers, signet, workspace), signet, troubles)
+        super().__init__(self.provider.ask, port)
+
+    @property
+    def recorded(self) -> list[Recorded]:
+        """Every request so far."""
+        return self.provider.recorded
+
+
+def served(ask: Ask) -> web.Application:
+    """Return whoever answers as an application of aiohttp's."""
 
     async def post(request: web.Request) -> web.StreamResponse:
         body = await request.read()
         path = request.path.removeprefix("/v1")
         headers = tuple((str(name), value) for name, value in request.headers.items())
-        given = await asyncio.to_thread(provider.ask, path, headers, body, time.time())
+        given = await asyncio.to_thread(ask, path, headers, body, time.time())
         return await _sent(request, given)
 
     async def models(request: web.Request) -> web.Response:
