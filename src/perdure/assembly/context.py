@@ -6,16 +6,12 @@ from msgspec.structs import replace
 
 from perdure.assembly.pricing import tariff_of
 from perdure.intention.declaration import Paging
+from perdure.page.density import characters_per_token
 from perdure.values.errors import BadPaging
 
 ContextMode = Literal["safe", "observe", "off"]
 
 _MODES: Final = ("safe", "observe", "room", "nocache")
-
-_DENSITY: Final = (("claude-", 290), ("gpt-", 400), ("o1", 400), ("o3", 400), ("o4", 400), ("codex", 400))
-"""Bytes of tool output that make a hundred tokens, by the beginning of a model's name."""
-
-_DENSITY_ELSE: Final = 350
 
 
 def paging_of(agent: str, context: str | Paging, model: str, base_url: str | None) -> Paging | None:
@@ -37,10 +33,5 @@ def paging_of(agent: str, context: str | Paging, model: str, base_url: str | Non
     if not paging.tariff.input:
         paging = replace(paging, tariff=tariff_of(name, local=base_url is not None))
     if paging.density == Paging().density:
-        paging = replace(paging, density=_density(name))
+        paging = replace(paging, density=round(100 * characters_per_token(name)))
     return None if paging.mode == "safe" and not paging.tariff.input else paging
-
-
-def _density(model: str) -> int:
-    name = model.rpartition("/")[2].lower()
-    return next((density for family, density in _DENSITY if name.startswith(family)), _DENSITY_ELSE)

@@ -2,12 +2,7 @@
 
 from typing import Final
 
-_START: Final = (("claude-", 2.9), ("gpt-", 4.0), ("o1", 4.0), ("o3", 4.0), ("o4", 4.0), ("codex", 4.0))
-"""Measured on tool output; the newest Claude family makes more tokens of the same text."""
-
-_START_NEWEST: Final = 2.25
-_NEWEST: Final = ("claude-opus-5", "claude-sonnet-5", "claude-haiku-5", "claude-fable-5", "claude-mythos-5")
-_ELSE: Final = 3.5
+from perdure.page.density import characters_per_token
 
 _LEAST: Final = 1.2
 _MOST: Final = 8.0
@@ -30,12 +25,7 @@ class Measure:
     def characters_per_token(self, model: str) -> float:
         """Return the estimate for ``model``."""
         known = self._known.get(model)
-        if known is not None:
-            return known
-        name = model.rpartition("/")[2].lower()
-        if name.startswith(_NEWEST):
-            return _START_NEWEST
-        return next((ratio for family, ratio in _START if name.startswith(family)), _ELSE)
+        return characters_per_token(model) if known is None else known
 
     def tokens(self, model: str, characters: int) -> int:
         """Return about how many tokens ``characters`` are."""

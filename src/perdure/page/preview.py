@@ -16,7 +16,7 @@ from perdure.page.outlines.log import log_outline
 from perdure.page.outlines.places import matches_outline, patch_outline
 from perdure.page.outlines.prose import headings_outline
 from perdure.page.outlines.shape import long_text, shape_outline
-from perdure.page.outlines.sheet import Sheet, sheet_of
+from perdure.page.outlines.sheet import Lined, sheet_of
 from perdure.page.outlines.table import table_outline
 from perdure.values.limits import PREVIEW_CHARACTERS_MIN
 
@@ -70,7 +70,7 @@ def preview(text: str, *, handle: str, about: str, tokens: int, budget: int) -> 
     return shown if len(shown) <= room else None
 
 
-def _filled(sheet: Sheet, free: int) -> list[str]:
+def _filled(sheet: Lined, free: int) -> list[str]:
     """Return the ends of ``sheet`` and what lies between them, in about ``free`` characters."""
     plan = _planned(sheet, free)
     spare = free - sum(len(line) + 1 for line in plan.outline)
@@ -96,7 +96,7 @@ def _lines(first: int, last: int) -> str:
     return f"line {first}" if first == last else f"lines {first}-{last}"
 
 
-def _parts(sheet: Sheet, ends: Ends, plan: _Plan) -> list[str]:
+def _parts(sheet: Lined, ends: Ends, plan: _Plan) -> list[str]:
     """Return the ends and the outline, each under a line that says what it is."""
     parts: list[str] = []
     if ends.head:
@@ -116,7 +116,7 @@ def _parts(sheet: Sheet, ends: Ends, plan: _Plan) -> list[str]:
     return parts
 
 
-def _planned(sheet: Sheet, free: int) -> _Plan:
+def _planned(sheet: Lined, free: int) -> _Plan:
     """Return what kind of text it is by its outline, and what its ends get of the room that is left."""
     found = shape_outline(sheet, free)
     if found:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from perdure.page.outlines.sheet import Numbered, Sheet
+from perdure.page.outlines.sheet import Lined, Numbered
 
 DEFINITIONS_MIN: Final = 3
 """Definitions below which a text of unknown kind isn't taken for code."""
@@ -91,7 +91,7 @@ _GUESSED: Final = ("py", "rs", "go", "js", "java", "c")
 _NAMED: Final = re.compile(r"[\w./~@+-]*?(?:\.([A-Za-z]{1,10})|\b(Makefile|Dockerfile))(?![\w.-])")
 
 
-class Definition(NamedTuple):
+class Defined(NamedTuple):
     """One line that names something."""
 
     number: int
@@ -99,7 +99,7 @@ class Definition(NamedTuple):
     text: str
 
 
-def code_outline(sheet: Sheet, room: int) -> list[str]:
+def code_outline(sheet: Lined, room: int) -> list[str]:
     """Return the definitions of ``sheet`` in at most ``room`` characters; nothing where it is no source file.
 
     The outer ones stand before those within them.
@@ -121,7 +121,7 @@ def code_outline(sheet: Sheet, room: int) -> list[str]:
     return [*shown, f"... and {len(found) - len(shown)} more, up to line {found[-1].number}"] if shown else []
 
 
-def definitions(sheet: Sheet) -> tuple[Definition, ...]:
+def definitions(sheet: Lined) -> tuple[Defined, ...]:
     """Return the definitions of a source file, in order; nothing where the text isn't one.
 
     A command may name a source file and say something else, such as what went wrong in it.
@@ -129,7 +129,7 @@ def definitions(sheet: Sheet) -> tuple[Definition, ...]:
     language = language_of(sheet.about)
     if language and not sheet.about.strip().count(" "):
         return _found(sheet.lines, language)
-    best: tuple[Definition, ...] = ()
+    best: tuple[Defined, ...] = ()
     for guess in (language,) if language else _GUESSED:
         found = _found(sheet.lines, guess)
         if len(found) > len(best):
@@ -148,14 +148,14 @@ def language_of(about: str) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _found(lines: Sequence[Numbered], language: str) -> tuple[Definition, ...]:
+def _found(lines: Sequence[Numbered], language: str) -> tuple[Defined, ...]:
     pattern = re.compile(_PATTERNS[language])
-    found: list[Definition] = []
+    found: list[Defined] = []
     for number, text in lines:
         code = text.lstrip()
         if code and pattern.match(code) is not None:
             indent = len(text[: len(text) - len(code)].expandtabs(4))
-            found.append(Definition(number, indent, code.rstrip()[:_DEFINITION_CHARACTERS]))
+            found.append(Defined(number, indent, code.rstrip()[:_DEFINITION_CHARACTERS]))
     return tuple(found)
 
 
@@ -167,5 +167,5 @@ def _looks_like_code(lines: Sequence[Numbered]) -> bool:
     return marks * 2 > len(looked) and not marked
 
 
-def _line(each: Definition, characters: int) -> str:
+def _line(each: Defined, characters: int) -> str:
     return f"{each.number}: {' ' * min(each.indent, 12)}{each.text[:characters]}"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from perdure.page.outlines.sheet import Numbered, Sheet
+from perdure.page.outlines.sheet import Lined, Numbered
 
 _WRONG: Final = re.compile(
     r"\b(?:error|errors|exception|traceback|fatal|panic|panicked|critical|failed|failure|failures|denied|refused"
@@ -26,7 +26,7 @@ _SHOWN: Final = 160
 """Characters of a line."""
 
 
-def log_outline(sheet: Sheet, room: int, skipped: range) -> list[str]:
+def log_outline(sheet: Lined, room: int, skipped: range) -> list[str]:
     """Return what counts among the lines of ``sheet`` in at most ``room`` characters.
 
     ``skipped`` are the numbers of the lines that aren't shown otherwise: only those are told of.

@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-from perdure.page.outlines.sheet import Sheet
+from perdure.page.outlines.sheet import Lined
 
 _MATCH: Final = re.compile(r"((?:/|\.{0,2}[\w@+-])[^:\s]{0,250}):([0-9]{1,9})[:-]")
 _PATH: Final = re.compile(r"/|\.[A-Za-z]|^[A-Z][a-z]+file$")
@@ -24,7 +24,7 @@ class Changes(NamedTuple):
     removed: int = 0
 
 
-def matches_outline(sheet: Sheet, room: int) -> list[str]:
+def matches_outline(sheet: Lined, room: int) -> list[str]:
     """Return the files in which a search found something, with the numbers of the lines; nothing if it was none."""
     found: dict[str, list[str]] = {}
     matched = 0
@@ -42,7 +42,7 @@ def matches_outline(sheet: Sheet, room: int) -> list[str]:
     return _fitting(told, room)
 
 
-def patch_outline(sheet: Sheet, room: int) -> list[str]:
+def patch_outline(sheet: Lined, room: int) -> list[str]:
     """Return the files that a patch changes and by how many lines; nothing where it is none."""
     changed: list[Changes] = []
     hunks = 0

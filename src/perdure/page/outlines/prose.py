@@ -3,14 +3,14 @@
 import re
 from typing import Final
 
-from perdure.page.outlines.sheet import Sheet
+from perdure.page.outlines.sheet import Lined
 
 _HEADING: Final = re.compile(r"#{1,6} +\S|<h[1-6][ >]|\.\. [a-z-]+::")
 _RULE: Final = re.compile(r"(?:={3,}|-{3,}|~{3,})$")
 _SHOWN: Final = 100
 
 
-def headings_outline(sheet: Sheet, room: int) -> list[str]:
+def headings_outline(sheet: Lined, room: int) -> list[str]:
     """Return the headings of ``sheet`` in at most ``room`` characters, the deeper ones left out first."""
     found: list[tuple[int, str]] = []
     fenced = False

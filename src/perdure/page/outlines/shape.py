@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from perdure.page.outlines.sheet import Sheet
+from perdure.page.outlines.sheet import Lined
 from perdure.values.digest import Json
 from perdure.values.limits import PREVIEW_JSON_CHARACTERS_MAX
 
@@ -32,7 +32,7 @@ _SAMPLE: Final = 60
 _decode = msgspec.json.Decoder().decode
 
 
-class Told(NamedTuple):
+class Inner(NamedTuple):
     """The one long text in a JSON object, such as the output of a command, and what stands beside it."""
 
     field: str
@@ -40,7 +40,7 @@ class Told(NamedTuple):
     beside: str
 
 
-def long_text(sheet: Sheet) -> Told | None:
+def long_text(sheet: Lined) -> Inner | None:
     """Return the text that most of the JSON object in ``sheet`` is; None where there is none."""
     text = sheet.text.strip()
     if text[:1] != "{" or len(text) > PREVIEW_JSON_CHARACTERS_MAX:
@@ -55,7 +55,7 @@ def long_text(sheet: Sheet) -> Told | None:
     others = ", ".join(
         f"{_cut(key)} {_beside(value)}" for key, value in list(whole.items())[:_KEYS] if key != field
     )
-    return Told(
+    return Inner(
         _cut(field), told, others if len(others) <= 4 * _SAMPLE else others[: 4 * _SAMPLE - 3] + "..."
     )
 
@@ -66,7 +66,7 @@ def _beside(value: Json) -> str:
     return _lists([value]) if isinstance(value, list) else _spelled(value)
 
 
-def shape_outline(sheet: Sheet, room: int) -> list[str]:
+def shape_outline(sheet: Lined, room: int) -> list[str]:
     """Return the shape of the JSON in ``sheet`` in at most ``room`` characters; nothing where it is none."""
     values = _values(sheet)
     if not values:
@@ -85,7 +85,7 @@ def shape_outline(sheet: Sheet, room: int) -> list[str]:
     return [*kept, f"... and {len(lines) - len(kept)} more lines of this"]
 
 
-def _values(sheet: Sheet) -> list[Json]:
+def _values(sheet: Lined) -> list[Json]:
     """Return the one value of a JSON text, or those of its lines."""
     text = sheet.text.strip()
     if not text[:1] or text[0] not in "{[" or len(text) > PREVIEW_JSON_CHARACTERS_MAX:

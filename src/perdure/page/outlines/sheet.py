@@ -31,7 +31,7 @@ class Numbered(NamedTuple):
     text: str
 
 
-class Sheet(NamedTuple):
+class Lined(NamedTuple):
     """A text, and the lines of it that are looked at."""
 
     text: str
@@ -41,7 +41,7 @@ class Sheet(NamedTuple):
     """lines of the whole text"""
 
 
-def sheet_of(text: str, about: str) -> Sheet:
+def sheet_of(text: str, about: str) -> Lined:
     """Return ``text`` in lines: all of them, or those at both ends where there is too much of it."""
     total = text.count("\n") + (not text.endswith("\n"))
     half = PREVIEW_SCAN_CHARACTERS_MAX // 2
@@ -52,7 +52,7 @@ def sheet_of(text: str, about: str) -> Sheet:
         begin = text.find("\n", max(len(head), len(text) - half) - 1) + 1 or len(text)
         tail = _split(text[begin:])[-_LINES_MAX:]
         lines = _numbered(_split(head)[:_LINES_MAX], 1) + _numbered(tail, total - len(tail) + 1)
-    return Sheet(text, about, tuple(_without_numbers(lines)), total)
+    return Lined(text, about, tuple(_without_numbers(lines)), total)
 
 
 def _split(text: str) -> list[str]:

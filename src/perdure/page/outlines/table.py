@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from typing import Final
 
-from perdure.page.outlines.sheet import Numbered, Sheet
+from perdure.page.outlines.sheet import Lined, Numbered
 
 _LOOKED: Final = 60
 """Rows that tell whether a text is a table."""
@@ -21,7 +21,7 @@ _CELL: Final = 28
 _SEPARATORS: Final = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
 
 
-def table_outline(sheet: Sheet, room: int) -> list[str]:
+def table_outline(sheet: Lined, room: int) -> list[str]:
     """Return the columns of the table in ``sheet`` in at most ``room`` characters; nothing where it is none."""
     lines = [line for line in sheet.lines if line.text.strip()]
     if len(lines) < _ROWS_MIN:
