@@ -77,6 +77,17 @@ def test_the_same_rollout_twice_is_counted_once(tmp_path: Path):
     assert sum(len(trace.requests) for trace in read(one, two)) == 2
 
 
+def test_a_request_that_only_the_sum_tells_is_counted(tmp_path: Path):
+    talk = rollout()
+    talk.total += 6_050
+    talk.message("user", "Again.")
+    talk.message("assistant", "Here.")
+    talk.counted(6_100, 5_888, 10)
+    (trace,) = read(written(tmp_path / "a.jsonl", talk.records))
+    assert [request.usage.input_tokens for request in trace.requests] == [3_000, 6_000, 6_050, 6_100]
+    assert any("only the rollout's sum" in words for words in trace.assumed)
+
+
 def test_a_turn_that_was_broken_off_leaves_its_words_and_no_request(tmp_path: Path):
     talk = rollout()
     talk.message("user", "More.")

@@ -118,7 +118,7 @@ class Codex:
 
     def counted(self, read: int, cached: int, out: int, *, again: bool = False) -> None:
         """The count that ends a request; ``again``: it is told a second time."""
-        self.total += 0 if again else read + out
+        self.total += 0 if again else read
         last = {
             "input_tokens": read,
             "cached_input_tokens": cached,
@@ -126,7 +126,7 @@ class Codex:
             "total_tokens": read + out,
         }
         info = {
-            "total_token_usage": {"input_tokens": self.total, "total_tokens": self.total},
+            "total_token_usage": {"input_tokens": self.total},
             "last_token_usage": last,
         }
         self.add("event_msg", {"type": "token_count", "info": info})

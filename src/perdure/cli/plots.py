@@ -1,9 +1,9 @@
 """Plots as SVG that stands in a page: no script, and colours that follow the page's."""
 
 from collections.abc import Sequence
-from html import escape
 
 from perdure.cli.amounts import tokens
+from perdure.cli.pages import words
 from perdure.profile.figures import Point
 
 ORDER = ("system", "schema", "user", "said", "thinking", "call", "result", "media", "other")
@@ -23,11 +23,11 @@ def window_plot(points: Sequence[Point], label: str) -> str:
         roof = [low + point.kinds.get(kind, 0) for low, point in zip(floor, points, strict=True)]
         if roof != floor:
             path = _area(across, floor, roof, top)
-            shapes.append(f'<path d="{path}" fill="var(--{kind})"><title>{escape(kind)}</title></path>')
+            shapes.append(f'<path d="{path}" fill="var(--{kind})"><title>{words(kind)}</title></path>')
         floor = roof
     marks = [_mark(x, point) for x, point in zip(across, points, strict=True)]
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT + FOOT}" role="img" aria-label="{escape(label, quote=True)}">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT + FOOT}" role="img" aria-label="{words(label)}">'
         f"{''.join(shapes)}{''.join(marks)}"
         f'<text x="0" y="{HEIGHT + 12}">1</text>'
         f'<text x="{WIDTH}" y="{HEIGHT + 12}" text-anchor="end">request {points[-1].request + 1:,}</text>'
@@ -71,7 +71,7 @@ def dumbbells(rows: Sequence[tuple[str, float, float, str]], scale: tuple[float,
     for place, (name, low, top, colour) in enumerate(rows):
         y = place * high + high / 2
         drawn.append(
-            f'<text x="0" y="{y + 4}" style="font-size:13px;fill:var(--ink)">{escape(name)}</text>'
+            f'<text x="0" y="{y + 4}" style="font-size:13px;fill:var(--ink)">{words(name)}</text>'
             f'<path d="M{x(low):.1f} {y}H{x(top):.1f}" stroke="var(--{colour})" stroke-width="3"/>'
             f'<circle cx="{x(top):.1f}" cy="{y}" r="5" fill="var(--card)" stroke="var(--{colour})" stroke-width="2.5"/>'
             f'<circle cx="{x(low):.1f}" cy="{y}" r="5" fill="var(--{colour})"/>'
@@ -96,11 +96,11 @@ def line_plot(series: Sequence[tuple[str, str, Sequence[float]]], label: str, un
         ]
         lines.append(
             f'<path d="M{"L".join(steps)}" fill="none" stroke="var(--{colour})" stroke-width="2" '
-            f'stroke-linejoin="round"><title>{escape(name)}</title></path>'
+            f'stroke-linejoin="round"><title>{words(name)}</title></path>'
         )
     return (
-        f'<svg viewBox="0 0 {wide} {HEIGHT + FOOT}" role="img" aria-label="{escape(label, quote=True)}">'
+        f'<svg viewBox="0 0 {wide} {HEIGHT + FOOT}" role="img" aria-label="{words(label)}">'
         f'<path d="M0 {HEIGHT}H{wide}" stroke="var(--line)"/>{"".join(lines)}'
-        f'<text x="0" y="{HEIGHT + 12}">1</text><text x="0" y="9">{escape(unit)}</text>'
+        f'<text x="0" y="{HEIGHT + 12}">1</text><text x="0" y="9">{words(unit)}</text>'
         f'<text x="{wide}" y="{HEIGHT + 12}" text-anchor="end">request {count:,}</text></svg>'
     )

@@ -8,7 +8,8 @@ What they hold, and how it is read:
 - Instructions are recorded, the schemas of the tools aren't.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Final
 
 from perdure.log.events import Usage
@@ -23,6 +24,9 @@ from perdure.wire.usage import count
 SOURCE: Final = "codex"
 DENSITY: Final = 4.0
 """Characters per token of GPT models on tool output, measured."""
+
+MISSED_MAX: Final = 8
+"""Requests in a row that were broken off before their count was told; a sum that jumps by more is another's."""
 
 _CALLS: Final = (
     "function_call",
@@ -57,6 +61,8 @@ class CodexReader:
         self._at: int = 0
         self._asked_at: int = 0
         self._total: str = ""
+        self._sums: dict[str, Json] = {}
+        """all tokens so far, as the rollout sums them up"""
         self._name: str = name
 
     def take(self, record: dict[str, Json]) -> None:
@@ -138,7 +144,7 @@ class CodexReader:
         name = spelled(total)
         if not last or not count(last, "input_tokens") or name == self._total:
             return
-        self._total = name
+        missed, self._total, self._sums = self._missed(total, last), name, total
         request, bare = hash((self._at, name)), hash((name, spelled(last)))
         if request in self._seen or (not self._named and bare in self._seen):
             self._loom.assumed[
@@ -147,13 +153,30 @@ class CodexReader:
             self._loom.said(self._reply)
         else:
             self._seen.update((request, bare))
-            usage = Usage(
-                input_tokens=count(last, "input_tokens"),
-                output_tokens=count(last, "output_tokens"),
-                cache_read_tokens=min(count(last, "cached_input_tokens"), count(last, "input_tokens")),
-            )
-            self._loom.reply(Reported(self._asked_at or self._at, usage, self._reply, self._model))
+            at = self._asked_at or self._at
+            for usage in missed:
+                self._loom.reply(Reported(at, usage, (), self._model))
+            self._loom.reply(Reported(at, _usage(last), self._reply, self._model))
         self._settle()
+
+    def _missed(self, total: dict[str, Json], last: dict[str, Json]) -> list[Usage]:
+        """Return the requests that the sum holds and no count tells: what was broken off was paid all the same."""
+        if not self._sums:
+            return []
+        names = ("input_tokens", "output_tokens", "cached_input_tokens")
+        over = {name: count(total, name) - count(self._sums, name) - count(last, name) for name in names}
+        window = count(last, "input_tokens")
+        times = round(over["input_tokens"] / window)
+        if not 0 < times <= MISSED_MAX:
+            return []
+        self._loom.assumed["Requests that only the rollout's sum tells are taken to be of equal size."] = None
+        parts = (
+            {name: max(value, 0) * part // times for name, value in over.items()} for part in range(times + 1)
+        )
+        ends = list(parts)
+        return [
+            _usage({name: after[name] - before[name] for name in names}) for before, after in pairwise(ends)
+        ]
 
     def _settle(self) -> None:
         self._reply, heard, self._heard = [], self._heard, []
@@ -171,6 +194,12 @@ class CodexReader:
         self._loom.said(self._reply)
         self._settle()
         self._loom.hole("other", "other")
+
+
+def _usage(shape: Mapping[str, Json]) -> Usage:
+    plain = dict(shape)
+    read, cached = count(plain, "input_tokens"), count(plain, "cached_input_tokens")
+    return Usage(read, count(plain, "output_tokens"), min(cached, read))
 
 
 def _result(shape: dict[str, Json]) -> Snippet:
