@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.values.digest import Json
-from perdure.wire.bodies.digests import message_digest
+from perdure.wire.bodies.digests import held_digest, message_digest
 from perdure.wire.bodies.hidden import kept_under, unmerged
 from perdure.wire.bodies.nouns import Api
 from perdure.wire.bodies.request import RequestBody
 from perdure.wire.bodies.splicing import splice
 from perdure.wire.reading import dicts_at, dicts_in, text_raw
-from perdure.wire.streaming.relay import held_name
 from tests.wire.bodies.sending import (
     APIS,
     Did,
@@ -209,9 +208,9 @@ def test_a_reply_whose_answers_have_nowhere_to_go_stays_as_the_client_has_it(fol
 
 
 def test_a_client_that_goes_on_from_a_kept_response_goes_on_from_its_last_part():
-    split = {held_name("resp_1"): b'["resp_2"]'}
-    joined = {held_name("resp_1"): b'[{"type":"function_call_output","call_id":"r","output":"p"}]'}
-    answer = json.loads(joined[held_name("resp_1")])
+    split = {held_digest("resp_1"): b'["resp_2"]'}
+    joined = {held_digest("resp_1"): b'[{"type":"function_call_output","call_id":"r","output":"p"}]'}
+    answer = json.loads(joined[held_digest("resp_1")])
     own: Json = {"type": "function_call_output", "call_id": "a", "output": "x"}
     user: Json = {"role": "user", "content": "go"}
     cases: list[tuple[Json, list[Json]]] = [([own], [*answer, own]), ([], answer), ("go", [*answer, user])]
@@ -221,7 +220,7 @@ def test_a_client_that_goes_on_from_a_kept_response_goes_on_from_its_last_part()
         assert made == {"previous_response_id": "resp_2", "input": expected, "model": "m"}
     other = read("responses", {"previous_response_id": "resp_3", "input": "go"})
     assert unmerged(other, split, joined) == []
-    assert kept_under(other, held_name("resp_1"), split[held_name("resp_1")]) == held_name("resp_1")
+    assert kept_under(other, held_digest("resp_1"), split[held_digest("resp_1")]) == held_digest("resp_1")
 
 
 def test_replies_of_responses_that_touch_are_told_apart():

@@ -9,10 +9,11 @@ import pytest
 
 from perdure.values.digest import Json
 from perdure.values.limits import RECALL_ROUNDS_MAX
+from perdure.wire.bodies.digests import held_digest
 from perdure.wire.bodies.nouns import Api
 from perdure.wire.reading import dict_at, dicts_at, text_at
-from perdure.wire.streaming.exchange import Given, Screen
-from perdure.wire.streaming.relay import Relay, held_name
+from perdure.wire.streaming.exchange import Given, Memory, Screen
+from perdure.wire.streaming.relay import Relay, memory_of
 from tests.wire.streaming.clients import understood
 from tests.wire.streaming.driving import RECALLS, driven, played, shape, shapes
 from tests.wire.streaming.provider import RECALL, Ask, Script, Thought, Words, sse, streamed, whole
@@ -243,7 +244,7 @@ def test_a_call_that_misses_its_schema_is_answered_and_not_forwarded(api: Api, s
 
 @both_ways
 def test_a_response_that_is_kept_by_the_provider_goes_on_from_the_last_id(stream: bool):
-    relay = Relay("responses", RECALLS, streamed=stream, held="response", stored=True)
+    relay = Relay("responses", RECALLS, streamed=stream, knows=Memory("response", stored=True))
     replies = [
         reply("responses", script, stream) for script in (recall(1), recall(2), Script((Words("so"),), 3))
     ]
@@ -261,7 +262,7 @@ def test_a_response_that_is_kept_by_the_provider_goes_on_from_the_last_id(stream
     if stream:
         assert made["id"] == "resp_1"
         assert [(hidden.merged, hidden.split) for hidden in heard.hidden] == [
-            (held_name("resp_1"), b'["resp_3"]')
+            (held_digest("resp_1"), b'["resp_3"]')
         ]
     else:
         assert made["id"] == "resp_3"
@@ -270,18 +271,18 @@ def test_a_response_that_is_kept_by_the_provider_goes_on_from_the_last_id(stream
 
 @both_ways
 def test_answers_join_results_that_name_the_response_they_go_on_from(stream: bool):
-    relay = Relay("responses", RECALLS, streamed=stream, held="response", stored=True)
+    relay = Relay("responses", RECALLS, streamed=stream, knows=Memory("response", stored=True))
     heard = driven(
         relay, [reply("responses", Script((Ask("r1", RECALL, {}), Ask("b1", "Bash", {}))), stream)]
     )
     [hidden] = heard.hidden
-    assert (hidden.merged, hidden.split) == (held_name("resp_1"), b'["resp_1"]')
+    assert (hidden.merged, hidden.split) == (held_digest("resp_1"), b'["resp_1"]')
     assert hidden.joined is not None
     assert shapes(hidden.joined)[0]["call_id"] == "r1"
 
 
 def test_a_conversation_that_is_kept_is_only_sent_the_answers():
-    relay = Relay("responses", RECALLS, streamed=True, held="conversation", stored=True)
+    relay = Relay("responses", RECALLS, streamed=True, knows=Memory("conversation", stored=True))
     relay.feed(reply("responses", recall(1)))
     follow_up = relay.answer({"r1": Given("x")})
     assert follow_up is not None
@@ -293,7 +294,7 @@ def test_reasoning_that_nobody_keeps_and_that_does_not_stand_for_itself_is_not_s
         bare = whole("responses", recall(1, Thought("hm"))).replace(
             b'"encrypted_content"', b'"encrypted_elsewhere"'
         )
-        relay = Relay("responses", RECALLS, streamed=False, stored=stored)
+        relay = Relay("responses", RECALLS, streamed=False, knows=Memory(stored=stored))
         relay.feed(bare)
         relay.close()
         follow_up = relay.answer({"r1": Given("x")})
@@ -308,6 +309,15 @@ def test_reasoning_that_nobody_keeps_and_that_does_not_stand_for_itself_is_not_s
     unkept = told(stored=False)
     assert [item["type"] for item in unkept] == ["function_call", "function_call_output"]
     assert "id" not in unkept[0]
+
+
+def test_what_the_provider_remembers_is_read_out_of_the_request():
+    assert memory_of("responses", b'{"input":[]}') == Memory("", stored=True)
+    assert memory_of("responses", b'{"store": false}') == Memory()
+    assert memory_of("responses", b'{"previous_response_id": "resp_1"}') == Memory("response", stored=True)
+    assert memory_of("responses", b'{"previous_response_id": null}') == Memory("", stored=True)
+    assert memory_of("responses", b'{"conversation": {"id": "c"}}') == Memory("conversation", stored=True)
+    assert memory_of("chat", b'{"store": true}') == Memory()
 
 
 # --- details --------------------------------------------------------------------------------------

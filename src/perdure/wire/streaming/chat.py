@@ -22,7 +22,7 @@ from perdure.wire.streaming.shapes import (
     with_members,
 )
 from perdure.wire.streaming.sse import spelled_event
-from perdure.wire.streaming.tongue import Stretch
+from perdure.wire.streaming.tongue import Addition
 
 _SAME: Final = ("id", "created", "model", "system_fingerprint")
 """What all chunks of a completion share."""
@@ -47,18 +47,18 @@ class ChatTongue:
         self._longest: dict[str, int] = {}
         self._last: list[StreamedEvent] = []
 
-    def stretches(self, event: StreamedEvent) -> Sequence[Stretch]:
+    def additions(self, event: StreamedEvent) -> Sequence[Addition]:
         """Return what the event adds to which call; a call is whole when another one begins."""
-        found: list[Stretch] = []
+        found: list[Addition] = []
         for position, call in enumerate(dicts_at(_delta(event.event), "tool_calls")):
             key = _index(call, position)
             function = dict_at(call, "function")
             begins = key > self._growing
             if begins and self._growing >= 0:
-                found.append(Stretch(self._growing, ends=True))
+                found.append(Addition(self._growing, ends=True))
             self._growing = max(self._growing, key)
             name, text = text_raw(function, "name"), text_raw(function, "arguments")
-            found.append(Stretch(key, begins, id=text_raw(call, "id"), name=name, text=text))
+            found.append(Addition(key, begins, id=text_raw(call, "id"), name=name, text=text))
         return found
 
     def settles(self, event: StreamedEvent) -> bool:

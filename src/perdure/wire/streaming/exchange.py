@@ -7,6 +7,15 @@ Stage = Literal["streaming", "asking", "finishing", "ended", "broken"]
 """Where a relay is: 'asking' waits for ``answer``, 'finishing' for ``finish``."""
 
 
+class Memory(NamedTuple):
+    """What the provider knows by itself."""
+
+    held: Literal["", "response", "conversation"] = ""
+    """what a request goes on from: an earlier response, or a conversation that the provider keeps"""
+    stored: bool = False
+    """whether the replies are kept under their ids"""
+
+
 class Withheld(NamedTuple):
     """A call that the client does not see and the host answers."""
 

@@ -13,7 +13,7 @@ from perdure.wire.streaming.follow import StreamedEvent
 from perdure.wire.streaming.rounds import Round, is_thinking
 from perdure.wire.streaming.shapes import spelled, with_members
 from perdure.wire.streaming.sse import spelled_event
-from perdure.wire.streaming.tongue import Stretch
+from perdure.wire.streaming.tongue import Addition
 
 _COUNTED: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation")
 """Of the usage at the start: what the end has to say again where it is another round's."""
@@ -35,7 +35,7 @@ class MessagesTongue:
         self._deltas: list[StreamedEvent] = []
         self._last: list[bytes] = []
 
-    def stretches(self, event: StreamedEvent) -> Sequence[Stretch]:
+    def additions(self, event: StreamedEvent) -> Sequence[Addition]:
         """Return what the event adds to which block."""
         shape = event.event
         place = shape.get("index")
@@ -45,11 +45,11 @@ class MessagesTongue:
             case "content_block_start":
                 block = dict_at(shape, "content_block")
                 if block.get("type") != "tool_use":
-                    return (Stretch(place, begins=True),)
+                    return (Addition(place, begins=True),)
                 given = block.get("input")
                 text = spelled(given).decode() if given else ""
                 return (
-                    Stretch(
+                    Addition(
                         place,
                         begins=True,
                         id=text_raw(block, "id"),
@@ -58,9 +58,9 @@ class MessagesTongue:
                     ),
                 )
             case "content_block_delta":
-                return (Stretch(place, text=text_raw(dict_at(shape, "delta"), "partial_json")),)
+                return (Addition(place, text=text_raw(dict_at(shape, "delta"), "partial_json")),)
             case "content_block_stop":
-                return (Stretch(place, ends=True),)
+                return (Addition(place, ends=True),)
             case _:
                 return ()
 

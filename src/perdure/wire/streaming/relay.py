@@ -13,35 +13,41 @@ that the client sees is that of the last round, since its compaction goes by it.
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from perdure.log.events import Usage
-from perdure.values.digest import Json, name_of
+from perdure.values.digest import Json
 from perdure.values.errors import require
 from perdure.values.limits import RECALL_ROUNDS_MAX
-from perdure.wire.bodies.digests import message_digest
+from perdure.wire.bodies.digests import held_digest, message_digest
 from perdure.wire.bodies.nouns import Api
 from perdure.wire.bodies.spans import FAULTS, decoded
 from perdure.wire.reading import dict_at, text_at
-from perdure.wire.streaming.exchange import FollowUp, Given, Hidden, Screen, Stage, Withheld
+from perdure.wire.streaming.exchange import FollowUp, Given, Hidden, Memory, Screen, Stage, Withheld
 from perdure.wire.streaming.learning import Learned
 from perdure.wire.streaming.rounds import WORDINGS, Round, split_of
-from perdure.wire.streaming.shapes import array_of, parsed, spelled
+from perdure.wire.streaming.shapes import array_of, members_of, parsed, spelled
 from perdure.wire.streaming.solid import Solid
 from perdure.wire.streaming.weave import Weave
-
-Held = Literal["", "response", "conversation"]
-"""What the provider goes on from, by its own memory: an earlier response, or a conversation that it keeps."""
 
 _ENDED: Final[dict[Api, str]] = {"messages": "end_turn", "chat": "stop", "responses": ""}
 """Why a reply ends to the client whose last calls are all withheld, and that may not go round again."""
 
+NOTHING: Final = Memory()
+
 _KINDS: Final = {400: "invalid_request_error", 429: "rate_limit_exceeded", 529: "overloaded_error"}
 
 
-def held_name(response: str) -> str:
-    """Return what ``Hidden.merged`` is where the provider holds the history: the name of a response's id."""
-    return name_of("response", response)
+def memory_of(api: Api, body: bytes) -> Memory:
+    """Return what the provider knows by itself of a request: Responses keeps its replies unless told not to."""
+    if api != "responses":
+        return Memory()
+    fields = members_of(body)
+    stored = bytes(fields.get("store", b"")) != b"false"
+    if bytes(fields.get("previous_response_id", b"")).startswith(b'"'):
+        return Memory("response", stored)
+    kept = bytes(fields.get("conversation", b"null"))
+    return Memory("conversation" if kept != b"null" else "", stored)
 
 
 class Relay:
@@ -53,11 +59,10 @@ class Relay:
         screen: Screen,
         *,
         streamed: bool,
-        held: Held = "",
-        stored: bool = False,
+        knows: Memory = NOTHING,
         usage_wanted: bool = True,
     ) -> None:
-        """Begin. ``stored``: the provider keeps its replies under their ids, as Responses does unless told not to.
+        """Begin; ``knows`` is what the provider remembers of the request that is answered.
 
         ``usage_wanted`` false: a stream of Chat tells a usage only because it was asked for on the way.
         """
@@ -66,8 +71,7 @@ class Relay:
             Weave(api, screen, usage_wanted=usage_wanted) if streamed else Solid(api, screen)
         )
         self._streamed: bool = streamed
-        self._held: Held = held
-        self._stored: bool = stored
+        self._knows: Memory = knows
         self._stage: Stage = "streaming"
         self._rounds: list[Round] = []
         self._ids: list[str] = []
@@ -119,7 +123,7 @@ class Relay:
             return b""
         hidden = frozenset(call.id for call in self._voice.withheld)
         whole = self._voice.whole()
-        self._rounds.append(Round(whole, hidden, stored=self._stored or bool(self._held)))
+        self._rounds.append(Round(whole, hidden, stored=self._knows.stored or bool(self._knows.held)))
         self._ids.append(learned.id)
         if hidden and learned.answerable and whole:
             self._stage = "asking"
@@ -156,8 +160,8 @@ class Relay:
         self._stage = "streaming"
         words = WORDINGS[self._api]
         told = words.heard(words.told(last))
-        if self._held:
-            previous = self._ids[-1] if self._held == "response" else ""
+        if self._knows.held:
+            previous = self._ids[-1] if self._knows.held == "response" else ""
             return FollowUp(tuple(told), replaces=True, previous=previous)
         return FollowUp((*split_of(words, self._rounds), *told))
 
@@ -171,11 +175,11 @@ class Relay:
         joined = array_of(words.told(last)) if last.answers else None
         found: list[Hidden] = []
         name = message_digest(self._api, _value(words.merged(self._rounds)))
-        if name and not self._held:
+        if name and not self._knows.held:
             found.append(Hidden(name, array_of(split_of(words, self._rounds)), joined))
         seen = self._ids[0] if self._streamed else self._ids[-1]
         if self._api == "responses" and last.stored and (joined or seen != self._ids[-1]):
-            found.append(Hidden(held_name(seen), spelled([self._ids[-1]]), joined))
+            found.append(Hidden(held_digest(seen), spelled([self._ids[-1]]), joined))
         return tuple(found)
 
     def finish(self) -> bytes:

@@ -16,7 +16,7 @@ from perdure.wire.streaming.learning import is_clients
 from perdure.wire.streaming.rounds import Round, response_of
 from perdure.wire.streaming.shapes import member_of, members_of, object_of, spelled, with_members
 from perdure.wire.streaming.sse import spelled_event
-from perdure.wire.streaming.tongue import Stretch
+from perdure.wire.streaming.tongue import Addition
 
 _BEGINS: Final = frozenset({"response.created", "response.in_progress", "response.queued"})
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
@@ -37,7 +37,7 @@ class ResponsesTongue:
         self._begun: set[int] = set()
         self._last: list[StreamedEvent] = []
 
-    def stretches(self, event: StreamedEvent) -> Sequence[Stretch]:
+    def additions(self, event: StreamedEvent) -> Sequence[Addition]:
         """Return what the event adds to which item."""
         shape = event.event
         kind = text_raw(shape, "type")
@@ -52,21 +52,21 @@ class ResponsesTongue:
             case "response.output_item.done":
                 return (self._item(place, dict_at(shape, "item"), ends=True),)
             case "response.function_call_arguments.delta":
-                return (Stretch(place, text=text_raw(shape, "delta")),)
+                return (Addition(place, text=text_raw(shape, "delta")),)
             case _:
                 return ()
 
-    def _item(self, place: int, item: dict[str, Json], *, ends: bool) -> Stretch:
+    def _item(self, place: int, item: dict[str, Json], *, ends: bool) -> Addition:
         kind = text_raw(item, "type")
         begins = place not in self._begun
         self._begun.add(place)
         if not is_clients(kind):
-            return Stretch(place, begins, ends, thinks=kind == "reasoning")
+            return Addition(place, begins, ends, thinks=kind == "reasoning")
         text = text_raw(item, "arguments")
         name = text_raw(item, "name") if kind == "function_call" else ""
-        return Stretch(place, begins, ends, text_raw(item, "call_id"), name, text, whole=bool(ends and text))
+        return Addition(place, begins, ends, text_raw(item, "call_id"), name, text, whole=bool(ends and text))
 
-    def _untold(self, shape: dict[str, Json]) -> Sequence[Stretch]:
+    def _untold(self, shape: dict[str, Json]) -> Sequence[Addition]:
         """Return the items that stand in the response at its end and in no event before."""
         output = dict_at(shape, "response").get("output")
         items = output if isinstance(output, list) and not self._begun else []

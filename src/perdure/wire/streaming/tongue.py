@@ -7,7 +7,7 @@ from perdure.wire.streaming.follow import StreamedEvent
 from perdure.wire.streaming.rounds import Round
 
 
-class Stretch(NamedTuple):
+class Addition(NamedTuple):
     """What an event adds to a part of the reply."""
 
     key: int
@@ -28,7 +28,7 @@ class Stretch(NamedTuple):
 class Tongue(Protocol):
     """One reply to a client, told in the words of an API."""
 
-    def stretches(self, event: StreamedEvent, /) -> Sequence[Stretch]:
+    def additions(self, event: StreamedEvent, /) -> Sequence[Addition]:
         """Return what the event adds to which parts."""
         ...
 

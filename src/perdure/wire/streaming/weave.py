@@ -19,7 +19,7 @@ from perdure.wire.streaming.responses import ResponsesTongue
 from perdure.wire.streaming.rounds import Round
 from perdure.wire.streaming.shapes import parsed
 from perdure.wire.streaming.sse import SseSplitter, read
-from perdure.wire.streaming.tongue import Stretch, Tongue
+from perdure.wire.streaming.tongue import Addition, Tongue
 
 _IDLE: Final = frozenset({"ping", "keepalive"})
 
@@ -27,17 +27,17 @@ _IDLE: Final = frozenset({"ping", "keepalive"})
 class _Suspect:
     """A call that may be withheld, as far as it has come."""
 
-    def __init__(self, stretch: Stretch) -> None:
-        self.id: str = stretch.id
-        self.name: str = stretch.name
+    def __init__(self, addition: Addition) -> None:
+        self.id: str = addition.id
+        self.name: str = addition.name
         self.texts: list[str] = []
 
-    def take(self, stretch: Stretch) -> None:
-        self.id = self.id or stretch.id
-        if stretch.whole:
-            self.texts = [stretch.text]
-        elif stretch.text:
-            self.texts.append(stretch.text)
+    def take(self, addition: Addition) -> None:
+        self.id = self.id or addition.id
+        if addition.whole:
+            self.texts = [addition.text]
+        elif addition.text:
+            self.texts.append(addition.text)
 
 
 class Weave:
@@ -113,8 +113,8 @@ class Weave:
         if not self.touched and not self._held and self._follower.skim(piece):
             return piece
         event = self._follower.hear(piece)
-        for stretch in self._tongue.stretches(event):
-            self._consider(stretch)
+        for addition in self._tongue.additions(event):
+            self._consider(addition)
         if self._tongue.settles(event):
             self._settle()
         if self._suspects or self._thoughts:
@@ -136,19 +136,19 @@ class Weave:
             return self._tongue.speaks(event, self._hidden)
         return self._tongue.passes(event)
 
-    def _consider(self, stretch: Stretch) -> None:
-        if stretch.begins:
-            if stretch.thinks:
-                self._think(stretch.key)
-            elif stretch.name in self._screen.names:
-                self._suspects[stretch.key] = _Suspect(stretch)
+    def _consider(self, addition: Addition) -> None:
+        if addition.begins:
+            if addition.thinks:
+                self._think(addition.key)
+            elif addition.name in self._screen.names:
+                self._suspects[addition.key] = _Suspect(addition)
             else:
                 self._thoughts = []
-        suspect = self._suspects.get(stretch.key)
+        suspect = self._suspects.get(addition.key)
         if suspect is not None:
-            suspect.take(stretch)
-            if stretch.ends:
-                self._judge(stretch.key)
+            suspect.take(addition)
+            if addition.ends:
+                self._judge(addition.key)
 
     def _think(self, key: int) -> None:
         """Begin a thought; one after which there was only what is withheld is withheld, too."""
