@@ -20,10 +20,10 @@ from perdure.gateway.unpacking import Unpacking
 from perdure.log.events import Usage
 from perdure.values.limits import GATEWAY_BODY_BYTES_MAX
 from perdure.wire.bodies.nouns import Api
-from perdure.wire.streaming.exchange import FollowUp, Given, Hidden, Screen, Withheld
+from perdure.wire.streaming.exchange import FollowUp, Given, Hidden, Memory, Screen, Withheld
 from perdure.wire.streaming.follow import Follower
 from perdure.wire.streaming.learning import Learned
-from perdure.wire.streaming.relay import Relay
+from perdure.wire.streaming.relay import NOTHING, Relay
 
 FINE: Final = 400
 """The first status that says that something went wrong."""
@@ -147,11 +147,12 @@ async def relayed(
     *,
     keeps: bool,
     done: Callable[[Outcome], None],
+    knows: Memory = NOTHING,
 ) -> web.StreamResponse:
     """Give the client the reply that the model makes with what the host answers it in between."""
     tape = Tape(line, keeps=keeps)
     streamed = is_streamed(answer)
-    relay = Relay(api, screen, streamed=streamed)
+    relay = Relay(api, screen, streamed=streamed, knows=knows)
     status, whole, error = answer.status, False, ""
     try:
         if streamed:
