@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Sequence
 
-from benchmarks.context.compare import OURS, POLICIES, standing
+from benchmarks.context.compare import POLICIES, contender, ours
 from benchmarks.context.corpora import TRANSCRIPTS, Session, corpora
 from benchmarks.context.figures import CHARGES
 from benchmarks.context.lab import SOURCES, Lab
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> None:
         cells = "  ".join(
             f"{charge} {run.ratio:.3f} ({run.played.faulted}/{run.played.moved})"
             for charge in CHARGES
-            for run in standing([session], POLICIES[OURS], charge).runs
+            for run in ours([session], charge).runs
         )
         print(f"  {session.name:34} {len(session.trace.requests):4} requests  {cells}")
 
@@ -41,7 +41,7 @@ def _cells(sessions: list[Session], name: str) -> list[str]:
     for charge in CHARGES:
         for source in SOURCES.values():
             mine = [session for session in sessions if session.source == source]
-            found = standing(mine, POLICIES[name], charge)
+            found = contender(mine, name, charge)
             worst = found.worst
             if worst is not None:
                 cells.append(

@@ -12,6 +12,8 @@ from perdure.profile.simulate_ours import Ours
 Made = Callable[[Route, Charge], PagePolicy]
 
 OURS = "ours"
+OURS_MARKS = False
+"""The gateway leaves marks to the client. All others are played as if they set one of their own where it helps."""
 POLICIES: dict[str, Made] = {
     "append-only": lambda _, __: AppendOnly(),
     "age-FIFO, 4 (Pichay)": lambda _, __: AgeFifo(4),
@@ -89,10 +91,22 @@ def standing(
     *,
     spare: bool = True,
 ) -> Standing:
-    """Return how the policy does on ``sessions``."""
+    """Return how the policy does on ``sessions``; ``spare``: whether it sets a mark of its own."""
     runs: list[Run] = []
     for session in sessions:
         path = routed(session)
         alone = play(path, AppendOnly(), "none", spare=spare)
         runs.append(Run(session, alone, play(path, made(path, charge), charge, spare=spare)))
     return Standing(tuple(runs))
+
+
+def ours(
+    sessions: Iterable[Session], charge: Charge, routed: Routed = as_recorded, *, mode: str = "safe"
+) -> Standing:
+    """Return how our own policy does on ``sessions``, as the gateway sends its requests."""
+    return standing(sessions, lambda path, _: Ours(path, mode), charge, routed, spare=OURS_MARKS)
+
+
+def contender(sessions: Iterable[Session], name: str, charge: Charge) -> Standing:
+    """Return how the policy of that name does, at recorded terms."""
+    return ours(sessions, charge) if name == OURS else standing(sessions, POLICIES[name], charge)

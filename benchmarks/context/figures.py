@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from benchmarks.context.compare import OURS, POLICIES, Routed, Standing, as_recorded, standing
+from benchmarks.context.compare import OURS_MARKS, POLICIES, Routed, Standing, as_recorded, ours
 from benchmarks.context.corpora import LIVES, Session, living, ready, uncached
 from perdure.profile.bound_below import bound, plan
 from perdure.profile.bound_exact import optimum
@@ -141,7 +141,7 @@ def room(sessions: Iterable[Session], charge: Charge) -> Room:
         first = session.trace.compactions[0] if session.trace.compactions else 0
         alone = play(path, AppendOnly(), "none")
         peak = max(alone.windows[: first or None])
-        paged = play(path, Ours(path, "room", int(peak * ROOM_SHARE)), charge)
+        paged = play(path, Ours(path, "room", int(peak * ROOM_SHARE)), charge, spare=OURS_MARKS)
         peaks.append(max(paged.windows[: first or None]) / peak)
         if first:
             free.append(1 - paged.windows[first - 1] / peak)
@@ -197,10 +197,10 @@ def bare(session: Session) -> Route:
 
 def uncached_standing(sessions: Iterable[Session], charge: Charge) -> Standing:
     """Return how the mode for servers without a cache does on them."""
-    return standing(sessions, lambda path, _: Ours(path, "nocache"), charge, bare)
+    return ours(sessions, charge, bare, mode="nocache")
 
 
 def lives(sessions: Iterable[Session], charge: Charge) -> dict[str, Standing]:
     """Return how ours does were the caches' entries to live otherwise than recorded, by the rules alone."""
     mine = list(sessions)
-    return {name: standing(mine, POLICIES[OURS], charge, at_life(ttl)) for name, ttl in LIVES.items()}
+    return {name: ours(mine, charge, at_life(ttl)) for name, ttl in LIVES.items()}

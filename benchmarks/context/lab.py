@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.context.compare import OURS, POLICIES, Standing, standing
+from benchmarks.context.compare import OURS, POLICIES, Standing, contender, ours, standing
 from benchmarks.context.corpora import Corpora, Session
 from benchmarks.context.figures import (
     CHARGES,
@@ -88,15 +88,15 @@ class Lab:
     def _policies(self) -> None:
         """Policies and bounds at recorded terms."""
         rows: list[list[str]] = []
-        ours: dict[tuple[str, str], Standing] = {}
-        for name, made in POLICIES.items():
+        mine_own: dict[tuple[str, str], Standing] = {}
+        for name in POLICIES:
             cells: list[str] = []
             for charge in CHARGES:
                 for source, mine in self._sessions.items():
-                    found = standing(mine, made, charge)
+                    found = contender(mine, name, charge)
                     cells += [f"{found.cost:.3f}", f"{found.faulted}/{found.moved}"]
                     if name == OURS:
-                        ours[source, charge] = found
+                        mine_own[source, charge] = found
             rows.append([name, *cells])
             self._say(f"  {name}: {' '.join(cells)}")
         least = {
@@ -109,29 +109,35 @@ class Lab:
             for charge in CHARGES:
                 for source in self._sessions:
                     rows[-1] += [f"{getattr(least[source, charge], field):.3f}", ""]
+        row = ["ours, with a mark of its own"]
+        for charge in CHARGES:
+            for corpus in self._sessions.values():
+                marked = standing(corpus, POLICIES[OURS], charge)
+                row += [f"{marked.cost:.3f}", f"{marked.faulted}/{marked.moved}"]
+        rows.append(row)
         heads = [f"{source}, {charge}" for charge in CHARGES for source in self._sessions]
         self._table(["policy", *(cell for head in heads for cell in (head, "faults"))], rows)
-        self._ours(ours, least)
+        self._ours(mine_own, least)
 
-    def _ours(self, ours: dict[tuple[str, str], Standing], least: dict[tuple[str, str], Below]) -> None:
+    def _ours(self, found_ours: dict[tuple[str, str], Standing], least: dict[tuple[str, str], Below]) -> None:
         figures = self.figures
-        for (source, charge), found in ours.items():
+        for (source, charge), found in found_ours.items():
             figures[f"{source}_{charge}"] = found.cost
             figures[f"bound_{source}_{charge}"] = least[source, charge].bound
             figures[f"captured_{source}_{charge}"] = captured(found.cost, least[source, charge].bound)
-        loose = [run for (_, charge), found in ours.items() if charge == "loose" for run in found.runs]
+        loose = [run for (_, charge), found in found_ours.items() if charge == "loose" for run in found.runs]
         worst = max(loose, key=lambda run: run.ratio)
         figures |= {
             "worst_session": worst.ratio,
             "bound_claude": figures["bound_claude_loose"],
             "bound_codex": figures["bound_codex_loose"],
-            "captured": min(figures[f"captured_{source}_{charge}"] for source, charge in ours),
+            "captured": min(figures[f"captured_{source}_{charge}"] for source, charge in found_ours),
         }
         rows: list[list[str]] = []
         for run in loose:
             strict = next(
                 each
-                for found in ours.values()
+                for found in found_ours.values()
                 for each in found.runs
                 if each.session is run.session and each is not run
             )
@@ -142,7 +148,7 @@ class Lab:
             ])  # fmt: skip
         self._table(["session", "requests", "loose", "faults", "strict", "faults"], rows)
         rows = [
-            [name, *(f"{standing(mine, POLICIES[OURS], charge).cost:.3f}" for charge in CHARGES)]
+            [name, *(f"{ours(mine, charge).cost:.3f}" for charge in CHARGES)]
             for name, mine in self._corpora.items()
         ]
         self._table(["corpus", *CHARGES], rows)

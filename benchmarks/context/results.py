@@ -21,7 +21,8 @@ were moved.
 What is modelled, and how far to trust it:
 
 - Caches as documented (`perdure.page.caching`), marks where Claude Code 2.1 sets them: behind the system prompt and at
-  the end. Whoever moves a page sets one mark more at the first block that moved; without it, eviction costs much more.
+  the end. Everybody else's policy sets one mark more at the first block that moved, and behind what is recalled, which
+  favours it (age-FIFO costs twice as much without); the gateway leaves marks to the client.
 - Tokens of a request are fitted to what the provider counted. What the client took out again is found from that.
 - What befell a cache against its rules (entries lost early, a front that other sessions keep warm, calls that aren't
   recorded) is taken from the recorded usage, and happens to every policy alike. The first table says how much that is.
