@@ -223,19 +223,16 @@ def test_a_client_that_goes_on_from_a_kept_response_goes_on_from_its_last_part()
     assert kept_under(other, held_digest("resp_1"), split[held_digest("resp_1")]) == held_digest("resp_1")
 
 
-def test_replies_of_responses_that_touch_are_told_apart():
-    items = [*said_items(Spoke("go", "one", (), thought="a")), *said_items(Spoke("", "two", (), thought="b"))]
+@pytest.mark.parametrize("place", [0, 1])
+def test_replies_of_responses_that_touch_are_told_apart(place: int):
+    replies = [Spoke("go", "one", (), thought="a"), Spoke("", "two", (), thought="b")]
     last: Json = {"role": "user", "content": "on"}
     asked: Json = {"role": "user", "content": "go"}
-    whole: list[Json] = [asked, *items, last]
+    parts = [said_items(reply) for reply in replies]
+    whole: list[Json] = [asked, *parts[0], *parts[1], last]
     request = read("responses", {"input": whole})
-    name = message_digest("responses", said_items(Spoke("", "two", ())))
-    made = json.loads(
-        splice(request.body, unmerged(request, {name: b'[{"type":"item_reference","id":"x"}]'}, {}))
-    )
-    assert made["input"] == [
-        asked,
-        *items[:2],
-        {"type": "item_reference", "id": "x"},
-        last,
-    ]
+    name = message_digest("responses", said_items(replies[place]._replace(thought="")))
+    reference: Json = {"type": "item_reference", "id": "x"}
+    made = json.loads(splice(request.body, unmerged(request, {name: json.dumps([reference]).encode()}, {})))
+    parts[place] = [reference]
+    assert made["input"] == [asked, *parts[0], *parts[1], last]
