@@ -109,15 +109,29 @@ def scrubbed(body: bytes) -> bytes:
     return b"".join([*pieces, body[last:]])
 
 
+def foreign(body: bytes) -> list[str]:
+    """Return the lines of ``body`` that are neither filler nor ours."""
+    roles = _roles(body)
+    texts = [body[leaf.start : leaf.end].decode() for leaf in leaves(body) if not _stays(leaf.path, roles)]
+    lines = {line for text in texts for line in _lines(text) if not _ours(line)}
+    return sorted(line for line in lines if not _is_filler(line))
+
+
 def _said(path: tuple[str, ...], raw: bytes, roles: dict[tuple[str, ...], str]) -> bytes:
+    if _stays(path, roles):
+        return raw
+    return "\\n".join(line if _ours(line) else filler(line) for line in _lines(raw.decode())).encode()
+
+
+def _stays(path: tuple[str, ...], roles: dict[tuple[str, ...], str]) -> bool:
+    """Tell whether what stands there is no text, or is ours: our commands' results, our model's words."""
     key = next((each for each in reversed(path) if not each.startswith("#")), "")
     if key in PLAIN or path[0] in SETTINGS:
-        return raw
-    if path[0] in {"messages", "input"}:
-        role = roles.get(path[:2], "")
-        if role in {"assistant", "tool", "item"} or "tool_result" in roles.get(path[:4], ""):
-            return raw
-    return "\\n".join(_line(line) for line in _lines(raw.decode())).encode()
+        return True
+    if path[0] not in {"messages", "input"}:
+        return False
+    role = roles.get(path[:2], "")
+    return role in {"assistant", "tool", "item"} or "tool_result" in roles.get(path[:4], "")
 
 
 def _roles(body: bytes) -> dict[tuple[str, ...], str]:
@@ -146,9 +160,13 @@ def _lines(text: str) -> list[str]:
     return [*lines, text[last:]]
 
 
-def _line(line: str) -> str:
-    kept = len(line) < 4 or OWN.search(line) or FACT.search(line)
-    return line if kept else filler(line)
+def _ours(line: str) -> bool:
+    return len(line) < 4 or bool(OWN.search(line)) or bool(FACT.search(line))
+
+
+def _is_filler(line: str) -> bool:
+    *words, last = line.split(" ")
+    return set(words) <= set(WORDS) and any(word.startswith(last) for word in WORDS)
 
 
 def filler(line: str) -> str:

@@ -16,7 +16,7 @@ from perdure.testing.upstream.tap import Passed, Tap
 from tests.clients.checks import headers_lost, unlike, walked
 from tests.clients.gateways import gateway, perdure
 from tests.clients.recordings import Recording, Replay, all_recordings, loaded
-from tests.clients.scrubbing import leaves, scrubbed
+from tests.clients.scrubbing import foreign, leaves, scrubbed
 
 PATHS = list(all_recordings())
 EACH = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name.partition(".")[0])
@@ -165,19 +165,16 @@ def test_a_gateway_that_rewrites_an_old_result_is_caught_by_the_recording_of_ope
 
 
 @EACH
-def test_a_recording_was_scrubbed_and_scrubbing_it_again_changes_little(path):
+def test_a_recording_holds_no_line_of_another_projects(path):
     recording = loaded(path)
     for each in (*recording.passed, *recording.recorded):
-        low = each.body.lower()
-        for words in (
-            b"you are codex",
-            b"claude code",
-            b"you are opencode",
-            b"security",
-            b"you must",
-            b"/work/",
-        ):
-            assert words not in low
+        assert foreign(each.body) == []
+
+
+def test_a_line_that_was_not_scrubbed_is_found():
+    body = b'{"system": "amber birch ced\\nYou are an agent.", "messages": []}'
+    assert foreign(body) == ["You are an agent."]
+    assert foreign(scrubbed(body)) == []
 
 
 JSON = st.recursive(
