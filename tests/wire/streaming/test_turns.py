@@ -376,3 +376,14 @@ def test_pings_pass_while_a_call_is_awaited():
     assert relay.feed(b": still there\n\n") == b": still there\n\n"
     assert relay.feed(sent[at:]) == b""
     assert relay.asked[0].arguments == '{"page": "p-1"}'
+
+
+def test_a_reply_that_is_cut_counts_with_what_it_has_told():
+    sent = reply("messages", recall(1))
+    relay = Relay("messages", RECALLS, streamed=True)
+    assert relay.usages == ()
+    relay.feed(sent[: sent.index(b"ping")])
+    assert [usage.input_tokens for usage in relay.usages] == [1110]
+    relay.close()
+    assert [usage.input_tokens for usage in relay.usages] == [1110]
+    assert relay.stage == "broken"

@@ -76,6 +76,8 @@ class Relay:
         self._rounds: list[Round] = []
         self._ids: list[str] = []
         self._usages: list[Usage] = []
+        self._turned: bool = False
+        """whether the present reply of the provider is among them"""
         self._stop: str = ""
 
     @property
@@ -90,8 +92,13 @@ class Relay:
 
     @property
     def usages(self) -> tuple[Usage, ...]:
-        """What each of the provider's replies took; the client sees the last, the ledger sums them."""
-        return tuple(self._usages)
+        """What each of the provider's replies took; the client sees the last, the ledger sums them.
+
+        One that is under way, or was cut off, counts with what it has told so far.
+        """
+        learned = self._voice.learned
+        begun = not self._turned and bool(learned.counted)
+        return (*self._usages, learned.usage) if begun else tuple(self._usages)
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes of the provider's reply and return those that the client gets now."""
@@ -118,6 +125,7 @@ class Relay:
         """Take in that a reply of the provider is over."""
         learned = self._voice.learned
         self._usages.append(learned.usage)
+        self._turned = True
         if not self._voice.touched or learned.mishap is not None:
             self._stage = "broken" if learned.mishap is not None else "ended"
             return b""
@@ -157,7 +165,7 @@ class Relay:
             self._stage = "finishing"
             return None
         self._voice.goes_on()
-        self._stage = "streaming"
+        self._stage, self._turned = "streaming", False
         words = WORDINGS[self._api]
         told = words.heard(words.told(last))
         if self._knows.held:
