@@ -35,7 +35,7 @@ _BUSY_SECONDS_MAX: Final = 2.0
 """Between two tries to write where another process holds the store; a command holds it for milliseconds."""
 
 
-class Written(NamedTuple):
+class Noted(NamedTuple):
     """What followed from facts, and when it is on disk."""
 
     events: tuple[Event, ...]
@@ -73,7 +73,7 @@ class Scribe:
         """The state after all that was told, on disk or on its way there."""
         return self._writer.state
 
-    def tell(self, *bodies: e.Body, blobs: Sequence[tuple[str, bytes]] = ()) -> Written:
+    def tell(self, *bodies: e.Body, blobs: Sequence[tuple[str, bytes]] = ()) -> Noted:
         """Take ``bodies`` as facts; return what follows from them.
 
         Raises what deciding raises; nothing is then written.
@@ -83,7 +83,7 @@ class Scribe:
             heard[0] = heard[0]._replace(blobs=tuple(blobs))
         return self.begin(heard)
 
-    def obey(self) -> Written | None:
+    def obey(self) -> Noted | None:
         """Take in what people have posted; None where that is nothing."""
         posted = tuple(heard_post(post) for post in self._writer.store.inbox(self.run))
         return self.begin(posted) if posted else None
@@ -103,7 +103,7 @@ class Scribe:
         while self._under_way:
             await asyncio.wait(tuple(self._under_way))
 
-    def begin(self, heard: Sequence[Heard]) -> Written:
+    def begin(self, heard: Sequence[Heard]) -> Noted:
         """Take ``heard``, what a stream begins with or what a person said."""
         require(not self.failed, f"{self.run}: a fact is told after one that could not be written")
         events, batch = self._writer.write(heard)
@@ -112,7 +112,7 @@ class Scribe:
         self._newest = task
         self._under_way.add(task)
         task.add_done_callback(self._arrived)
-        return Written(events, asyncio.shield(task))
+        return Noted(events, asyncio.shield(task))
 
     async def _appended(self, before: "asyncio.Task[None] | None", batch: Batch, state: State) -> None:
         """Append ``batch`` behind the one ``before``; the state that it leads to is settled then."""

@@ -64,7 +64,12 @@ class Desk:
         self.counts: Counts = Counts()
         self.tracker: Tracker = Tracker(conversations)
         self._parts: Parts = Parts(
-            upstream, Measure(), self.tracker, self.counts, observes=settings.mode == "observe"
+            upstream,
+            Measure(),
+            self.tracker,
+            self.counts,
+            observes=settings.mode == "observe",
+            now=conversations.clock.now,
         )
         self._key: bytes = key
         self._memo: Memo = Memo(GATEWAY_PARTS_MAX)

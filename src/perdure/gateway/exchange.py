@@ -7,7 +7,7 @@ Invariants:
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, cast
 
 import aiohttp
@@ -23,6 +23,7 @@ from perdure.gateway.measure import Measure
 from perdure.gateway.plans import Plan, Recording, edited, planned
 from perdure.gateway.replies import FINE, Outcome, relayed, watched
 from perdure.gateway.routes import is_local
+from perdure.gateway.stubs import schema_misses, schema_told, stubbed
 from perdure.gateway.talks import Talk
 from perdure.gateway.tracking import Found, Tracker
 from perdure.gateway.upstream import UNREACHED, Upstream
@@ -35,9 +36,11 @@ from perdure.values.digest import Json, digest
 from perdure.values.limits import WORDS_CHARACTERS_MAX
 from perdure.wire.bodies.following import followed_up
 from perdure.wire.bodies.hidden import kept_under
+from perdure.wire.bodies.nouns import OfferedTool
 from perdure.wire.bodies.request import RequestBody
 from perdure.wire.bodies.splicing import Edit, splice
 from perdure.wire.streaming.exchange import FollowUp, Given, Hidden, Screen, Withheld
+from perdure.wire.streaming.relay import memory_of
 
 _NEAR: Final = 16
 """Bytes in front of a value in which its name stands."""
@@ -45,13 +48,6 @@ _NEAR: Final = 16
 GONE: Final = "the client went away"
 BROKEN_OFF: Final = "the answer broke off"
 MILLISECOND: Final = 1_000_000
-
-
-def _always(_name: str, _arguments: str) -> bool:
-    return True
-
-
-_SCREEN: Final = Screen(frozenset((RECALL_NAME,)), _always)
 
 
 class Parts(NamedTuple):
@@ -63,6 +59,8 @@ class Parts(NamedTuple):
     counts: Counts
     observes: bool
     """whether no byte is ever changed"""
+    now: Callable[[], int]
+    """the time, ns"""
 
     def may_move(self, talk: Talk) -> bool:
         """Tell whether what was moved in ``talk`` stays moved, and more may be."""
@@ -94,6 +92,7 @@ class Exchange:
         self._edits: Sequence[Edit] = ()
         self._number: int = 0
         self._recall: bool = False
+        self._stubbed: dict[str, OfferedTool] = {}
 
     async def run(self) -> web.StreamResponse:
         """Forward it, and give the reply to the client."""
@@ -111,7 +110,14 @@ class Exchange:
             if not self._recall or answer.status >= FINE or "Content-Encoding" in answer.headers:
                 return await watched(self._line, answer, self._read.api, keeps=keeps, done=self._done)
             return await relayed(
-                self._line, answer, self._read.api, _SCREEN, self, keeps=keeps, done=self._done
+                self._line,
+                answer,
+                self._read.api,
+                self._screen(),
+                self,
+                keeps=keeps,
+                done=self._done,
+                knows=memory_of(self._read.api, self._read.body),
             )
 
     # -- the way there -------------------------------------------------------------------------------
@@ -132,7 +138,12 @@ class Exchange:
     def _planned(self) -> Plan:
         talk = self._talk
         kept = talk.conversation.kept
-        recording = Recording(bodies=kept == "full", pages=kept != "none", moves=self._parts.may_move(talk))
+        recording = Recording(
+            bodies=kept == "full",
+            pages=kept != "none",
+            moves=self._parts.may_move(talk),
+            at=self._parts.now(),
+        )
         plan = planned(talk, self._read, self._parts.measure, recording, new=self._new)
         self._number, self._recall = plan.number, plan.recall
         return plan
@@ -175,12 +186,29 @@ class Exchange:
 
     # -- the hidden exchange -------------------------------------------------------------------------
 
+    def _screen(self) -> Screen:
+        """Return which calls the client doesn't see: recalls, and calls that miss a schema that has left."""
+        tools = self._stubbed = {tool.name: tool for tool, _ in stubbed(self._talk, self._read)}
+
+        def hides(name: str, arguments: str) -> bool:
+            return name == RECALL_NAME or bool(
+                name in tools and schema_misses(self._read, tools[name], arguments)
+            )
+
+        return Screen(frozenset((RECALL_NAME, *tools)), hides)
+
     async def give(self, asked: Sequence[Withheld]) -> dict[str, Given]:
         """Return what the model asks for; that it was given is on disk."""
         talk = self._talk
         answers: dict[str, Given] = {}
         faults: list[e.Body] = []
         for each in asked:
+            tool = self._stubbed.get(each.name)
+            if tool is not None:
+                answers[each.id] = schema_told(self._read, tool, each)
+                page = self._talk.schemas[tool.digest]
+                faults.append(e.PageFaulted(page.page, 0, page.content.size, page.tokens, self._number))
+                continue
             pages = await self._parts.tracker.pages(talk, each.arguments)
             found = recall(pages, _arguments(each.arguments), talk.scribe.read)
             answers[each.id] = Given(found.text, found.wrong)

@@ -13,6 +13,7 @@ from perdure.gateway.arrivals import Blob, arrivals
 from perdure.gateway.editing import edits_of
 from perdure.gateway.measure import Measure
 from perdure.gateway.recording import kept as kept_body
+from perdure.gateway.stubs import Stubs, stub_edits, stubbed, stubs_due
 from perdure.gateway.talks import Talk, common
 from perdure.log import events as e
 from perdure.log.envelope import Event
@@ -42,10 +43,15 @@ class Recording(NamedTuple):
     bodies: bool
     pages: bool
     moves: bool
+    at: int
+    """when the request came, ns"""
 
 
 def planned(talk: Talk, read: RequestBody, measure: Measure, recording: Recording, *, new: bool) -> Plan:
     """Tell the fact of ``read`` and return what goes on; ``new``: the conversation began with it."""
+    stubs = stubs_due(talk, read, measure, recording.at) if recording.moves else Stubs()
+    if stubs.facts:
+        talk.scribe.tell(*stubs.facts, blobs=stubs.blobs)
     fact, blobs = _fact(talk, read, measure, recording)
     told = talk.scribe.tell(fact, blobs=blobs)
     talk.standing = (read.tools_digest, read.system)
@@ -55,7 +61,7 @@ def planned(talk: Talk, read: RequestBody, measure: Measure, recording: Recordin
         fact.number,
         tuple(edits),
         told.durable,
-        decided=moves_in(told.events) or (new and bool(edits)),
+        decided=moves_in(told.events) or bool(stubs.facts) or (new and bool(edits)),
         recall=recording.moves and talk.conversation.recall and bool(read.tools) and not read.forced,
     )
 
@@ -70,7 +76,7 @@ def edited(state: State, talk: Talk, read: RequestBody) -> list[Edit]:
         and (page := _page(talk, state, result.call, result.digest)) is not None
         and page.shown is not None
     ]
-    return edits_of(state, read, shown, talk.scribe)
+    return [*edits_of(state, read, shown, talk.scribe), *stub_edits(talk, read)]
 
 
 def moves_in(events: Sequence[Event]) -> bool:
@@ -142,4 +148,4 @@ def _kept_out(talk: Talk, read: RequestBody) -> int:
         page = talk.page_of(result.call, result.digest)
         if page is not None and page.shown is not None:
             total += page.tokens - page.shown_tokens
-    return total
+    return total + sum(page.tokens - page.shown_tokens for _, page in stubbed(talk, read))

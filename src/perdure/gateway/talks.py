@@ -15,6 +15,9 @@ from perdure.values.errors import Broken
 from perdure.values.table import Table
 from perdure.wire.bodies.nouns import MadeCall
 
+SCHEMA: Final = "schema"
+"""Why the policy of results doesn't move a page: it is a tool's schema."""
+
 _NOTHING: Final[Table[str, Page]] = Table()
 
 
@@ -37,6 +40,7 @@ class Talk:
         self.standing: tuple[str, str] = ("", "")
         """digests of tools and instructions of the newest request"""
         self._sent: tuple[Table[int, str] | None, tuple[str, ...]] = (None, ())
+        self._schemas: tuple[Table[str, Page], dict[str, Page]] = (_NOTHING, {})
         self._handles: tuple[Table[str, Page], dict[tuple[str, str], str]] = (_NOTHING, {})
 
     @property
@@ -78,6 +82,19 @@ class Talk:
                 handles[page.call, digest_of(page.content)] = name
             self._handles = (pages, handles)
         return handles
+
+    @property
+    def schemas(self) -> dict[str, Page]:
+        """Schemas of tools that have left, by the tool's digest."""
+        pages = self.scribe.state.live.pages
+        if self._schemas[0] is not pages:
+            found = {
+                page.call.removeprefix("tool:"): page
+                for page in pages.values()
+                if page.exempt == SCHEMA and page.shape == "evicted"
+            }
+            self._schemas = (pages, found)
+        return self._schemas[1]
 
     def page_of(self, call: str, digest: str) -> Page | None:
         """Return the page that holds the result with this digest that answered ``call``."""
