@@ -27,6 +27,8 @@ class Client(msgspec.Struct, frozen=True):
     resumes: bool = True
     compacts: str = ""
     """'told': by a command of its own; 'full': by itself, when its window is; empty: it can't be made to"""
+    variants: tuple[str, ...] = ()
+    """scenarios of its own: 'websocket', 'sealed' (compaction on the provider's side)"""
     rides_aborts: bool = True
     """whether it asks again when an answer breaks off; the SDKs do so only for answers that are no streams"""
 
@@ -55,12 +57,14 @@ def _codex(place: Place) -> list[str]:
     home.mkdir(exist_ok=True)
     compact = f"model_auto_compact_token_limit = {place.room}\n" if place.room else ""
     provider = {
-        "name": "strict",
+        # By this name alone it takes a provider for OpenAI's own, which compacts on its side.
+        "name": "OpenAI" if place.variant == "sealed" else "strict",
         "base_url": f"{place.url}/v1",
         "env_key": "OPENAI_API_KEY",
         "wire_api": "responses",
         "request_max_retries": 6,
         "stream_max_retries": 6,
+        "supports_websockets": place.variant == "websocket",
     }
     table = "".join(f"{name} = {json.dumps(value)}\n" for name, value in provider.items())
     (home / "config.toml").write_text(
@@ -202,6 +206,7 @@ CLIENTS_KNOWN: tuple[Client, ...] = (
         _codex,
         _codex_settings,
         npm=True,
+        variants=("websocket", "sealed"),
         compacts="full",
     ),
     Client(

@@ -25,6 +25,8 @@ class Place(msgspec.Struct, frozen=True):
     leg: int = 1
     room: int = 0
     """tokens at which the client compacts by itself; 0: it is left alone"""
+    variant: str = ""
+    """another way of the client's to speak with its provider"""
 
     @property
     def python_bin(self) -> str:

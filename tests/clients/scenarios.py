@@ -56,7 +56,15 @@ class Stage:
         self.legs = 0
         upstream.ledgers.prepare(place.workspace, files_of(plot))
 
-    def live(self, prompt: str, mode: str = "", *options: str, room: int = 0, survives: bool = True) -> Life:
+    def live(
+        self,
+        prompt: str,
+        mode: str = "",
+        *options: str,
+        room: int = 0,
+        survives: bool = True,
+        variant: str = "",
+    ) -> Life:
         """Run the client once: bare, or behind a gateway in ``mode``, with a tap in front of it."""
         self.legs += 1
         before = len(self.upstream.recorded)
@@ -65,7 +73,9 @@ class Stage:
             if mode:
                 url = stack.enter_context(gateway(self.store, url, mode, *options))
             tap = stack.enter_context(Tap(url))
-            place = replace(self.place, url=tap.url, prompt=prompt, leg=self.legs, room=room)
+            # A tap speaks no WebSocket: that offer is the gateway's to refuse.
+            near = url if variant == "websocket" else tap.url
+            place = replace(self.place, url=near, prompt=prompt, leg=self.legs, room=room, variant=variant)
             life = lived(self.client, place)
             if mode:
                 self.passed += tap.passed
@@ -94,7 +104,7 @@ class Stage:
         outcome.fetched = ways.count("fetched")
         mains = [each.metered for each in recorded if each.purpose == "main" and each.metered]
         outcome.first_tokens = mains[0].whole if mains else 0
-        if self.store.exists():
+        if self.passed:
             self._walked()
         return outcome
 
@@ -189,6 +199,20 @@ def compacted(stage: Stage, room: int) -> None:
     stage.demand("compaction" in purposes or "compact" in purposes, "nothing was compacted")
 
 
+def websocket(stage: Stage, room: int) -> None:
+    """The client would rather speak WebSocket, is refused, and speaks HTTP."""
+    stage.live(BEGIN, "room", "--room", str(room), variant="websocket")
+    _paged(stage)
+
+
+def sealed(stage: Stage, room: int) -> None:
+    """The provider compacts, and gives an item that nobody else can read."""
+    stage.live(BEGIN, "safe", room=room + WINDOW_FREE, variant="sealed")
+    stage.live(GO_ON, "safe", room=room + WINDOW_FREE, variant="sealed")
+    stage.demand(any(each.purpose == "compaction" for each in stage.recorded), "nothing was compacted")
+    _paged(stage)
+
+
 def taken_away(stage: Stage, room: int) -> None:
     """The gateway intercepted a recall, and then is gone: the client's own history is what goes on."""
     stage.live(BEGIN, "room", "--room", str(room))
@@ -209,6 +233,8 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "retried": (retried, "hunt"),
     "resumed": (resumed, "two-legs"),
     "compacted": (compacted, "two-legs"),
+    "websocket": (websocket, "hunt"),
+    "sealed": (sealed, "two-legs"),
     "taken away": (taken_away, "two-legs"),
 }
 
@@ -217,6 +243,8 @@ def fit(client: Client, name: str) -> bool:
     """Tell whether a client can be put through a scenario."""
     if name in {"resumed", "taken away"}:
         return client.resumes
+    if name in {"websocket", "sealed"}:
+        return name in client.variants
     return bool(client.compacts) if name == "compacted" else True
 
 

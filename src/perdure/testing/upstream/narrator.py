@@ -59,6 +59,8 @@ class Narrator:
     def answer(self, question: Question) -> Verse:
         """Return what the model says."""
         done = self.done(question)
+        if question.compacts:
+            return Verse(Utterance(sealed=self._summary(question, done)), "compaction", done)
         if done and _compacts(question):
             return Verse(Utterance(text=self._summary(question, done)), "compaction", done)
         if question.wanted is not None:

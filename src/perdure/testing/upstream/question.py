@@ -48,6 +48,8 @@ class Question(msgspec.Struct, frozen=True):
     silent: bool = False
     """the caller wants no call of a tool"""
     stored: bool = False
+    compacts: bool = False
+    """its last item asks for a compaction"""
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -77,6 +79,8 @@ class Utterance(msgspec.Struct, frozen=True):
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     thought: str = ""
+    sealed: str = ""
+    """what only the provider can read again: a compaction's summary"""
 
 
 def unit_of(value: Json, *, characters: int, kept: str = "", part: str = "messages") -> Unit:

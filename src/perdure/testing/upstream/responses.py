@@ -56,8 +56,19 @@ CALLS: Final = {
 }
 OUTPUTS: Final = {output: call for call, output in CALLS.items()}
 OTHERS: Final = frozenset(
-    {"message", "reasoning", "compaction", "compaction_summary", "item_reference", "additional_tools"}
+    [
+        "message",
+        "reasoning",
+        "compaction",
+        "compaction_summary",
+        "compaction_trigger",
+        "item_reference",
+        "additional_tools",
+    ]
 )
+TRIGGER: Final = "compaction_trigger"
+"""What Codex ends its input with to have all of it compacted, on OpenAI's own servers."""
+SEALED: Final = frozenset({"compaction", "compaction_summary"})
 ROLES: Final[dict[str, Role]] = {
     "user": "user",
     "system": "system",
@@ -101,6 +112,7 @@ def read_responses(body: dict[str, Json], signet: Signet, past: Past) -> Questio
         wanted=dict_at(dict_at(dict_at(body, "text"), "format"), "schema") or None,
         silent=body.get("tool_choice") == "none",
         stored=body.get("store") is not False,
+        compacts=bool(items) and items[-1].get("type") == TRIGGER,
     )
 
 
@@ -160,7 +172,7 @@ def _ruled_item(where: str, item: dict[str, Json], signet: Signet, seen: set[str
 
 def _ruled_sealed(kind: str, item: dict[str, Json], signet: Signet) -> None:
     sealed = item.get("encrypted_content")
-    if sealed is None and kind not in {"compaction", "compaction_summary"}:
+    if sealed is None and kind not in SEALED:
         return
     if not isinstance(sealed, str) or signet.unseal(sealed) is None:
         raise Rejection(
@@ -229,6 +241,8 @@ def _passage(item: dict[str, Json], signet: Signet) -> Passage:
         return Passage("result", _text(item.get("output")), text_raw(item, "call_id"))
     if kind == "reasoning":
         return Passage("reasoning")
-    if kind.startswith("compaction"):
+    if kind == TRIGGER:
+        return Passage("system")
+    if kind in SEALED:
         return Passage("summary", signet.unseal(text_raw(item, "encrypted_content")) or "")
     return Passage(ROLES.get(text_raw(item, "role"), "user"), _text(item.get("content")))

@@ -34,6 +34,9 @@ def spoken_responses(
                 "content": [content],
             }
         )
+    if said.sealed:
+        sealed: Shape = {"id": signet.fresh("cmp_"), "type": "compaction"}
+        items.append({**sealed, "encrypted_content": signet.seal(said.sealed)})
     items += [_call_item(call, signet) for call in said.calls]
     output = output_tokens(said)
     usage: Shape = {
