@@ -4,11 +4,13 @@ from collections import defaultdict
 from itertools import pairwise
 
 import pytest
+from msgspec import Raw, json
 
 from perdure import Paging, wait
 from perdure.driver.books import text_of
 from perdure.driver.prompting import Prompter
 from perdure.log import events as e
+from perdure.log.port import Post
 from perdure.page.handles import RECALL_NAME
 from perdure.testing import call
 from perdure.testing.lives import run_until_rest
@@ -126,3 +128,16 @@ def test_what_stands_in_a_pages_place_is_looked_up_and_never_made_again():
         }
         prompt = Prompter(bench.store).prompt(state, law_named(bench.store, state.definition, state.contract))
         assert set(shown.values()) <= set(answers(prompt))
+
+
+def test_paging_that_a_person_freezes_moves_nothing_more_and_takes_nothing_back():
+    with PagingBench([*fetches(16), DONE], paging=NOCACHE) as bench:
+        bench.kill("store.append", "after", "page.evicted")
+        bench.start()
+        moved = [event.position for event in bench.events() if event.kind == "page.evicted"]
+        body = e.PagingSet("nocache", frozen=True, why="enough", by="me")
+        bench.store.post("run", Post("freeze-1", "paging.set", Raw(json.encode(body)), bench.clock.now()))
+        assert bench.resume().status == "finished"
+        assert [event.position for event in bench.events() if event.kind == "page.evicted"] == moved
+        stubs = [text for text in answers(bench.prompts[-1]) if "left the window" in text]
+        assert len(stubs) == len(moved) > 0

@@ -15,6 +15,9 @@ DEFINITIONS_MIN: Final = 3
 _SPARSE: Final = 60
 """Lines for each definition, at most, in what is taken for code without being told."""
 
+_SAMPLED: Final = 500
+"""Lines by which a language is guessed."""
+
 _DEFINITION_CHARACTERS: Final = 110
 """Shown of a definition: most signatures stand in one line of code."""
 
@@ -129,13 +132,12 @@ def definitions(sheet: Lined) -> tuple[Defined, ...]:
     language = language_of(sheet.about)
     if language and not sheet.about.strip().count(" "):
         return _found(sheet.lines, language)
-    best: tuple[Defined, ...] = ()
-    for guess in (language,) if language else _GUESSED:
-        found = _found(sheet.lines, guess)
-        if len(found) > len(best):
-            best = found
-    dense = len(best) >= DEFINITIONS_MIN and len(best) * _SPARSE >= len(sheet.lines)
-    return best if dense and _looks_like_code(sheet.lines) else ()
+    sample = sheet.lines[:_SAMPLED]
+    if not _looks_like_code(sample):
+        return ()
+    language = language or max(_GUESSED, key=lambda guess: len(_found(sample, guess)))
+    found = _found(sheet.lines, language)
+    return found if len(found) >= DEFINITIONS_MIN and len(found) * _SPARSE >= len(sheet.lines) else ()
 
 
 def language_of(about: str) -> str:
@@ -161,7 +163,7 @@ def _found(lines: Sequence[Numbered], language: str) -> tuple[Defined, ...]:
 
 def _looks_like_code(lines: Sequence[Numbered]) -> bool:
     """Prose and logs have lines that begin like definitions too, but don't end or indent most lines as code does."""
-    looked = [line.text.rstrip() for line in lines[:2000] if line.text.strip()]
+    looked = [line.text.rstrip() for line in lines if line.text.strip()]
     marks = sum(line[:1] in " \t" or line[-1] in "{};:,()" for line in looked)
     marked = sum(line[:4] in ("E   ", ">   ") or line[:5] in ("FAIL ", "ERROR") for line in looked)
     return marks * 2 > len(looked) and not marked

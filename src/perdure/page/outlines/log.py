@@ -4,8 +4,8 @@ Invariant: every line that is shown has its number, so that what stands around i
 """
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from perdure.page.outlines.sheet import Lined, Numbered
 
@@ -26,22 +26,33 @@ _SHOWN: Final = 160
 """Characters of a line."""
 
 
+class Kind(NamedTuple):
+    """Lines that say the same but for numbers."""
+
+    first: Numbered
+    judged: str
+    """its text without "0 errors" and the like"""
+    numbers: list[int]
+
+
 def log_outline(sheet: Lined, room: int, skipped: range) -> list[str]:
     """Return what counts among the lines of ``sheet`` in at most ``room`` characters.
 
     ``skipped`` are the numbers of the lines that aren't shown otherwise: only those are told of.
     """
-    hidden = [line for line in sheet.lines if line.number in skipped and line.text.strip()]
-    wrong = [line for line in hidden if _is(line, _WRONG)]
-    warned = [line for line in hidden if _is(line, _WARNING) and not _is(line, _WRONG)]
-    repeated = _repeated(hidden)
+    kinds = _kinds(line for line in sheet.lines if line.number in skipped and line.text.strip())
+    wrong = [kind for kind in kinds if _WRONG.search(kind.judged) is not None]
+    warned = [
+        kind
+        for kind in kinds
+        if _WRONG.search(kind.judged) is None and _WARNING.search(kind.judged) is not None
+    ]
     told: list[str] = []
     for title, found in (("what went wrong", wrong), ("warnings", warned)):
-        if found:
-            part = _part(title, found, room * 2 // 3)
-            told += part
-            room -= sum(len(line) + 1 for line in part)
-    for line in repeated:
+        part = _part(title, found, room * 2 // 3) if found else []
+        told += part
+        room -= sum(len(line) + 1 for line in part)
+    for line in _repeated(kinds):
         room -= len(line) + 1
         if room < 0:
             break
@@ -49,49 +60,47 @@ def log_outline(sheet: Lined, room: int, skipped: range) -> list[str]:
     return told
 
 
-def _is(line: Numbered, pattern: re.Pattern[str]) -> bool:
-    return pattern.search(line.text) is not None and _HARMLESS.search(line.text) is None
+def _kinds(lines: Iterable[Numbered]) -> list[Kind]:
+    """Return the lines by what they say, in order. "0 errors" says something else than "3 errors"."""
+    kinds: dict[str, Kind] = {}
+    for line in lines:
+        text = line.text.strip()
+        judged = _HARMLESS.sub("", text) if "0 " in text or "no " in text.lower() else text
+        meaning = _VARYING.sub("#", text) if judged is text else _VARYING.sub("#", judged) + " "
+        kind = kinds.get(meaning)
+        if kind is None:
+            kinds[meaning] = Kind(line, judged, [line.number])
+        else:
+            kind.numbers.append(line.number)
+    return list(kinds.values())
 
 
-def _part(title: str, found: Sequence[Numbered], room: int) -> list[str]:
-    """Return the lines of one kind, those that say the same as one before only counted."""
-    first: dict[str, Numbered] = {}
-    again: dict[str, int] = {}
-    for line in found:
-        meaning = _VARYING.sub("#", line.text.strip())
-        first.setdefault(meaning, line)
-        again[meaning] = again.get(meaning, 0) + 1
+def _part(title: str, found: Sequence[Kind], room: int) -> list[str]:
+    """Return one line of each kind."""
     shown: list[str] = []
     room -= 80
-    for meaning, line in first.items():
-        times = f" ({again[meaning]} times like this)" if again[meaning] > 1 else ""
-        words = f"{line.number}: {line.text.strip()[:_SHOWN]}{times}"
+    for kind in found:
+        times = f" ({len(kind.numbers)} times like this)" if len(kind.numbers) > 1 else ""
+        words = f"{kind.first.number}: {kind.first.text.strip()[:_SHOWN]}{times}"
         room -= len(words) + 1
         if room < 0:
             break
         shown.append(words)
     if not shown:
         return []
-    left = f", {len(shown)} of {len(first)} kinds shown" if len(shown) < len(first) else ""
-    return [f"{title}: {len(found)} {'line' if len(found) == 1 else 'lines'}{left}", *shown]
+    count = sum(len(kind.numbers) for kind in found)
+    left = f", {len(shown)} of {len(found)} kinds shown" if len(shown) < len(found) else ""
+    return [f"{title}: {count} {'line' if count == 1 else 'lines'}{left}", *shown]
 
 
-def _repeated(hidden: Sequence[Numbered]) -> list[str]:
+def _repeated(kinds: Sequence[Kind]) -> list[str]:
     """Return the lines that were said most often, each once."""
-    count: dict[str, int] = {}
-    first: dict[str, Numbered] = {}
-    last: dict[str, int] = {}
-    for line in hidden:
-        meaning = _VARYING.sub("#", line.text.strip())
-        count[meaning] = count.get(meaning, 0) + 1
-        first.setdefault(meaning, line)
-        last[meaning] = line.number
-    often = sorted(
-        (meaning for meaning in count if count[meaning] >= _REPEATED_MIN and len(meaning) > 3),
-        key=lambda meaning: (-count[meaning], first[meaning].number),
-    )
+    often = [
+        kind for kind in kinds if len(kind.numbers) >= _REPEATED_MIN and len(kind.first.text.strip()) > 3
+    ]
+    often.sort(key=lambda kind: (-len(kind.numbers), kind.first.number))
     return [
-        f"{count[meaning]} lines like {first[meaning].number}: {first[meaning].text.strip()[:_SHOWN]} "
-        f"(the last is {last[meaning]})"
-        for meaning in often[:_REPEATED_SHOWN]
+        f"{len(kind.numbers)} lines like {kind.first.number}: {kind.first.text.strip()[:_SHOWN]} "
+        f"(the last is {kind.numbers[-1]})"
+        for kind in often[:_REPEATED_SHOWN]
     ]

@@ -11,6 +11,9 @@ _FILE: Final = re.compile(r"diff --git a/(.{1,300}?) b/|--- (?:a/)?(\S{1,300})")
 _SHARE: Final = 0.6
 """Of the lines that name a file and a line before a text is taken for the result of a search."""
 
+_SAMPLED: Final = 100
+"""Lines that tell whether it is worth looking at all."""
+
 _NUMBERS_SHOWN: Final = 8
 
 
@@ -26,6 +29,9 @@ class Changes(NamedTuple):
 
 def matches_outline(sheet: Lined, room: int) -> list[str]:
     """Return the files in which a search found something, with the numbers of the lines; nothing if it was none."""
+    sample = sheet.lines[:_SAMPLED]
+    if sum(_MATCH.match(line.text) is not None for line in sample) < _SHARE * len(sample) / 2:
+        return []
     found: dict[str, list[str]] = {}
     matched = 0
     for line in sheet.lines:
@@ -44,6 +50,8 @@ def matches_outline(sheet: Lined, room: int) -> list[str]:
 
 def patch_outline(sheet: Lined, room: int) -> list[str]:
     """Return the files that a patch changes and by how many lines; nothing where it is none."""
+    if not any(text.startswith("@@") for _, text in sheet.lines):
+        return []
     changed: list[Changes] = []
     hunks = 0
     for number, text in sheet.lines:

@@ -7,11 +7,16 @@ from perdure.page.outlines.sheet import Lined
 
 _HEADING: Final = re.compile(r"#{1,6} +\S|<h[1-6][ >]|\.\. [a-z-]+::")
 _RULE: Final = re.compile(r"(?:={3,}|-{3,}|~{3,})$")
+_PROSE: Final = re.compile(r"\.(?:md|mdx|markdown|rst|adoc|txt|html?)(?![\w.])", re.IGNORECASE)
+"""Elsewhere a line that begins with # is a comment of somebody's."""
+
 _SHOWN: Final = 100
 
 
 def headings_outline(sheet: Lined, room: int) -> list[str]:
-    """Return the headings of ``sheet`` in at most ``room`` characters, the deeper ones left out first."""
+    """Return the headings of a text that its name says to have some, in at most ``room`` characters, the deeper ones left out first."""
+    if _PROSE.search(sheet.about) is None:
+        return []
     found: list[tuple[int, str]] = []
     fenced = False
     for place, line in enumerate(sheet.lines):
