@@ -4,8 +4,9 @@
 machine, so they take the cores from each other: what is added is what the same clients see less without a proxy.
 
 A stream is one request of 400 KB and its reply of some seconds, as an agent's turn is; a conversation has several, each
-of which extends the one before. *Alone*: one at a time. *Together*: 200 conversations at once, which begin over the
-time that one stream takes.
+of which extends the one before. *Opening*: the first requests of 200 conversations, eight at a time; a proxy that
+keeps a log has all of their 400 KB to read and to keep. *Alone*: one conversation, one request at a time. *Together*:
+the 200 go on, all of their streams at once, begun over the time that one takes.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,11 +29,16 @@ BODY_BYTES: Final = 400_000
 RESULT_BYTES: Final = 4_000
 ALONE: Final = 40
 STREAMS: Final = 200
-TURNS: Final = 3
+OPENING: Final = 8
+TURNS: Final = 2
 EVENTS: Final = 16
 STREAM_SECONDS: Final = 4.0
 
-_DELTA: Final = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "some words "}}
+_DELTA: Final = {
+    "type": "content_block_delta",
+    "index": 0,
+    "delta": {"type": "text_delta", "text": "some words "},
+}
 
 
 class Side(NamedTuple):
@@ -100,7 +106,7 @@ async def _upstream(request: web.BaseRequest) -> web.StreamResponse:
     return response
 
 
-def _event(body: dict[str, object]) -> bytes:
+def _event(body: Mapping[str, object]) -> bytes:
     return f"event: {body['type']}\ndata: {json.dumps(body)}\n\n".encode()
 
 
@@ -109,11 +115,17 @@ def _plain(target: str):  # noqa: ANN202 - a handler of aiohttp's
 
     async def passed(request: web.BaseRequest) -> web.StreamResponse:
         if not session:
-            session.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False))
+            session.append(
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
+            )
         headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
         body = await request.read()
-        async with session[0].request(request.method, target + request.raw_path, headers=headers, data=body) as given:
-            kept = {name: value for name, value in given.headers.items() if name.lower() != "transfer-encoding"}
+        async with session[0].request(
+            request.method, target + request.raw_path, headers=headers, data=body
+        ) as given:
+            kept = {
+                name: value for name, value in given.headers.items() if name.lower() != "transfer-encoding"
+            }
             response = web.StreamResponse(status=given.status, headers=kept)
             await response.prepare(request)
             async for piece in given.content.iter_any():
@@ -150,8 +162,16 @@ class Conversation:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        tools = [{"name": "Bash", "description": "runs", "input_schema": {"type": "object", "properties": {}}}]
-        head = {"model": "claude-sonnet-4-5", "max_tokens": 100, "stream": True, "tools": tools, "messages": []}
+        tools = [
+            {"name": "Bash", "description": "runs", "input_schema": {"type": "object", "properties": {}}}
+        ]
+        head = {
+            "model": "claude-sonnet-4-5",
+            "max_tokens": 100,
+            "stream": True,
+            "tools": tools,
+            "messages": [],
+        }
         self._head = json.dumps(head).encode()[:-2]
         self._messages: list[bytes] = [json.dumps({"role": "user", "content": f"the task {name}"}).encode()]
         while sum(map(len, self._messages)) < BODY_BYTES:
@@ -160,7 +180,12 @@ class Conversation:
     def extend(self) -> None:
         """One more call, and its result."""
         number = len(self._messages)
-        call = {"type": "tool_use", "id": f"toolu_{number}", "name": "Bash", "input": {"command": f"cat {number}"}}
+        call = {
+            "type": "tool_use",
+            "id": f"toolu_{number}",
+            "name": "Bash",
+            "input": {"command": f"cat {number}"},
+        }
         line = f"{self._name} {number} a line of a file that an agent read, with some words in it\n"
         text = line * (RESULT_BYTES // len(line))
         result = {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": text}
@@ -172,7 +197,9 @@ class Conversation:
         return self._head + b",".join(self._messages) + b"]}"
 
 
-async def _first(session: aiohttp.ClientSession, base: str, talk: Conversation, name: str, *, quick: bool) -> float:
+async def _first(
+    session: aiohttp.ClientSession, base: str, talk: Conversation, name: str, *, quick: bool
+) -> float:
     """Return the milliseconds until the first piece of the reply; the reply is read to its end."""
     headers = {"x-api-key": "k", "User-Agent": "anthropic/python 1", "x-session-id": name}
     if quick:
@@ -188,7 +215,9 @@ async def _first(session: aiohttp.ClientSession, base: str, talk: Conversation, 
     return first
 
 
-async def _clients(base: str, streams: int, alone: int, turns: int) -> tuple[list[float], list[float], list[float]]:
+async def _clients(
+    base: str, streams: int, alone: int, turns: int
+) -> tuple[list[float], list[float], list[float]]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         talk = Conversation("alone")
         one: list[float] = []
@@ -197,22 +226,35 @@ async def _clients(base: str, streams: int, alone: int, turns: int) -> tuple[lis
             talk.extend()
         openings: list[float] = []
         later: list[float] = []
+        door = asyncio.Semaphore(OPENING)
+        all_open = asyncio.Barrier(streams)
 
         async def converse(number: int) -> None:
             name = f"together-{number}"
-            mine = Conversation(name)
-            await asyncio.sleep(number * STREAM_SECONDS / streams)
-            for turn in range(turns):
-                took = await _first(session, base, mine, name, quick=False)
-                (later if turn else openings).append(took)
+            async with door:
+                mine = Conversation(name)
+                openings.append(await _first(session, base, mine, name, quick=True))
+            await all_open.wait()
+            await asyncio.sleep(1.0 + number * STREAM_SECONDS / streams)
+            for _ in range(turns):
                 mine.extend()
+                later.append(await _first(session, base, mine, name, quick=False))
 
         await asyncio.gather(*(converse(number) for number in range(streams)))
         return one[3:], openings, later
 
 
 def _side(base: str, process: "subprocess.Popen[bytes] | None", streams: int, alone: int, turns: int) -> Side:
-    words = [sys.executable, "-m", "benchmarks.context.load", "clients", base, str(streams), str(alone), str(turns)]
+    words = [
+        sys.executable,
+        "-m",
+        "benchmarks.context.load",
+        "clients",
+        base,
+        str(streams),
+        str(alone),
+        str(turns),
+    ]
     client = subprocess.Popen(words, stdout=subprocess.PIPE)
     most = 0.0
     while client.poll() is None:
@@ -237,22 +279,24 @@ def _memory_mb(process: "subprocess.Popen[bytes] | None") -> float:
     if process is None:
         return 0.0
     with contextlib.suppress(OSError):
-        return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return (
+            int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        )
     return 0.0
 
 
 @contextlib.contextmanager
-def _process(role: str, *words: str) -> "Iterator[tuple[int, subprocess.Popen[bytes]]]":
+def _process(role: str, *words: str) -> "Generator[tuple[int, subprocess.Popen[bytes]]]":
     yield from _begun([sys.executable, "-m", "benchmarks.context.load", role, *words])
 
 
 @contextlib.contextmanager
-def _gateway(store: Path, upstream: str) -> "Iterator[tuple[int, subprocess.Popen[bytes]]]":
+def _gateway(store: Path, upstream: str) -> "Generator[tuple[int, subprocess.Popen[bytes]]]":
     words = [sys.executable, "-m", "perdure.cli", "gateway", "--port", "0", "--json", "--store", str(store)]
     yield from _begun([*words, "--upstream", upstream])
 
 
-def _begun(words: list[str]) -> "Iterator[tuple[int, subprocess.Popen[bytes]]]":
+def _begun(words: list[str]) -> "Generator[tuple[int, subprocess.Popen[bytes]]]":
     process = subprocess.Popen(words, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
@@ -273,7 +317,9 @@ def main(words: list[str]) -> None:
             print(json.dumps(asyncio.run(_clients(base, int(streams), int(alone), int(turns)))))
         case _:
             found = measured()
-            print(f"{'':10}{'alone p50':>11}{'p99':>9}{'opening p50':>13}{'p99':>9}{'200 p50':>10}{'p99':>9}{'MB':>8}")
+            print(
+                f"{'':10}{'alone p50':>11}{'p99':>9}{'opening p50':>13}{'p99':>9}{'200 p50':>10}{'p99':>9}{'MB':>8}"
+            )
             for name, side in found._asdict().items():
                 print(f"{name:10}{side[0]:11.1f}{side[1]:9.1f}{side[2]:13.1f}{side[3]:9.1f}{side[4]:10.1f}"
                       f"{side[5]:9.1f}{side[6]:8.0f}")  # fmt: skip

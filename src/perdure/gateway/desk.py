@@ -98,6 +98,10 @@ class Desk:
         finally:
             self.tracker.leave(found.talk)
 
+    def is_busy(self) -> bool:
+        """Tell whether a question is under way."""
+        return any(talk.under_way for talk in self.tracker.open_talks)
+
     def status(self) -> Json:
         """Return what this gateway has done, and how its open conversations stand."""
         talks = [_standing(talk) for talk in reversed(self.tracker.open_talks)]

@@ -16,6 +16,7 @@ from perdure.assembly.pricing import open_price_book
 from perdure.assembly.store import open_store
 from perdure.gateway.desk import Desk
 from perdure.gateway.server import Gateway
+from perdure.gateway.tidying import collect, collected_in_quiet
 from perdure.gateway.upstream import Upstream
 
 KEY: Final = "gateway.key"
@@ -41,11 +42,14 @@ async def serve(settings: GatewaySettings, *, listening: Callable[[int], None], 
         conversations = Conversations(store.books, SystemClock())
         desk = Desk(settings, conversations, Upstream(), key_of(settings.store))
         gateway = Gateway(settings, desk)
+        tidying = asyncio.get_running_loop().create_task(collect(desk.is_busy))
         try:
             await gateway.open()
             listening(gateway.port)
-            await stop.wait()
+            with collected_in_quiet():
+                await stop.wait()
         finally:
+            tidying.cancel()
             await gateway.close()
     finally:
         await asyncio.to_thread(store.close)
