@@ -39,7 +39,7 @@ def test_the_json_holds_what_was_recorded(inside: Inside):
     claude = next(each for each in found["sources"] if each["source"] == "claude-code")
     assert claude["microusd"] == round((4 * 5 + 8_996 * 10 + 5_000 * 0.5) + 80 * 25)
     policies = {(each["policy"], each["charge"]): each for each in found["hindsight"]["claude-code"]}
-    assert policies["offline bound", "strict"]["cost"] <= policies["perdure", "strict"]["cost"]
+    assert policies["offline bound", "strict"]["cost"] <= policies["safe (ours)", "strict"]["cost"]
     (alone,) = {each["alone"] for each in policies.values()}
     assert alone == pytest.approx(claude["microusd"] - 80 * 25, rel=0.02)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from perdure.cli.amounts import dollars, percent, tokens
 from perdure.cli.cost_view import WHYS
 from perdure.cli.ink import clock, count
-from perdure.cli.pages import cards, document, row, section, table, words
+from perdure.cli.pages import cards, document, legend, row, section, table, words
 from perdure.cli.plots import line_plot
 from perdure.page.ledger import Billed, Ledger
 
@@ -92,7 +92,7 @@ def _windows(book: Ledger) -> str:
         return ""
     series = [("append-only", "other", [float(each.alone_tokens) for each in rows])]
     series.append(("as sent", "result", [float(each.window_tokens) for each in rows]))
-    return f"<figure>{line_plot(series, 'tokens of each request', 'tokens')}</figure>"
+    return f"{legend(series)}<figure>{line_plot(series, 'tokens of each request', f'{tokens(max(series[0][2]))} tokens')}</figure>"
 
 
 def _sums(book: Ledger) -> str:
@@ -103,8 +103,8 @@ def _sums(book: Ledger) -> str:
     for each in rows:
         paid.append(paid[-1] + each.cost_microusd / 1e6)
         alone.append(alone[-1] + each.alone_microusd / 1e6)
-    series = [("append-only", "other", alone), ("paid", "said", paid)]
-    return f"<figure>{line_plot(series, 'money up to each request', 'dollars')}</figure>"
+    series = [("append-only", "other", alone[1:]), ("paid", "said", paid[1:])]
+    return f"{legend(series)}<figure>{line_plot(series, 'money up to each request', dollars(max(paid[-1], alone[-1]) * 1e6))}</figure>"
 
 
 def _main(book: Ledger) -> list[Billed]:

@@ -31,7 +31,7 @@ def summary(run: str, book: Ledger) -> Iterator[str]:
     sums = book.totals
     said = [count(sums.requests, "request")]
     if sums.calls > sums.requests:
-        said.append(count(sums.calls, "call to the provider"))
+        said.append(f"{sums.calls:,} calls to the provider")
     if sums.failed:
         said.append(f"{sums.failed:,} failed")
     yield f"{inked(run, 'head', bold=True)}  {'  ·  '.join(said)}"

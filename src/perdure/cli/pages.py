@@ -56,6 +56,14 @@ def row(
     )
 
 
+def legend(series: Iterable[tuple[str, str, object]]) -> str:
+    """Return names with their colours; each of ``series`` is (name, colour, ...)."""
+    marks = "".join(
+        f"<span><i style='background:var(--{colour})'></i>{words(name)}</span>" for name, colour, _ in series
+    )
+    return f"<div class='legend'>{marks}</div>"
+
+
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """Return a table; its first column is words, the others figures."""
     top = "".join(f"<th>{words(cell)}</th>" for cell in head)

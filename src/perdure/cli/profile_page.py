@@ -7,7 +7,7 @@ from typing import Final
 from perdure.assembly.profiles import Profile
 from perdure.cli.amounts import dollars, percent, tokens
 from perdure.cli.ink import count
-from perdure.cli.pages import cards, document, listed, row, section, table, words
+from perdure.cli.pages import cards, document, legend, listed, row, section, table, words
 from perdure.cli.plots import ORDER, dumbbells, window_plot
 from perdure.cli.profile_view import REASONS, WORDS, paired, part_of, scale_of
 from perdure.profile.comparing import BOUND, POLICIES, Hindsight
@@ -158,10 +158,7 @@ def _windows(profile: Profile) -> Iterator[str]:
     if not drawn:
         return
     kinds = [kind for kind in ORDER if any(kind in point.kinds for each in drawn for point in each.curve)]
-    legend = "".join(
-        f"<span><i style='background:var(--{kind})'></i>{words(WORDS[kind])}</span>" for kind in kinds
-    )
-    yield f"<div class='legend'>{legend}</div><div class='plots'>"
+    yield f"{legend((WORDS[kind], kind, None) for kind in kinds)}<div class='plots'>"
     for each in drawn:
         money = f"{dollars(each.microusd)} · " if each.microusd else ""
         said = f"{money}peak {tokens(each.peak)}"

@@ -24,7 +24,7 @@ MILLION: Final = 1_000_000
 BOUND: Final = "offline bound"
 """Beside the policies: less than this none can pay, whatever it knows of the future."""
 
-OURS: Final = "perdure"
+OURS: Final = "safe (ours)"
 
 POLICIES: Final[dict[str, tuple[Callable[[Route], PagePolicy], str]]] = {
     OURS: (Ours, "what perdure gateway does in its mode 'safe'"),
