@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-deps
 SELF := $(PIP) --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients criu check bench bench-workspace evidence-core evidence-workspace local format lock clean \
+.PHONY: help demo test test-clients criu check bench bench-workspace evidence-core evidence-workspace evidence-context local format lock clean \
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench-workspace  what checkpoints of a workspace cost, beside copies, git and restic; FULL=1 for all'
 	@echo 'make evidence-core  what the core must show, measured now; the last line is JSON'
 	@echo 'make evidence-workspace  the same for workspaces'
+	@echo 'make evidence-context  the same for paging, on recorded sessions and under load'
 	@echo 'make local          also install a small real model for --model local (125 MB)'
 	@echo 'make format         let the tools mend what they can'
 	@echo 'make lock           resolve the dependencies again'
@@ -102,6 +103,9 @@ bench-workspace: $(VENV)/.dev
 evidence-workspace: $(VENV)/.dev
 	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not shown here'
 	@$(PY) -m benchmarks.evidence_workspace
+
+evidence-context: $(VENV)/.dev
+	@$(PY) -m benchmarks.evidence_context
 
 # Every check runs, also after one has failed, so that one reading shows all there is to mend.
 check: $(VENV)/.dev

@@ -96,19 +96,24 @@ class Playback(NamedTuple):
         return sum(self.costs)
 
 
-def play(route: Route, policy: PagePolicy, charge: Charge, *, spare: bool = True) -> Playback:
+def play(
+    route: Route, policy: PagePolicy, charge: Charge, *, spare: bool = True, forgets: bool = False
+) -> Playback:
     """Return what the session costs under ``policy``.
 
     ``spare``: whoever moves pages sets one mark of his own, which the client left free: at the first block that
     moved, or behind what was recalled. Without it nothing is kept in front of the next move but what is far back.
+    ``forgets``: recalled text is gone with the next request, as with a proxy that doesn't split its hidden calls.
     """
-    return _Player(route, policy, charge, spare=spare).play()
+    return _Player(route, policy, charge, spare=spare, forgets=forgets).play()
 
 
 class _Player:
     """One session being played."""
 
-    def __init__(self, route: Route, policy: PagePolicy, charge: Charge, *, spare: bool) -> None:
+    def __init__(
+        self, route: Route, policy: PagePolicy, charge: Charge, *, spare: bool, forgets: bool
+    ) -> None:
         self._route: Route = route
         self._policy: PagePolicy = policy
         self._charge: Charge = charge
@@ -120,6 +125,7 @@ class _Player:
         self._end: int = 0
         self._window: int = 0
         self._spare: bool = spare
+        self._forgets: bool = forgets
         self._first: int = -1
         """the place of the first block that moved before the present request"""
         self._starts: list[int] = []
@@ -253,7 +259,7 @@ class _Player:
     def _recall(self, leg: Leg, page: int) -> tuple[Block, Block]:
         folio = self._folios[page]
         pair = (Block(f"recall {page}", RECALL_TOKENS), Block(f"recalled {page}", folio.recall))
-        if leg.last < len(self._route.names):
+        if leg.last < len(self._route.names) and not self._forgets:
             self._recalled.setdefault(self._route.names[leg.last], []).append((page, pair))
         self._faulted.add(page)
         return pair
