@@ -115,19 +115,21 @@ class Looked(HTMLParser):
         self.words = ""
         self.feed(page)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def _begun(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.open += [] if tag in ("meta", "path", "circle", "br", "img") else [tag]
         for name, value in attrs:
             if name in ("src", "href", "action", "srcset") or name.startswith("on"):
                 self.loads.append(f"{tag} {name}={value}")
 
-    def handle_endtag(self, tag: str) -> None:
+    def _ended(self, tag: str) -> None:
         if tag in self.open:
             assert self.open.pop() == tag
 
-    def handle_data(self, data: str) -> None:
+    def _said(self, data: str) -> None:
         self.words += data
+
+    handle_starttag, handle_endtag, handle_data = _begun, _ended, _said
 
 
 def evil() -> list[Record]:

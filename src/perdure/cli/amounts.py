@@ -1,6 +1,12 @@
 """Tokens, shares and money as people read them."""
 
 
+def tool_name(tool: str) -> str:
+    """Return a tool's name with its own part in front: of ``mcp__server__tool`` the server says less."""
+    server, _, name = tool.removeprefix("mcp__").partition("__")
+    return f"{name} ({server})" if tool.startswith("mcp__") and name else tool or "unnamed"
+
+
 def tokens(count: float) -> str:
     """Return a number of tokens in three digits and a unit."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):

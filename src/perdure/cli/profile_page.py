@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from perdure.assembly.profiles import Profile
-from perdure.cli.amounts import dollars, percent, tokens
+from perdure.cli.amounts import dollars, percent, tokens, tool_name
 from perdure.cli.ink import count
 from perdure.cli.pages import cards, document, legend, listed, row, section, table, words
 from perdure.cli.plots import ORDER, dumbbells, window_plot
@@ -104,7 +104,7 @@ def _input(total: Figures) -> Iterator[str]:
         if kind == "result":
             for tool, part in list(total.tools.items())[:TOOLS_SHOWN]:
                 cells = _cells(part, total.input, priced)
-                yield row(tool or "unnamed", part.sent / largest, "result", cells, sub=True)
+                yield row(tool_name(tool), part.sent / largest, "result", cells, sub=True)
     yield "</div>"
 
 

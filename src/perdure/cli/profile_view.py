@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from perdure.assembly.profiles import Profile
-from perdure.cli.amounts import dollars, percent, tokens
+from perdure.cli.amounts import dollars, percent, tokens, tool_name
 from perdure.cli.bars import bar, curve, dumbbell, stacked
 from perdure.cli.ink import Tone, count, inked, is_terminal, one_line
 from perdure.cli.tables import wrapped
@@ -115,7 +115,7 @@ def _tools(total: Figures, priced: int, largest: int, width: int) -> Iterator[st
     shown = [(tool, share) for tool, share in total.tools.items() if share.sent][:TOOLS_SHOWN]
     for tool, share in shown:
         yield _row(
-            f"  {one_line(tool or 'unnamed', NAME_WIDTH - 2)}",
+            f"  {one_line(tool_name(tool), NAME_WIDTH - 2)}",
             share,
             total.input,
             priced,
