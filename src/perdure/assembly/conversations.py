@@ -17,7 +17,7 @@ from perdure.assembly.agent import Rules
 from perdure.assembly.beginnings import acquired
 from perdure.contract import Contract, Law, compile_law, contract_bytes, contract_digest
 from perdure.driver.answers import Answers
-from perdure.driver.books import Books, text_of
+from perdure.driver.books import Books, Recent, text_of
 from perdure.driver.drive import heard_post
 from perdure.driver.port import Clock
 from perdure.driver.writer import Heard, RunWriter
@@ -28,7 +28,7 @@ from perdure.log.port import Appended, Batch, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State
 from perdure.values.errors import Busy, PerdureError, RunExists, require
-from perdure.values.limits import LIGHT_BATCH_BYTES, READ_PAGE_EVENTS
+from perdure.values.limits import LIGHT_BATCH_BYTES, READ_PAGE_EVENTS, TALK_RECENT_BYTES_MAX
 
 _BUSY_SECONDS: Final = 0.1
 _BUSY_SECONDS_MAX: Final = 2.0
@@ -256,6 +256,7 @@ class Conversations:
     def _leased(self, run: str) -> tuple[RunWriter, Lease]:
         lease = self._books.acquire(run, this_holder(uuid.uuid4().hex))
         writer = RunWriter(self._books, run, lease.epoch, self._clock, self._desk.answers)
+        writer.recent = Recent(self._books, TALK_RECENT_BYTES_MAX)
         if writer.state.position:
             known = writer.state.definition, writer.state.contract
             law = self._laws.get(known)

@@ -27,19 +27,20 @@ class Books(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol
 class Recent:
     """Blobs as read from a store, those of the newest batches from memory: most are read at once."""
 
-    def __init__(self, store: BlobStore) -> None:
-        """Read from ``store`` what isn't remembered."""
+    def __init__(self, store: BlobStore, most: int = RECENT_BYTES_MAX) -> None:
+        """Read from ``store`` what isn't remembered, which is at most ``most`` bytes."""
         self._store: BlobStore = store
+        self._most: int = most
         self._kept: dict[str, bytes] = {}
         self._bytes: int = 0
 
     def keep(self, blobs: Iterable[tuple[str, bytes]]) -> None:
-        """Remember blobs that are durable now, and forget the oldest beyond ``RECENT_BYTES_MAX``."""
+        """Remember blobs that are durable now, and forget the oldest beyond what may be remembered."""
         for name, content in blobs:
-            if name not in self._kept and len(content) <= RECENT_BYTES_MAX:
+            if name not in self._kept and len(content) <= self._most:
                 self._kept[name] = content
                 self._bytes += len(content)
-        while self._bytes > RECENT_BYTES_MAX:
+        while self._bytes > self._most:
             oldest = next(iter(self._kept))
             self._bytes -= len(self._kept.pop(oldest))
 

@@ -202,6 +202,7 @@ class Exchange:
         talk = self._talk
         answers: dict[str, Given] = {}
         faults: list[e.Body] = []
+        await talk.scribe.all_written()
         for each in asked:
             tool = self._stubbed.get(each.name)
             if tool is not None:

@@ -23,7 +23,7 @@ from perdure.page.handles import handles_in
 from perdure.projection.state import Page
 from perdure.values.digest import name_of
 from perdure.values.errors import PerdureError, RunExists
-from perdure.values.limits import TALKS_OPEN_MAX, TALKS_SEARCHED_MAX, TALKS_TRIED_MAX
+from perdure.values.limits import BODIES_KEPT_BYTES_MAX, TALKS_OPEN_MAX, TALKS_SEARCHED_MAX, TALKS_TRIED_MAX
 
 _RUN: Final = re.compile(r"gw-[a-z0-9-]+\.([0-9a-f]{10})\.([0-9a-f]{10})\.(\d+)")
 _CLIENT: Final = re.compile(r"[^a-z0-9]+")
@@ -98,6 +98,12 @@ class Tracker:
     def leave(self, talk: Talk) -> None:
         """The request is over."""
         talk.under_way -= 1
+        held = sum(len(other.kept_body) for other in self._open.values())
+        for other in tuple(self._open.values()) if held > BODIES_KEPT_BYTES_MAX else ():
+            held -= len(other.kept_body)
+            other.kept_body = b""
+            if held <= BODIES_KEPT_BYTES_MAX:
+                break
 
     async def pages(self, talk: Talk, asked: str) -> Mapping[str, Page]:
         """Return the pages that the model of ``talk`` may be given, who asks with ``asked``.

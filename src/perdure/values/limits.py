@@ -427,3 +427,10 @@ STUBS_AFTER_REQUESTS: Final = 20
 
 STUBS_SAVED_TOKENS_MIN: Final = 150
 """Of one schema; smaller ones are quicker read than asked for."""
+
+TALK_RECENT_BYTES_MAX: Final = 256 * 1024
+"""Newest blobs that one open conversation keeps in memory: some hundred previews, of which each request has all."""
+
+BODIES_KEPT_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Bodies of open conversations held for the difference that the next makes; beyond it the quietest is kept whole
+again with its next request."""
