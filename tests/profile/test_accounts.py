@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from perdure.cli import cost_view
@@ -15,6 +16,7 @@ from perdure.profile.plain_ledger import plain_ledger
 from tests.cli.inside import Inside
 from tests.page.kit import Result, Talk
 from tests.profile.test_command import EVIL, Looked
+from tests.profile.transcripts import kinds, tokens
 
 
 def events(*bodies: e.Body) -> list[Event]:
@@ -113,6 +115,33 @@ def test_a_conversation_is_a_trace_as_if_nothing_had_left():
         segment.tokens for segment in trace.segments[trace.requests[-1].first : trace.requests[-1].last]
     )
     assert whole == pytest.approx(talk.windows[-1] + talk.talk.moved, rel=0.02)
+
+
+def test_a_conversation_whose_first_request_is_kept_shows_its_front():
+    body = {
+        "system": "Be brief. " * 200,
+        "tools": [{"name": "Read", "description": "Read a file. " * 100}],
+        "messages": [{"role": "user", "content": "Hello"}],
+    }
+    kept = e.Content(9, msgspec.json.encode(body).decode())
+    told = events(
+        e.RunOpened("gateway:x", "d", "c", "l", "t", 2),
+        e.ConversationOpened("x", "messages", "claude-opus-4-6"),
+        e.RequestForwarded(1, tokens=1_500, body=kept),
+        e.RequestAnswered(1, told=e.Usage(1_500, 10), usage=e.Usage(1_500, 10, 0, 0, 700)),
+        e.RequestForwarded(2, "side", tokens=300),
+        e.RequestAnswered(2, told=e.Usage(300, 5), usage=e.Usage(300, 5, 0, 0, 90)),
+        e.RequestForwarded(3, tokens=1_600),
+        e.RequestAnswered(3, told=e.Usage(1_600, 10), usage=e.Usage(1_600, 10, 1_500, 0, 100)),
+    )
+    reader = RunReader("talk", lambda content: (content.text or "") if content else "", lambda _: None)
+    for event in told:
+        reader.take(event)
+    main, side = reader.traces()
+    assert [tokens(main, 0), tokens(main, 1), tokens(side, 0)] == [1_500, 1_600, 300]
+    assert kinds(main, 0)[:2] == ["schema", "system"]
+    assert [request.usage.cost_microusd for request in main.requests] == [700, 100]
+    assert side.name == "talk/side"
 
 
 def test_the_command_tells_people_and_programs_the_same(reader: Inside, tmp_path: Path):

@@ -290,5 +290,6 @@ def test_memory_does_not_follow_the_size_of_the_file(tmp_path: Path):
 
 @on_linux
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 def test_a_gigabyte_is_read_in_two_hundred_megabytes(tmp_path: Path):
     assert grown(large(tmp_path / "g.jsonl", 1_024, 4)) < 200 << 10

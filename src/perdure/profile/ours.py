@@ -20,12 +20,22 @@ from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.page.caching import provider_of
 from perdure.profile.loom import Loom, Reported
-from perdure.profile.snippets import Inquiry, Snippet, answered, called, spelled, thought
+from perdure.profile.snippets import (
+    Inquiry,
+    Snippet,
+    answered,
+    called,
+    parsed,
+    read_blocks,
+    spelled,
+    thought,
+)
 from perdure.profile.trace import Trace
 from perdure.projection.conversations import OWN
 from perdure.projection.evolve import evolve
 from perdure.projection.state import State
-from perdure.wire.reading import dicts_in
+from perdure.values.digest import Json
+from perdure.wire.reading import dicts_at, dicts_in
 
 SOURCE: Final = "perdure"
 TextOf = Callable[[e.Content | None], str]
@@ -157,6 +167,10 @@ class TalkReader:
         self._text: TextOf = text
         self._main: Loom | None = None
         self._side: Loom | None = None
+        self._compacts: bool = False
+        """whether the request before was the client's compaction"""
+        self._front: int = 0
+        """segments of system prompt and schemas"""
         self._at: int = 0
         self._purpose: str = "main"
         self._model: str = ""
@@ -192,12 +206,15 @@ class TalkReader:
         main = self._main
         if main is None:
             main = self._main = Loom(self._name, SOURCE, density=_density(self._model))
-            main.hole("other", "other")
+            main.put(_front(parsed(self._text(body.body)) or {}))
+            self._front = main.window.stop
             main.assumed[
-                "Of a conversation its results are known by tool; all other words are counted as 'other'."
+                "Of a conversation its first request is known, where it is kept, and all results by tool; the words "
+                "between them are counted as 'other'."
             ] = None
         elif body.broken == "client":
-            main.restart(main.window[:1], compacted=True)
+            main.restart(main.window[: self._front], compacted=self._compacts)
+        self._compacts = body.purpose == "compaction"
         main.put([_arrived(new, self._text) for new in body.arrived])
         main.hole("other", "other")
 
@@ -210,6 +227,17 @@ class TalkReader:
         kept_out = talk.moved if talk is not None and self._purpose != "side" else 0
         ttl = talk.tariff.ttl if talk is not None else 0
         loom.reply(Reported(self._at, usage, (), self._model, ttl=ttl, kept_out=max(kept_out, 0)))
+
+
+def _front(body: dict[str, Json]) -> list[Snippet]:
+    """Return what stands in front of a request's messages, in whichever API's words."""
+    schemas = body.get("tools")
+    pieces = list(read_blocks(body.get("system") or body.get("instructions"), "system"))
+    for name in ("messages", "input"):
+        for message in dicts_at(body, name):
+            if message.get("role") in ("system", "developer"):
+                pieces += read_blocks(message.get("content"), "system")
+    return [*([Snippet("schema", spelled(schemas))] if schemas else []), *pieces]
 
 
 def _arrived(new: e.Arrived, text: TextOf) -> Snippet:
