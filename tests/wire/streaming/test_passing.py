@@ -164,6 +164,15 @@ def test_nesting_that_no_reader_follows_passes():
         assert body.feed(deep[6:]) + body.close() == deep[6:]
 
 
+def test_blank_lines_wait_where_what_is_in_front_of_them_waits():
+    """Found by fuzzing: an empty event overtook a reasoning that was held."""
+    begun = b'data: {"type":"response.output_item.added","output_index":0,"item":{"type":"reasoning"}}\r\r'
+    said = b'data: {"type":"response.output_item.added","output_index":1,"item":{"type":"message"}}\r\r'
+    stream = begun + b"\r\r" + said + b"\r\r"
+    relay = Relay("responses", RECALLS, streamed=True)
+    assert relay.feed(stream) + relay.close() == stream
+
+
 def test_half_a_character_in_a_later_round_is_given_on():
     """A stream of escaped JSON can cut a character in two, which no strict reader takes."""
     deltas = ["\\ud83d", "\\ude00"]

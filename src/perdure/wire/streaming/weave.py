@@ -2,7 +2,7 @@
 
 Invariants:
 - Until the first call is withheld, every event goes on in its own bytes.
-- While it isn't known whether a call is withheld, everything after its beginning waits, in order; a ping doesn't.
+- While it isn't known whether a call is withheld, everything after its beginning waits, in order; a ping or a comment doesn't, since it keeps the connection alive.
 """
 
 from collections.abc import Sequence
@@ -118,7 +118,7 @@ class Weave:
         if self._tongue.settles(event):
             self._settle()
         if self._suspects or self._thoughts:
-            if not event.data or text_raw(event.event, "type") in _IDLE:
+            if _is_idle(event):
                 return piece
             self._held.append(event)
             return b""
@@ -188,6 +188,13 @@ class Weave:
     def fails(self, kind: str, text: str) -> bytes:
         """Return an error that ends the reply."""
         return self._tongue.fails(kind, text)
+
+
+def _is_idle(event: StreamedEvent) -> bool:
+    """Tell whether an event only keeps the connection alive: a ping, or a comment."""
+    if not event.data:
+        return event.piece.lstrip(b"\r\n").startswith(b":")
+    return text_raw(event.event, "type") in _IDLE
 
 
 def _tongue(api: Api, *, usage_wanted: bool) -> Tongue:
