@@ -31,7 +31,7 @@ from perdure.profile.simulate import RECALL_TOKENS, Charge
 _KEEPS_ALL: Final = CacheRule("", "", "longest", 0, 0, 0, 1, 0, 0, 0, 0, 0, "https://", "")
 
 
-class Moment(NamedTuple):
+class Sighting(NamedTuple):
     """A page in one request."""
 
     request: int
@@ -49,10 +49,10 @@ class Stay(NamedTuple):
     """A page and all its requests."""
 
     folio: Folio
-    moments: tuple[Moment, ...]
+    moments: tuple[Sighting, ...]
 
 
-class Ground(NamedTuple):
+class Bedrock(NamedTuple):
     """A session as far as bounds are concerned."""
 
     fixed: int
@@ -74,7 +74,7 @@ class Ground(NamedTuple):
         return self.dearer[request] * (tokens[reach] - tokens[place])
 
 
-def ground(route: Route, charge: Charge) -> Ground:
+def ground(route: Route, charge: Charge) -> Bedrock:
     """Return the bare ground of ``route``: prices, pages, and what moves cost at least."""
     return _Grounding(route, charge).ground()
 
@@ -100,7 +100,7 @@ class _Grounding:
         self._indices: dict[int, dict[int, int]] = {}
         """first segment of a stretch -> name -> segment"""
 
-    def ground(self) -> Ground:
+    def ground(self) -> Bedrock:
         route = self._route
         for begin, end, first, last in self._stretches:
             sizes = [0]
@@ -114,7 +114,7 @@ class _Grounding:
                 self._smallest.append(sizes)
                 self._least.append(sizes[route.legs[number].last - first])
         fixed = sum(self._fixed(number, leg) for number, leg in enumerate(route.legs))
-        return Ground(
+        return Bedrock(
             fixed,
             tuple(self._stays()),
             self._reach,
@@ -180,13 +180,13 @@ class _Grounding:
             for page, folio in folios.items()
         ]
 
-    def _moments(self, folio: Folio, seen: list[tuple[int, int]], needed: set[int]) -> tuple[Moment, ...]:
-        found: list[Moment] = []
+    def _moments(self, folio: Folio, seen: list[tuple[int, int]], needed: set[int]) -> tuple[Sighting, ...]:
+        found: list[Sighting] = []
         for index, (number, place) in enumerate(seen):
             fault, after = -1, 0
             if number in needed:
                 fault, after = self._fault(folio, seen, index)
-            found.append(Moment(number, place, self._price(number, place), fault, after))
+            found.append(Sighting(number, place, self._price(number, place), fault, after))
         return tuple(found)
 
     def _fault(self, folio: Folio, seen: list[tuple[int, int]], index: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ pages take turns: each gives up what it doesn't need, and takes what others have
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from perdure.profile.bound import Ground, Stay, ground
+from perdure.profile.bound import Bedrock, Stay, ground
 from perdure.profile.policies import PageCourse
 from perdure.profile.route import Route
 from perdure.profile.simulate import Charge
@@ -24,7 +24,7 @@ WARY: Final = 2.0
 """How much more than the least a plan takes a break to cost: pages that stay are written again with it."""
 
 
-class Way(NamedTuple):
+class Fate(NamedTuple):
     """One course that a page can take, and what that costs at least."""
 
     cost: int
@@ -49,7 +49,7 @@ def plan(route: Route, charge: Charge) -> tuple[PageCourse, ...]:
     return tuple(found)
 
 
-def course_of(stay: Stay, way: Way) -> PageCourse:
+def course_of(stay: Stay, way: Fate) -> PageCourse:
     """Return ``way`` as a part of a plan."""
     leaves = stay.moments[way.moment].request if way.moment >= 0 else -1
     return PageCourse(stay.folio, way.preview, leaves)
@@ -58,9 +58,9 @@ def course_of(stay: Stay, way: Way) -> PageCourse:
 class Bounding:
     """The charges, and what each page costs at least under them."""
 
-    def __init__(self, bare: Ground) -> None:
+    def __init__(self, bare: Bedrock) -> None:
         """Begin with no charges: every move is free."""
-        self.bare: Ground = bare
+        self.bare: Bedrock = bare
         self.charges: list[list[int]] = [[0] * len(stay.moments) for stay in bare.stays]
         self.out: list[list[int]] = [out_of(stay) for stay in bare.stays]
         self._behind: dict[int, list[tuple[int, int, int]]] = {}
@@ -148,24 +148,24 @@ def out_of(stay: Stay) -> list[int]:
     return out
 
 
-def ways(stay: Stay, out: Sequence[int], charges: Sequence[int]) -> Iterator[Way]:
+def ways(stay: Stay, out: Sequence[int], charges: Sequence[int]) -> Iterator[Fate]:
     """Yield every course of the page; ``out`` and ``charges`` by moment."""
     tokens, preview, stub = stay.folio.tokens, stay.folio.preview, stay.folio.stub
     whole, small, shown = 0, 0, preview > 0
     for moment, (_, _, price, fault, _) in enumerate(stay.moments):
         if moment:
             moved = charges[moment] + out[moment]
-            yield Way(whole + moved, preview=False, moment=moment)
+            yield Fate(whole + moved, preview=False, moment=moment)
             if shown:
-                yield Way(small + moved, preview=True, moment=moment)
+                yield Fate(small + moved, preview=True, moment=moment)
         whole += tokens * price
         if shown and fault >= 0:
-            yield Way(small + preview * price + out[moment] - stub * price, preview=True, moment=-1)
+            yield Fate(small + preview * price + out[moment] - stub * price, preview=True, moment=-1)
             shown = False
         small += preview * price
-    yield Way(whole, preview=False, moment=-1)
+    yield Fate(whole, preview=False, moment=-1)
     if shown:
-        yield Way(small, preview=True, moment=-1)
+        yield Fate(small, preview=True, moment=-1)
 
 
 def _worth(stay: Stay, out: list[int]) -> list[int]:

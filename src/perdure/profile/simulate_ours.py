@@ -52,7 +52,7 @@ class Ours:
             model=leg.terms.model,
             tokens=leg.tokens,
             arrived=tuple(_arrived(folio) for folio in prospect.new),
-            again=tuple(_handle(page) for page in self._again),
+            again=tuple(_named(page) for page in self._again),
             broken="client" if leg.broken else "",
             moved=sum(
                 folio.tokens - prospect.shown[page]
@@ -64,7 +64,7 @@ class Ours:
                 for page in prospect.given
                 if page in prospect.folios
             ),
-            gone=tuple(_handle(page) for page in self._here if page not in prospect.folios)
+            gone=tuple(_named(page) for page in self._here if page not in prospect.folios)
             if leg.broken
             else (),
         )
@@ -79,7 +79,7 @@ class Ours:
         self._again = aftermath.again
         for page in aftermath.faults:
             folio = self._folios[page]
-            body = e.PageFaulted(_handle(page), 0, folio.what.size, folio.recall, aftermath.number + 1)
+            body = e.PageFaulted(_named(page), 0, folio.what.size, folio.recall, aftermath.number + 1)
             self._fold(body)
             for pin in pins(self._state, body):
                 self._fold(pin)
@@ -148,7 +148,7 @@ class Ours:
         self._state = evolve(self._state, Event("simulated", self._position, self._at, 1, 0, body))
 
 
-def _handle(page: int) -> str:
+def _named(page: int) -> str:
     return f"p-{page}"
 
 
@@ -164,7 +164,7 @@ def _arrived(folio: Folio) -> e.Arrived:
     if folio.preview:
         preview = e.Content(-(-folio.preview * size // folio.tokens), None, f"preview of {folio.page}")
     return e.Arrived(
-        page=_handle(folio.page),
+        page=_named(folio.page),
         content=e.Content(size, None, what.digest),
         tokens=folio.tokens,
         call=what.call,
