@@ -24,7 +24,7 @@ WARY: Final = 2.0
 """How much more than the least a plan takes a break to cost: pages that stay are written again with it."""
 
 
-class Fate(NamedTuple):
+class PageFate(NamedTuple):
     """One course that a page can take, and what that costs at least."""
 
     cost: int
@@ -49,7 +49,7 @@ def plan(route: Route, charge: Charge) -> tuple[PageCourse, ...]:
     return tuple(found)
 
 
-def course_of(stay: Stay, way: Fate) -> PageCourse:
+def course_of(stay: Stay, way: PageFate) -> PageCourse:
     """Return ``way`` as a part of a plan."""
     leaves = stay.moments[way.moment].request if way.moment >= 0 else -1
     return PageCourse(stay.folio, way.preview, leaves)
@@ -148,24 +148,24 @@ def out_of(stay: Stay) -> list[int]:
     return out
 
 
-def ways(stay: Stay, out: Sequence[int], charges: Sequence[int]) -> Iterator[Fate]:
+def ways(stay: Stay, out: Sequence[int], charges: Sequence[int]) -> Iterator[PageFate]:
     """Yield every course of the page; ``out`` and ``charges`` by moment."""
     tokens, preview, stub = stay.folio.tokens, stay.folio.preview, stay.folio.stub
     whole, small, shown = 0, 0, preview > 0
     for moment, (_, _, price, fault, _) in enumerate(stay.moments):
         if moment:
             moved = charges[moment] + out[moment]
-            yield Fate(whole + moved, preview=False, moment=moment)
+            yield PageFate(whole + moved, preview=False, moment=moment)
             if shown:
-                yield Fate(small + moved, preview=True, moment=moment)
+                yield PageFate(small + moved, preview=True, moment=moment)
         whole += tokens * price
         if shown and fault >= 0:
-            yield Fate(small + preview * price + out[moment] - stub * price, preview=True, moment=-1)
+            yield PageFate(small + preview * price + out[moment] - stub * price, preview=True, moment=-1)
             shown = False
         small += preview * price
-    yield Fate(whole, preview=False, moment=-1)
+    yield PageFate(whole, preview=False, moment=-1)
     if shown:
-        yield Fate(small, preview=True, moment=-1)
+        yield PageFate(small, preview=True, moment=-1)
 
 
 def _worth(stay: Stay, out: list[int]) -> list[int]:

@@ -7,7 +7,7 @@ than the best play so far. What is left is played, so the answer is a cost that 
 from typing import NamedTuple
 
 from perdure.profile.bound import ground
-from perdure.profile.bound_below import Bounding, Fate, course_of, plan, ways
+from perdure.profile.bound_below import Bounding, PageFate, course_of, plan, ways
 from perdure.profile.policies import AppendOnly, PageCourse, Planned
 from perdure.profile.route import Route
 from perdure.profile.simulate import Charge, play
@@ -85,7 +85,7 @@ class _Search:
             if max(next_free, next_charged) < self._best:
                 self._go(depth + 1, [*chosen, course_of(stay, way)], next_free, next_charged, more)
 
-    def _broken(self, moves: dict[int, int], page: int, way: Fate) -> int:
+    def _broken(self, moves: dict[int, int], page: int, way: PageFate) -> int:
         """Note the move of ``way``, and return what it adds to what is broken."""
         if way.moment < 0:
             return 0
