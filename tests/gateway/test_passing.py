@@ -344,3 +344,19 @@ def test_the_harness_notices_a_byte_that_is_lost():
         seen = received(one)
     assert seen is not None
     assert seen.body != b"abc"
+
+
+@pytest.mark.parametrize("field", ['"previous_response_id":"resp_1"', '"conversation":"conv_1"'])
+def test_what_goes_on_from_what_the_provider_holds_passes_untouched(tmp_path: Path, field: str):
+    reply = b'{"id":"resp_2","object":"response","status":"completed","output":[],"usage":{"input_tokens":1}}'
+    served = answer("200 OK", (("Content-Type", "application/json"),), reply)
+    with RawUpstream(served) as upstream, Running(tmp_path / "s", upstream.url) as running:
+        body = (
+            f'{{"model":"gpt-5.5",{field},"tools":[{{"type":"function","name":"a"}}],"input":"on"}}'.encode()
+        )
+        given = ask(running.port, "POST", "/v1/responses", (("User-Agent", "openai/python 1"),), body)
+        assert given.body == reply
+        assert upstream.seen[0].body == body
+        status = json.loads(ask(running.port, "GET", "/perdure/status", (), b"").body)
+        assert status["counts"]["plain"] == 1
+        assert status["conversations"] == []

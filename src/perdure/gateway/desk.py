@@ -5,6 +5,7 @@ something was ever moved, else as it came.
 """
 
 import hmac
+import logging
 from typing import Final, cast
 
 import aiohttp
@@ -32,6 +33,8 @@ from perdure.wire.bodies.nouns import Endpoint
 from perdure.wire.bodies.reading import Memo, read_request
 from perdure.wire.bodies.request import RequestBody
 from perdure.wire.bodies.splicing import splice
+
+_LOG: Final = logging.getLogger("perdure.gateway")
 
 _SESSIONS: Final = (
     "x-claude-code-session-id",
@@ -72,6 +75,7 @@ class Desk:
             now=conversations.clock.now,
         )
         self._key: bytes = key
+        self._said: set[str] = set()
         self._memo: Memo = Memo(GATEWAY_PARTS_MAX)
 
     async def answer(
@@ -161,6 +165,9 @@ class Desk:
     ) -> e.ConversationOpened:
         client = client_of(request.headers.get("User-Agent", ""))
         mode, note = self._mode(client, read)
+        if note and note not in self._said:
+            self._said.add(note)
+            _LOG.warning("%s is observed only: %s", client, note)
         local = is_local(self.settings.upstream(route.api))
         return e.ConversationOpened(
             client=str(client),

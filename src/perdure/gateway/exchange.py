@@ -6,6 +6,7 @@ Invariants:
 - Where paging fails, the recorded state goes on, frozen; where nothing was ever moved, the very bytes that came.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, cast
@@ -44,6 +45,8 @@ from perdure.wire.streaming.relay import memory_of
 
 _NEAR: Final = 16
 """Bytes in front of a value in which its name stands."""
+
+_LOG: Final = logging.getLogger("perdure.gateway")
 
 GONE: Final = "the client went away"
 BROKEN_OFF: Final = "the answer broke off"
@@ -164,6 +167,7 @@ class Exchange:
         """Paging has failed: what was recorded goes on, and nothing more is decided."""
         talk, parts = self._talk, self._parts
         parts.counts.failed_open += 1
+        _LOG.warning("%s goes on without paging: %s: %s", talk.run, type(error).__name__, error)
         state: State = talk.scribe.settled if talk.scribe.failed else talk.state
         if not talk.scribe.failed and not talk.conversation.frozen:
             why = f"paging failed: {type(error).__name__}: {error}"[:WORDS_CHARACTERS_MAX]

@@ -7,7 +7,7 @@ Invariants:
 """
 
 from collections.abc import Awaitable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from perdure.gateway.arrivals import Blob, arrivals
 from perdure.gateway.editing import edits_of
@@ -20,7 +20,10 @@ from perdure.log.envelope import Event
 from perdure.projection.state import Page, State
 from perdure.values.limits import MESSAGES_TRACKED_MAX
 from perdure.wire.bodies.request import RequestBody
+from perdure.wire.bodies.spans import members
 from perdure.wire.bodies.splicing import Edit
+
+_CONVERSATION: Final = b'"conversation"'
 
 
 class Plan(NamedTuple):
@@ -90,7 +93,20 @@ def moves_in(events: Sequence[Event]) -> bool:
 
 def trackable(read: RequestBody) -> bool:
     """Tell whether a conversation can be made of it: its messages are all there, and can be named in an event."""
-    return bool(read.items) and not read.previous and len(read.items) <= MESSAGES_TRACKED_MAX
+    return (
+        bool(read.items)
+        and not read.previous
+        and not _held_by_provider(read)
+        and len(read.items) <= MESSAGES_TRACKED_MAX
+    )
+
+
+def _held_by_provider(read: RequestBody) -> bool:
+    """Tell whether the provider keeps the conversation, so that the request holds what is new in it alone."""
+    if read.api != "responses" or _CONVERSATION not in read.body:
+        return False
+    place = members(read.body).get("conversation")
+    return place is not None and read.body[place.start : place.end] != b"null"
 
 
 def _page(talk: Talk, state: State, call: str, digest: str) -> Page | None:
