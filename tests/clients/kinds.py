@@ -29,6 +29,8 @@ class Client(msgspec.Struct, frozen=True):
     """'told': by a command of its own; 'full': by itself, when its window is; empty: it can't be made to"""
     variants: tuple[str, ...] = ()
     """scenarios of its own: 'websocket', 'sealed' (compaction on the provider's side)"""
+    trust: str = ""
+    """the name that the gateway is told to take as tested; empty where it knows the client"""
     rides_aborts: bool = True
     """whether it asks again when an answer breaks off; the SDKs do so only for answers that are no streams"""
 
@@ -110,6 +112,22 @@ def _opencode_settings(place: Place) -> dict[str, str]:
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
         "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    }
+
+
+def _qwen(place: Place) -> list[str]:
+    again = ["--continue"] if place.leg > 1 else []
+    program = CLIENTS / "qwen-code/node_modules/.bin/qwen"
+    flags = ["--approval-mode", "yolo", "--output-format", "json", "--auth-type", "openai"]
+    return [str(program), *again, "-p", place.prompt, *flags]
+
+
+def _qwen_settings(place: Place) -> dict[str, str]:
+    return {
+        "OPENAI_BASE_URL": f"{place.url}/v1",
+        "OPENAI_MODEL": "gpt-5.5",
+        "QWEN_TELEMETRY_ENABLED": "false",
+        "NO_UPDATE_NOTIFIER": "1",
     }
 
 
@@ -219,6 +237,18 @@ CLIENTS_KNOWN: tuple[Client, ...] = (
         _opencode_settings,
         npm=True,
         compacts="full",
+    ),
+    Client(
+        "qwen-code",
+        "qwen-code",
+        "0.24.4",
+        "chat",
+        ("@qwen-code/qwen-code@0.24.4",),
+        _qwen,
+        _qwen_settings,
+        npm=True,
+        trust="qwencode",
+        rides_aborts=False,
     ),
     Client(
         "mini-swe-agent",

@@ -71,7 +71,8 @@ class Stage:
         with ExitStack() as stack:
             url = self.upstream.url
             if mode:
-                url = stack.enter_context(gateway(self.store, url, mode, *options))
+                trusted = ("--trust", self.client.trust) if self.client.trust else ()
+                url = stack.enter_context(gateway(self.store, url, mode, *options, *trusted))
             tap = stack.enter_context(Tap(url))
             # A tap speaks no WebSocket: that offer is the gateway's to refuse.
             near = url if variant == "websocket" else tap.url

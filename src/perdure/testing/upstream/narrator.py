@@ -20,7 +20,7 @@ from perdure.testing.upstream.tools import reading, shell, told_to_read, told_to
 from perdure.values.digest import Json
 
 RECALL: Final = "perdure_recall"
-RECALLS_MAX: Final = 4
+RECALLS_MAX: Final = 3
 ANSWERS: Final = "answers.txt"
 SUBMIT: Final = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 """How some clients want to be told that all is done."""
@@ -112,9 +112,8 @@ class Narrator:
         return "recalled" if recalls.issuperset(asked) else "fetched"
 
     def _seek(self, question: Question, hands: Offer, step: int, use: Quote, acts: tuple[Act, ...]) -> Verse:
-        asked = sum(
-            1 for p in question.passages if p.role == "call" and self._signet.step(p.id) == (step, True)
-        )
+        calls = [p for p in question.passages if p.role == "call" and self._signet.step(p.id) == (step, True)]
+        asked = sum(1 for call in calls if call.name == RECALL)
         recall = next((offer for offer in question.offers if offer.name == RECALL), None)
         handle = self._standing(question.passages, use.file)
         name = self._signet.call(_prefix(question), step, recall=True)
@@ -122,11 +121,12 @@ class Narrator:
             arguments: dict[str, Json] = {"page": handle} if handle else {"path": use.file}
             if asked and handle:
                 arguments["find"] = self._ledgers.middle(use.file)
-            calls = [ToolCall(name, recall, arguments)]
+            said = [ToolCall(name, recall, arguments)]
             # A mixed reply: what else the step does is not held up by what is missing.
-            calls += [self._aside(question, hands, step, act) for act in acts if isinstance(act, Small)]
-            return self._said(question, calls, step, "asked")
-        if recall is None and not asked:
+            said += [self._aside(question, hands, step, act) for act in acts if isinstance(act, Small)]
+            return self._said(question, said, step, "asked")
+        # A client may have cut the middle out of a result before anybody else saw it: the file still has it.
+        if not any(use.file in call.text and call.name != RECALL for call in calls):
             again = told_to_run(hands, f"cat {use.file}", name)
             return self._said(question, [again], step, "fetching")
         return Verse(Utterance(text=f"The token of {use.file} is lost."), "main", step, "lost")
