@@ -43,10 +43,13 @@ def write_price(tariff: Tariff) -> int:
 
 def _kept_out(talk: Conversation, first: Usage) -> int:
     """What the tokens that are not there would have cost, at what those beside them did."""
-    tariff, (missing, entered, returned) = talk.tariff, _missing(talk, first)
+    tariff, trail = talk.tariff, talk.trail
+    missing, entered, returned = _missing(talk, first)
     if not first.cache_read_tokens:
         return missing * (write_price(tariff) if first.cache_write_tokens else tariff.input)
-    anew = entered - min(returned, first.input_tokens - first.cache_read_tokens)
+    # What was recalled with the reply before is in the cache by now, unless more was written than the client added.
+    added = max(0, talk.tokens - trail.before) - trail.entered
+    anew = entered - min(returned, max(0, first.input_tokens - first.cache_read_tokens - added))
     return (missing - anew) * tariff.read + anew * write_price(tariff)
 
 

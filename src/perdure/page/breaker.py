@@ -14,26 +14,25 @@ from perdure.values.limits import COLLAPSED_REQUESTS, FAULTS_TOLD_MIN
 ALARM: Final = "the provider's cache was read no more"
 """What the reason begins with when cache reads collapsed."""
 
-LOSS_TOLD_AFTER: Final = 40
-"""Requests before a loss freezes for good. Earlier a single fault is two hundredths of everything; then nothing more
-moves either, since what may be at risk is used up, until the conversation has outgrown the loss."""
-
-_LOSS_TRIPS: Final = LOSS_MAX
-"""What has already left may still be asked for: the rest of the cap is for that."""
+LOSS_TOLD_AFTER: Final = 100
+"""Requests before a loss freezes for good. Earlier one or two faults are two hundredths of everything; nothing more
+moves then either, since what may be at risk is used up, until the conversation has outgrown the loss."""
 
 _FAULTS_OF_THREE: Final = 2
 """Of three pages that left, so many came back: more than any price of a fault was paid for."""
 
 
 def tripped(talk: Conversation) -> str:
-    """Return why paging must freeze now; empty where it needn't."""
+    """Return why paging must freeze now; empty where it needn't.
+
+    Where room is wanted, money and faults don't freeze: a window that is let grow is what was not wanted, losses
+    pause what isn't needed for room, and a version of a page is recalled but once.
+    """
     if talk.trail.collapsed >= COLLAPSED_REQUESTS:
         return f"{ALARM}: {talk.cached} of {talk.window} tokens, though nothing in front had changed"
-    if (
-        talk.mode != "room"
-        and talk.requests > LOSS_TOLD_AFTER
-        and talk.saved_microusd < -talk.alone_microusd * _LOSS_TRIPS
-    ):
+    if talk.mode == "room":
+        return ""
+    if talk.requests > LOSS_TOLD_AFTER and talk.saved_microusd < -talk.alone_microusd * LOSS_MAX:
         return (
             f"moves cost more than they saved: {-talk.saved_microusd} of {talk.alone_microusd} microdollars"
         )

@@ -30,6 +30,13 @@ than this batches lost as often as they won in the recorded sessions."""
 _BLOCKS_A_CALL: Final = 6
 """A thought, a word, a call and its result: what one request adds for a cache that looks back by blocks."""
 
+_ROOM_STEP: Final = 0.1
+"""Of the target: older versions that take as much leave, also where the window stays over its target."""
+
+_FITS: Final = 0.8
+"""Of one page's fault, what must fit however unlikely it is: a conversation lost no more than its cap in any trial
+in which each page was asked for as soon as it had left."""
+
 _ROOM_AFTER: Final = 0.8
 """Of the target: where a batch for room ends, so that the next one is some time away."""
 
@@ -67,7 +74,8 @@ def used(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choic
     behind = trail.before - start - sum(leave.page.tokens for leave in found) + STUB_TOKENS * len(found)
     rewrites = stakes.rewrite * max(0, behind)
     pays = sum(leave.worth for leave in found) > rewrites
-    if pays and _at_risk(found, stakes, number) + rewrites <= stakes.budget:
+    risk = sum(_at_risk(leave.page, stakes, number) for leave in found)
+    if pays and risk + rewrites <= stakes.budget:
         return Choice(tuple(found), rewrites)
     return Choice()
 
@@ -85,9 +93,10 @@ def cold(state: State, stakes: Stakes, number: int) -> Choice:
     budget, taken = stakes.budget, list[Leave]()
     for _, _, leave in ranked:
         page = leave.page
-        risk = stakes.at_risk(page.tokens, page.about, number - page.number)
-        risk -= at_once * (page.tokens - STUB_TOKENS)
-        if risk <= budget:
+        spared = at_once * (page.tokens - STUB_TOKENS)
+        risk = stakes.at_risk(page.tokens, page.about, number - page.number, spared)
+        # One fault fits whole; of several, those that may come in a burst.
+        if max(risk, _FITS * (stakes.faulted(page.tokens) - spared)) <= budget:
             budget -= risk
             taken.append(leave)
     return Choice(tuple(taken))
@@ -114,29 +123,46 @@ def batch_due(talk: Conversation) -> bool:
 
 def batch(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choice:
     """Return the batch that pays best on a warm cache, if one does."""
-    best, gain = Choice(), 0.0
-    for choice in _cuts(state, talk, stakes, number, "batch"):
-        worth = sum(leave.worth for leave in choice.leaves)
-        within = _at_risk(choice.leaves, stakes, number) + choice.rewrites <= stakes.budget
-        if within and worth - _BATCH_MARGIN * choice.rewrites > gain:
-            best, gain = choice, worth - _BATCH_MARGIN * choice.rewrites
-    return best
+    leaves, found, gain = list[Leave](), 0, 0.0
+    rewrites = worth = risk = 0.0
+    for leave, broken in _cuts(state, talk, stakes, number, "batch"):
+        leaves.append(leave)
+        worth += leave.worth
+        # All of a batch is risked at once, for a gain that lies ahead: its faults must fit whole.
+        risk += stakes.faulted(leave.page.tokens)
+        if risk + broken <= stakes.budget and worth - _BATCH_MARGIN * broken > gain:
+            found, rewrites, gain = len(leaves), broken, worth - _BATCH_MARGIN * broken
+    return Choice(tuple(leaves[:found]), rewrites)
 
 
 def room(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choice:
-    """Return what leaves to bring the window back under its target, at the least cost that does it."""
-    wanted = stakes.window - talk.room * _ROOM_AFTER
-    best, least, most, widest = Choice(), 0.0, Choice(), 0
-    for choice in _cuts(state, talk, stakes, number, "room"):
-        tokens = sum(leave.page.shown_tokens - STUB_TOKENS for leave in choice.leaves)
-        costs = choice.rewrites - sum(leave.worth for leave in choice.leaves)
-        if costs > stakes.free:
-            continue
-        if tokens >= wanted and (not best.leaves or costs < least):
-            best, least = choice, costs
-        if tokens > widest:
-            most, widest = choice, tokens
-    return best if best.leaves else most
+    """Return what leaves to bring the window back under its target: older versions if they suffice, else at least cost.
+
+    Where nothing brings it there, only older versions leave: the rest would be asked for again, and what is
+    recalled stays.
+    """
+    older = _superseded(state)
+    over = stakes.window - talk.room
+    back = stakes.window - talk.room * _ROOM_AFTER
+    for wanted, only in ((back, older), (back, None), (over, None), (talk.room * _ROOM_STEP, older)):
+        choice = _least(_cuts(state, talk, stakes, number, "room", only), stakes, wanted)
+        if choice.leaves:
+            return choice
+    return Choice()
+
+
+def _least(cuts: Iterable[tuple[Leave, float]], stakes: Stakes, wanted: float) -> Choice:
+    """Return the cut that keeps out what is wanted at the least cost that can be afforded."""
+    leaves, tokens, worth, least = list[Leave](), 0, 0.0, 0.0
+    best = (0, 0.0)
+    for leave, broken in cuts:
+        leaves.append(leave)
+        tokens += leave.page.shown_tokens - STUB_TOKENS
+        worth += leave.worth
+        costs = broken - worth
+        if costs <= stakes.free and tokens >= wanted and (not best[0] or costs < least):
+            best, least = (len(leaves), broken), costs
+    return Choice(tuple(leaves[: best[0]]), best[1])
 
 
 def evictions(choice: Choice) -> Iterator[e.PageEvicted]:
@@ -152,24 +178,29 @@ def evictions(choice: Choice) -> Iterator[e.PageEvicted]:
         )
 
 
-def _cuts(state: State, talk: Conversation, stakes: Stakes, number: int, why: str) -> Iterator[Choice]:
-    """Yield, from the newest page to older ones, what leaves when all that follows a page may leave with it."""
+def _cuts(
+    state: State,
+    talk: Conversation,
+    stakes: Stakes,
+    number: int,
+    why: str,
+    only: set[str] | None = None,
+) -> Iterator[tuple[Leave, float]]:
+    """Yield, from the newest page to older ones, what leaves, and what it costs that all of them so far do."""
     free = [
         page
         for page in _free(state, state.live.pages, number, EVICTED_TOKENS_MIN)
-        if page.number < number - 1
+        if page.number < number - 1 and (only is None or page.page in only)
     ]
-    leaves: list[Leave] = []
     gone = 0
     for page in reversed(free):
         worth = stakes.kept_out(page.tokens - STUB_TOKENS, page.tokens, page.about, number - page.number)
         if worth <= 0 and why != "room":
             continue
-        leaves.append(Leave(page, worth, why))
         gone += page.tokens - STUB_TOKENS
         unseen = _out_of_sight(talk, _BLOCKS_A_CALL * (number - page.number))
         behind = talk.trail.before - (0 if unseen else page.before) - gone
-        yield Choice(tuple(leaves), stakes.rewrite * max(0, behind))
+        yield Leave(page, worth, why), stakes.rewrite * max(0, behind)
 
 
 def _out_of_sight(talk: Conversation, blocks: int) -> bool:
@@ -177,13 +208,15 @@ def _out_of_sight(talk: Conversation, blocks: int) -> bool:
     return 0 < talk.tariff.look_back < blocks
 
 
-def _at_risk(leaves: Iterable[Leave], stakes: Stakes, number: int) -> float:
-    return sum(stakes.at_risk(page.tokens, page.about, number - page.number) for page, _, _ in leaves)
+def _at_risk(page: Page, stakes: Stakes, number: int) -> float:
+    return stakes.at_risk(page.tokens, page.about, number - page.number)
 
 
 def _free(state: State, names: Iterable[str], number: int, least: int) -> Iterator[Page]:
+    """Yield the pages that may leave, in order. Of what was needed lately, only older versions do."""
     pages, talk = state.live.pages, state.live.conversation
     hot = {each.about for each in talk.trail.hot if each.until > number} if talk is not None else set[str]()
+    newest = {page.about: page.page for page in pages.values() if page.about in hot} if hot else {}
     for name in names:
         page = pages[name]
         if (
@@ -193,10 +226,22 @@ def _free(state: State, names: Iterable[str], number: int, least: int) -> Iterat
             and page.number < number
             and page.call
             and not page.exempt
-            and page.pinned_until <= number
-            and not (page.about and page.about in hot)
+            and (newest[page.about] != name if page.about in newest else page.pinned_until <= number)
         ):
             yield page
+
+
+def _superseded(state: State) -> set[str]:
+    """Return the pages of which a newer version is there: the same tool gave another result about the same."""
+    newest: dict[tuple[str, str], str] = {}
+    found: set[str] = set()
+    for page in state.live.pages.values():
+        if page.about:
+            older = newest.get((page.tool, page.about))
+            if older is not None:
+                found.add(older)
+            newest[page.tool, page.about] = page.page
+    return found
 
 
 def _rank(entry: tuple[float, str, Leave]) -> tuple[float, str]:

@@ -15,6 +15,7 @@ from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.page.alone import MILLION
 from perdure.page.breaker import ALARM
+from perdure.page.standing import Standing
 from perdure.projection.evolve import evolve
 from perdure.projection.state import Conversation, Page, State
 
@@ -31,6 +32,8 @@ class Billed(NamedTuple):
     input_tokens: int = 0
     """all that was read, cached or not, over all its calls"""
     read_tokens: int = 0
+    expected_tokens: int = -1
+    """what the cache should have given of it, by what this conversation sent before; -1: not known"""
     write_tokens: int = 0
     output_tokens: int = 0
     cost_microusd: int = 0
@@ -155,6 +158,7 @@ class _Book:
         self._left: list[str] = []
         """pages that left with the newest request, and those that were asked for in its reply"""
         self._asked: list[str] = []
+        self._standing: Standing = Standing()
 
     def enter(self, event: Event) -> None:
         """Take in one event."""
@@ -190,6 +194,8 @@ class _Book:
     def _forwarded(self, body: e.RequestForwarded, at: int) -> None:
         self._now, self._left, self._asked = body.number, [], []
         talk = self._state.live.conversation
+        if talk is not None:
+            self._standing.forwarded(body, talk.tariff, talk.trail.idle)
         if body.broken and talk is not None and not talk.moved:
             self._moves = {name: move._replace(kept_out=0) for name, move in self._moves.items()}
         self._rows[body.number] = Billed(
@@ -221,12 +227,15 @@ class _Book:
                 body.page, body.tool, body.about, "preview", body.number, body.tokens, kept
             )
             self._left.append(body.page)
+            self._standing.admitted(body.page, kept, in_front=body.exempt == "schema")
 
     def _evicted(self, body: e.PageEvicted) -> None:
         row, page = self._rows.get(self._now), self._state.live.pages.get(body.page)
         if row is None or page is None:
             return
         before = self._moves.get(body.page)
+        out = before.kept_out if before else 0
+        self._standing.left(page, page.tokens - out, page.tokens - page.shown_tokens - out)
         self._moves[body.page] = MovedPage(
             body.page,
             page.tool,
@@ -243,7 +252,11 @@ class _Book:
 
     def _ours(self) -> str:
         talk = self._state.live.conversation
-        warm = talk is not None and 0 < talk.trail.idle <= max(talk.tariff.ttl, talk.trail.longest)
+        if talk is None:
+            return ""
+        # Where a cache's life isn't known, it lives if it gave something the last time.
+        ttl, idle = talk.tariff.ttl, talk.trail.idle
+        warm = 0 < idle <= max(ttl, talk.trail.longest) if ttl else talk.cached > 0
         return "perdure" if warm else ""
 
     def _faulted(self, body: e.PageFaulted) -> None:
@@ -262,6 +275,7 @@ class _Book:
             status="answered",
             input_tokens=usage.input_tokens,
             read_tokens=usage.cache_read_tokens,
+            expected_tokens=self._standing.answered(usage, body.told),
             write_tokens=usage.cache_write_tokens,
             output_tokens=usage.output_tokens,
             cost_microusd=usage.cost_microusd,
@@ -293,6 +307,8 @@ class _Book:
             self._moves[name] = move._replace(saved_microusd=move.saved_microusd + share)
 
     def _set(self, body: e.PagingSet) -> None:
+        if (body.mode == "observe") != (self._mode == "observe"):
+            self._standing.turned()
         self._mode = body.mode
         self._frozen = (body.why or "by hand") if body.frozen else ""
         if body.frozen and body.why.startswith(ALARM):

@@ -112,8 +112,11 @@ def _as_preview(each: e.Arrived, talk: Conversation, stakes: Stakes, number: int
         return False
     if preview_risk(stakes, talk, each) > stakes.budget:
         return False
+    worth = preview_worth(stakes, talk, each)
+    if worth <= 0 or stakes.at_risk(tokens, each.about, 1) + stakes.rewrite * _TAIL_TOKENS > stakes.budget:
+        return worth > 0
     later = stakes.kept_out(tokens - STUB_TOKENS, tokens, each.about, 1) - stakes.rewrite * _TAIL_TOKENS
-    return preview_worth(stakes, talk, each) > max(0.0, later)
+    return worth > later
 
 
 def _hot_until(talk: Conversation, about: str, number: int) -> int:
@@ -146,10 +149,13 @@ def _preview(new: e.Arrived, number: int) -> e.PageAdmitted:
 
 
 def pins(state: State, body: e.PageFaulted) -> tuple[e.Body, ...]:
-    """Return what follows from a fault, which ``state`` has taken in: the page stays, each time twice as long."""
+    """Return what follows from a fault, which ``state`` has taken in: what it is about stays, each time twice as long."""
     page = state.live.pages.get(body.page)
     if page is None or page.exempt:
         return ()
-    span = min(PIN_REQUESTS << min(max(page.faults - 1, 0), 8), PIN_REQUESTS_MAX)
+    talk, times = state.live.conversation, page.faults - 1
+    if talk is not None and page.about:
+        times = max(times, *(each.times for each in talk.trail.hot if each.about == page.about), 0)
+    span = min(PIN_REQUESTS << min(max(times, 0), 8), PIN_REQUESTS_MAX)
     until = (body.number or page.number) + span
     return (e.PagePinned(page.page, until),) if until > page.pinned_until else ()

@@ -29,9 +29,6 @@ from perdure.values.limits import RECALL_ANSWER_TOKENS, RECALL_CALL_TOKENS, UNCA
 LOSS_MAX: Final = 0.02
 """Of what append-only would have cost: a conversation may lose no more."""
 
-LOSS_RISKED: Final = LOSS_MAX * 0.75
-"""Of it, what moves may use up. The rest is for several faults in one reply, and for counterfactuals that are off."""
-
 ROOM_WORTH: Final = 2.0
 """How much more than its price a token out of the window is worth where room is wanted."""
 
@@ -76,10 +73,10 @@ class Stakes(NamedTuple):
         """Return what it costs when a page of ``whole`` tokens is asked for."""
         return self.fault + self.write * whole
 
-    def at_risk(self, whole: int, about: str, age: int) -> float:
-        """Return what a page of ``whole`` tokens puts at risk once it is out."""
+    def at_risk(self, whole: int, about: str, age: int, spared: float = 0.0) -> float:
+        """Return what a page of ``whole`` tokens puts at risk once it is out, if leaving spares that much at once."""
         rate = min(STRESS * rate_of(about, self.seen), 1.0)
-        return (1.0 - stays_away(rate, age, self.calls)) * self.faulted(whole)
+        return (1.0 - stays_away(rate, age, self.calls)) * max(0.0, self.faulted(whole) - spared)
 
 
 def stakes_of(talk: Conversation, *, uncached: bool) -> Stakes | None:
@@ -104,12 +101,7 @@ def stakes_of(talk: Conversation, *, uncached: bool) -> Stakes | None:
     fault = read * window + again
     calls, seen = calls_ahead(talk.requests), needs_seen(trail, talk.requests)
     counted = uncached or tariff.subscription or not tariff.input
-    free = (
-        inf
-        if counted
-        else (talk.saved_microusd + talk.alone_microusd * (LOSS_MAX if talk.mode == "room" else LOSS_RISKED))
-        * MILLION
-    )
+    free = inf if counted else (talk.saved_microusd + talk.alone_microusd * LOSS_MAX) * MILLION
     missed = still_missed(trail, seen, talk.requests, calls)
     at_risk = missed * (trail.out * fault + trail.out_tokens * write)
     if talk.mode == "room":
@@ -128,10 +120,11 @@ def preview_worth(stakes: Stakes, talk: Conversation, new: Arrived) -> float:
 
 
 def preview_risk(stakes: Stakes, talk: Conversation, new: Arrived) -> float:
-    """Return what a preview puts at risk, less what it spares at once."""
+    """Return what a preview puts at risk."""
+    spared = stakes.write * (new.tokens - new.preview_tokens)
     at_once = min(1.0, STRESS * needed_at_once(talk.trail, new.tool, new.about))
-    later = (1.0 - at_once) * stakes.at_risk(new.tokens, new.about, 1)
-    return at_once * stakes.faulted(new.tokens) + later - stakes.write * (new.tokens - new.preview_tokens)
+    later = (1.0 - at_once) * stakes.at_risk(new.tokens, new.about, 1, spared)
+    return at_once * max(0.0, stakes.faulted(new.tokens) - spared) + later
 
 
 def nothing_cached(talk: Conversation) -> bool:

@@ -152,8 +152,12 @@ def lost(trail: Trail, page: Page) -> tuple[Trail, Page]:
 
 def heated(trail: Trail, about: str, until: int) -> Trail:
     """What is about ``about`` stays until then; what is over is forgotten."""
+    was = next((each for each in trail.hot if each.about == about), None)
+    if was is not None and until <= was.until:
+        return trail
+    times = was.times + 1 if was is not None else 1
     hot = tuple(each for each in trail.hot if each.about != about)
-    return replace(trail, hot=(*hot, Hot(about, until))[-HOT_MAX:])
+    return replace(trail, hot=(*hot, Hot(about, until, times))[-HOT_MAX:])
 
 
 def _previewed(talk: Conversation, page: Page) -> Conversation:

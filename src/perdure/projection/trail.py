@@ -21,10 +21,12 @@ class Previewed(Noun, frozen=True):
 
 
 class Hot(Noun, frozen=True):
-    """What is about this was needed after it had left: new versions of it stay until request ``until``."""
+    """What is about this was needed after it had left: its newest version stays until request ``until``."""
 
     about: str
     until: int
+    times: int = 1
+    """how often it was needed so"""
 
 
 class Trail(Noun, frozen=True):
