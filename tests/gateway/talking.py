@@ -14,8 +14,8 @@ from tests.clients.talker import HEADERS, Ask
 from tests.gateway.raw import Seen, answer
 
 SECONDS = 60
-ROOM = ("--mode", "room", "--room", "3000")
-"""Small enough that a page of 4,000 tokens has to leave."""
+MOVING = ("--mode", "nocache")
+"""The upstream here caches nothing, so large results leave soon, whatever they cost elsewhere."""
 
 Json = dict[str, Any]
 Model = Callable[[Json], list[Json]]

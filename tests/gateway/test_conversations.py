@@ -13,7 +13,7 @@ from perdure.log import events as e
 from tests.gateway.raw import RawUpstream, Seen, ask
 from tests.gateway.running import Running, told
 from tests.gateway.talking import (
-    ROOM,
+    MOVING,
     Chat,
     Json,
     asker,
@@ -95,7 +95,7 @@ def test_a_moved_mark_and_another_shape_of_a_text_make_no_other_conversation(
 def test_a_conversation_that_parts_from_another_keeps_what_was_moved_before(
     upstream: RawUpstream, tmp_path: Path
 ):
-    with Running(tmp_path / "s", upstream.url, *ROOM) as gateway:
+    with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
         chat = Chat(asker(gateway.port))
         grown(chat, 8)
         shared = results_in(upstream.seen[6].body)
@@ -142,7 +142,7 @@ def test_side_calls_and_sub_agents_are_runs_of_their_own(upstream: RawUpstream, 
 
 
 def test_two_credentials_with_the_same_words_see_nothing_of_each_other(upstream: RawUpstream, tmp_path: Path):
-    with Running(tmp_path / "s", upstream.url, *ROOM) as gateway:
+    with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
         mine = Chat(asker(gateway.port, x_api_key="sk-mine-0123456789", session_id="same"))
         grown(mine, 8)
         handle = results_in(upstream.seen[-1].body)[0].partition("page ")[2].split()[0]
@@ -191,7 +191,7 @@ def test_a_key_is_never_in_the_store(upstream: RawUpstream, tmp_path: Path):
 
 def test_a_gateway_that_is_killed_in_a_stream_is_followed_by_one_that_sends_the_same_bytes(tmp_path: Path):
     with RawUpstream(says(fine)) as upstream:
-        with Running(tmp_path / "s", upstream.url, *ROOM) as gateway:
+        with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
             chat = Chat(asker(gateway.port))
             grown(chat, 8)
             chat.result(9, page_text("file-9"), path="/f/9")
@@ -204,7 +204,7 @@ def test_a_gateway_that_is_killed_in_a_stream_is_followed_by_one_that_sends_the_
                 gateway.kill()
         sent = results_in(upstream.seen[-1].body)
         upstream.serve = says(fine)
-        with Running(tmp_path / "s", upstream.url, *ROOM) as gateway:
+        with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
             chat.ask = asker(gateway.port)
             chat.send()
             again = results_in(upstream.seen[-1].body)
@@ -260,12 +260,12 @@ def test_a_client_that_leaves_a_stream_leaves_a_request_that_failed(upstream: Ra
 
 def test_the_kill_switch_works_while_the_gateway_runs(upstream: RawUpstream, tmp_path: Path):
     store = tmp_path / "s"
-    with Running(store, upstream.url, *ROOM) as gateway:
+    with Running(store, upstream.url, *MOVING) as gateway:
         chat = Chat(asker(gateway.port))
         grown(chat, 8)
         (run,) = runs_of(store)
         before = results_in(upstream.seen[-1].body)
-        assert told("gateway", "freeze", run, store=store) == {"run": run, "mode": "room", "frozen": True}
+        assert told("gateway", "freeze", run, store=store) == {"run": run, "mode": "nocache", "frozen": True}
         grown(chat, 3, first=9)
         frozen = results_in(upstream.seen[-1].body)
         assert frozen[: len(before)] == before
@@ -277,17 +277,20 @@ def test_the_kill_switch_works_while_the_gateway_runs(upstream: RawUpstream, tmp
         assert upstream.seen[-1].body == body
         told("gateway", "thaw", run, store=store)
         grown(chat, 1, first=12)
-        assert results_in(upstream.seen[-1].body)[: len(before)] == before
+        thawed = results_in(upstream.seen[-1].body)
+        moved = [place for place, result in enumerate(before) if STUB in result]
+        assert moved
+        assert [thawed[place] for place in moved] == [before[place] for place in moved]
         gateway.end()
     (events,) = checked_runs(store).values()
-    assert [each.mode for each in bodies(events, e.PagingSet)][:3] == ["room", "observe", "room"]
+    assert [each.mode for each in bodies(events, e.PagingSet)][:3] == ["nocache", "observe", "nocache"]
 
 
 def test_what_left_comes_back_byte_for_byte_after_a_restart_and_a_compaction(
     upstream: RawUpstream, tmp_path: Path
 ):
     content = page_text("file-1") + '\n\ttab "quotes" \\ é 漢字 🙂\r\nend'
-    with Running(tmp_path / "s", upstream.url, *ROOM) as gateway:
+    with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
         chat = Chat(asker(gateway.port, session_id="long"))
         chat.result(1, content, path="/f/1")
         chat.send()
@@ -311,7 +314,7 @@ def test_what_left_comes_back_byte_for_byte_after_a_restart_and_a_compaction(
         return recalls(91, page=handle)
 
     upstream.serve = says(asks)
-    with Running(tmp_path / "s", upstream.url, *ROOM) as gateway:
+    with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
         after = Chat(asker(gateway.port, session_id="long"), "Summary: the files were looked at.")
         after.send()
         gateway.end()
@@ -332,7 +335,7 @@ def test_a_hidden_recall_is_split_again_in_every_later_request(upstream: RawUpst
         return [text("let me look"), *recalls(50, page=handle)]
 
     upstream.serve = says(asks_once)
-    with Running(tmp_path / "s", upstream.url, *ROOM) as gateway:
+    with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
         chat = Chat(asker(gateway.port))
         grown(chat, 8)
         assert "perdure_recall" not in json.dumps(chat.messages)
@@ -351,7 +354,7 @@ def test_a_hidden_recall_is_split_again_in_every_later_request(upstream: RawUpst
 
 
 def test_tokens_are_counted_of_what_would_be_sent(upstream: RawUpstream, tmp_path: Path):
-    with Running(tmp_path / "s", upstream.url, *ROOM) as gateway:
+    with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
         chat = Chat(asker(gateway.port))
         grown(chat, 8)
         sent = upstream.seen[-1].body
@@ -366,7 +369,7 @@ def test_tokens_are_counted_of_what_would_be_sent(upstream: RawUpstream, tmp_pat
 def test_a_client_that_was_not_tested_is_observed_and_the_log_says_why(
     upstream: RawUpstream, tmp_path: Path, agent: str
 ):
-    with Running(tmp_path / "s", upstream.url, *ROOM) as gateway:
+    with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
         chat = Chat(asker(gateway.port, User_Agent=agent))
         grown(chat, 8)
         chat.messages.pop()
@@ -380,7 +383,7 @@ def test_a_client_that_was_not_tested_is_observed_and_the_log_says_why(
 
 
 def test_a_client_that_is_trusted_by_name_is_paged(upstream: RawUpstream, tmp_path: Path):
-    with Running(tmp_path / "s", upstream.url, *ROOM, "--trust", "some-agent") as gateway:
+    with Running(tmp_path / "s", upstream.url, *MOVING, "--trust", "some-agent") as gateway:
         grown(Chat(asker(gateway.port, User_Agent="some-agent/3")), 8)
         gateway.end()
     assert STUB in results_in(upstream.seen[-1].body)[0]

@@ -20,7 +20,6 @@ from tests.clients.talker import Talker
 from tests.gateway.raw import RawUpstream
 from tests.gateway.running import Running
 from tests.gateway.talking import (
-    ROOM,
     Chat,
     Json,
     asker,
@@ -34,6 +33,8 @@ from tests.gateway.talking import (
 )
 
 STUB = "left the window"
+ROOMY = ("--mode", "room", "--room", "3000")
+"""Of a provider that caches: it is small enough that pages have to leave."""
 LONG = {
     "type": "object",
     "properties": {
@@ -113,7 +114,7 @@ def test_a_conversation_with_the_providers_own_tool_search_keeps_its_tools(
 @pytest.mark.parametrize("api", ["messages", "chat", "responses"])
 def test_a_client_goes_on_bare_when_the_gateway_is_taken_away(api: str, tmp_path: Path):
     with Upstream(PLOTS["two-legs"], seed="bare", ledger_bytes=40_000) as strict:
-        with Running(tmp_path / "s", strict.url, *ROOM) as gateway:
+        with Running(tmp_path / "s", strict.url, *ROOMY) as gateway:
             talker = Talker(api, asker(gateway.port), strict.ledgers)  # pyright: ignore[reportArgumentType]
             talker.say("Work through the ledgers.")
             gateway.kill()
@@ -130,9 +131,7 @@ class Inside:
     """A gateway in this process, so that a test can break something in it."""
 
     def __init__(self, store: Path, upstream: str) -> None:
-        self.settings = GatewaySettings(
-            store, port=0, mode="room", room=3000, upstreams=upstreams_of([upstream])
-        )
+        self.settings = GatewaySettings(store, port=0, mode="nocache", upstreams=upstreams_of([upstream]))
         self.port = 0
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()

@@ -28,7 +28,12 @@ from perdure.log.port import Appended, Batch, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State
 from perdure.values.errors import Busy, PerdureError, RunExists, require
-from perdure.values.limits import LIGHT_BATCH_BYTES, READ_PAGE_EVENTS, TALK_RECENT_BYTES_MAX
+from perdure.values.limits import (
+    CONTENT_WAITING_BYTES_MAX,
+    LIGHT_BATCH_BYTES,
+    READ_PAGE_EVENTS,
+    TALK_RECENT_BYTES_MAX,
+)
 
 _BUSY_SECONDS: Final = 0.1
 _BUSY_SECONDS_MAX: Final = 2.0
@@ -116,16 +121,18 @@ class Scribe:
 
     async def _appended(self, before: "asyncio.Task[None] | None", batch: Batch, state: State) -> None:
         """Append ``batch`` behind the one ``before``; the state that it leads to is settled then."""
-        heavy = sum(len(content) for _, content in batch.blobs) > LIGHT_BATCH_BYTES
-        if heavy:
-            if before is not None:
-                await asyncio.wait((before,))
-            async with self._desk.heavy:
-                await self._desk.append(self._writer.store, batch)
-        else:
+        size = sum(len(content) for _, content in batch.blobs)
+        self._desk.waiting += size
+        try:
             if before is not None and not before.done():
                 await asyncio.wait((before,))
-            await self._desk.append(self._writer.store, batch)
+            if size > LIGHT_BATCH_BYTES:
+                async with self._desk.heavy:
+                    await self._desk.append(self._writer.store, batch)
+            else:
+                await self._desk.append(self._writer.store, batch)
+        finally:
+            self._desk.waiting -= size
         self.settled = state
 
     def _arrived(self, task: "asyncio.Task[None]") -> None:
@@ -146,6 +153,8 @@ class WritingDesk:
         self._answers: Answers[Appended | Remembered] = Answers(asyncio.get_running_loop())
         self.heavy: asyncio.Semaphore = asyncio.Semaphore(1)
         """held by the one batch with much content that is on its way"""
+        self.waiting: int = 0
+        """bytes of content that are told and not on disk"""
 
     @property
     def answers(self) -> Answers[Appended | Remembered]:
@@ -182,6 +191,11 @@ class Conversations:
     def clock(self) -> Clock:
         """Whose time the log has."""
         return self._clock
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much content waits for the disk that no more should be told that can be done without."""
+        return self._desk.waiting > CONTENT_WAITING_BYTES_MAX
 
     def rows(self) -> Sequence[RunRow]:
         """Return all runs of the store, oldest first."""

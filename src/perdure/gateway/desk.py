@@ -73,6 +73,7 @@ class Desk:
             self.counts,
             observes=settings.mode == "observe",
             now=conversations.clock.now,
+            is_behind=lambda: conversations.is_behind,
         )
         self._key: bytes = key
         self._said: set[str] = set()

@@ -64,6 +64,8 @@ class Parts(NamedTuple):
     """whether no byte is ever changed"""
     now: Callable[[], int]
     """the time, ns"""
+    is_behind: Callable[[], bool]
+    """whether the log is so far behind that it is spared what can be done without"""
 
     def may_move(self, talk: Talk) -> bool:
         """Tell whether what was moved in ``talk`` stays moved, and more may be."""
@@ -142,7 +144,7 @@ class Exchange:
         talk = self._talk
         kept = talk.conversation.kept
         recording = Recording(
-            bodies=kept == "full",
+            bodies=kept == "full" and not self._parts.is_behind(),
             pages=kept != "none",
             moves=self._parts.may_move(talk),
             at=self._parts.now(),

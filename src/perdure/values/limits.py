@@ -434,3 +434,6 @@ TALK_RECENT_BYTES_MAX: Final = 256 * 1024
 BODIES_KEPT_BYTES_MAX: Final = 256 * 1024 * 1024
 """Bodies of open conversations held for the difference that the next makes; beyond it the quietest is kept whole
 again with its next request."""
+
+CONTENT_WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Content that may wait for the disk; beyond it requests are recorded without their bodies until it has caught up."""
