@@ -25,7 +25,7 @@ def events(*bodies: e.Body) -> list[Event]:
 
 def paged() -> Talk:
     """A conversation in room mode: large results, and the window held under 30,000 tokens."""
-    talk = Talk(mode="room", room=30_000)
+    talk = Talk(mode="room", room=60_000)
     for number in range(12):
         talk.ask(Result(4_000, about=f"src/{EVIL if number == 2 else number}.py", preview=500, tool="Read"))
     return talk

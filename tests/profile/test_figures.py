@@ -4,7 +4,7 @@ import pytest
 
 from perdure.log.events import Usage
 from perdure.page.caching import Rates
-from perdure.profile.figures import Figures, Share, together
+from perdure.profile.figures import Breakdown, Share, together
 from perdure.profile.measuring import figures
 from perdure.profile.trace import Exchange, Kind, Need, Segment, Trace
 
@@ -56,11 +56,11 @@ SESSION = Trace(
 
 
 @pytest.fixture
-def found() -> Figures:
+def found() -> Breakdown:
     return figures(SESSION, rates)
 
 
-def test_tokens_by_kind(found: Figures):
+def test_tokens_by_kind(found: Breakdown):
     sent = {kind: share.sent for kind, share in found.kinds.items()}
     assert sent == {
         "system": 4 * 1_000,
@@ -72,7 +72,7 @@ def test_tokens_by_kind(found: Figures):
     assert {tool: share.sent for tool, share in found.tools.items()} == {"Read": 8_000, "Bash": 1_000}
 
 
-def test_money_by_place(found: Figures):
+def test_money_by_place(found: Breakdown):
     """Read at 1, written at 12.5, the rest at 10: what stands in front is what was read."""
     assert found.kinds["system"].microusd == 12_500 + 1_000 + 1_000 + 12_500
     assert found.kinds["user"].microusd == 1_000 + 1_250 + 100 + 1_250
@@ -85,7 +85,7 @@ def test_money_by_place(found: Figures):
     assert found.output_microusd == 80 * 50
 
 
-def test_stale_by_three_definitions(found: Figures):
+def test_stale_by_three_definitions(found: Breakdown):
     # r1 is needed by the third reply, so only its fourth sending was for nothing; r2 is never needed after the third
     assert found.stale["unneeded"].sent == 2_000 + 500
     # r3 is newer than r1 from the fourth request on
@@ -102,13 +102,13 @@ def test_old_counts_the_turns_of_the_person():
     assert found.stale["old"].sent == 2 * 1_000
 
 
-def test_files_read_again(found: Figures):
+def test_files_read_again(found: Breakdown):
     assert (found.rereads.reads, found.rereads.again, found.rereads.same) == (2, 1, 0)
     assert found.rereads.tokens == 2_000
     assert found.needed == {"strict": 1, "any": 1}
 
 
-def test_cold_windows(found: Figures):
+def test_cold_windows(found: Breakdown):
     (cold,) = found.cold.values()
     assert list(found.cold) == ["idle"]
     # of the 3,650 tokens of the request before nothing was read
@@ -157,7 +157,7 @@ def test_an_unknown_model_costs_nothing_and_is_counted():
     assert found.input == 13_540
 
 
-def test_two_sessions_are_the_sum_of_both(found: Figures):
+def test_two_sessions_are_the_sum_of_both(found: Breakdown):
     both = together("both", (found, found))
     assert (both.sessions, both.requests, both.input, both.peak) == (2, 8, 2 * found.input, found.peak)
     assert both.kinds["result"].sent == 2 * found.kinds["result"].sent

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from perdure.assembly.pricing import rates_of
 from perdure.assembly.profiling import figures_of, priced
 from perdure.profile.comparing import Hindsight, hindsight, summed
-from perdure.profile.figures import Figures, together
+from perdure.profile.figures import Breakdown, together
 from perdure.profile.terms import recorded_terms
 from perdure.profile.trace import Trace
 
@@ -24,10 +24,10 @@ CURVES_MAX: Final = 24
 class Profile(msgspec.Struct, frozen=True):
     """What was found over all sessions."""
 
-    total: Figures
-    sources: tuple[Figures, ...]
+    total: Breakdown
+    sources: tuple[Breakdown, ...]
     """the same, by kind of transcript"""
-    sessions: tuple[Figures, ...]
+    sessions: tuple[Breakdown, ...]
     """the costliest first"""
     hindsight: dict[str, tuple[Hindsight, ...]] = {}
     """what each policy would have made of the sessions, by kind of transcript"""
@@ -45,8 +45,8 @@ class Gathering:
         self._hindsight: dict[str, tuple[Hindsight, ...]] = {}
         self._model: str = model
         self._ttl: int = ttl
-        self._sessions: list[Figures] = []
-        self._drawn: list[Figures] = []
+        self._sessions: list[Breakdown] = []
+        self._drawn: list[Breakdown] = []
 
     @property
     def sessions(self) -> int:
@@ -82,12 +82,12 @@ class Gathering:
         )
 
 
-def _by_source(sessions: Iterable[Figures]) -> Iterable[Figures]:
-    found: dict[str, list[Figures]] = {}
+def _by_source(sessions: Iterable[Breakdown]) -> Iterable[Breakdown]:
+    found: dict[str, list[Breakdown]] = {}
     for each in sessions:
         found.setdefault(each.source, []).append(each)
     return (together(source, each) for source, each in found.items())
 
 
-def _weight(figures: Figures) -> tuple[int, int]:
+def _weight(figures: Breakdown) -> tuple[int, int]:
     return (figures.microusd, figures.input)

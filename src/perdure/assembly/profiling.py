@@ -17,7 +17,7 @@ from perdure.adapters.transcripts import Unread, records, transcript_files
 from perdure.assembly.pricing import cost_of, rates_of
 from perdure.page.caching import provider_of
 from perdure.profile.chat import ChatReader
-from perdure.profile.figures import Figures
+from perdure.profile.figures import Breakdown
 from perdure.profile.formats import Recognised, reader_of, recognised
 from perdure.profile.measuring import figures
 from perdure.profile.trace import Exchange, Trace
@@ -90,7 +90,7 @@ def _priced(request: Exchange, model: str) -> Exchange:
     return request._replace(usage=replace(usage, cost_microusd=cost), model=model)
 
 
-def figures_of(trace: Trace, ttl: int = 0) -> Figures:
+def figures_of(trace: Trace, ttl: int = 0) -> Breakdown:
     """Return where the tokens and the money of a priced ``trace`` went.
 
     ``ttl`` (ns): how long its cache is taken to live where no request says.

@@ -11,7 +11,7 @@ from perdure.cli.pages import cards, document, legend, listed, row, section, tab
 from perdure.cli.plots import ORDER, dumbbells, window_plot
 from perdure.cli.profile_view import REASONS, WORDS, paired, part_of, scale_of
 from perdure.profile.comparing import BOUND, POLICIES, Hindsight
-from perdure.profile.figures import STALE, Figures, Share
+from perdure.profile.figures import STALE, Breakdown, Share
 
 TOOLS_SHOWN: Final = 12
 SESSIONS_LISTED: Final = 200
@@ -70,7 +70,7 @@ def page(profile: Profile, troubles: Mapping[str, int]) -> str:
     )
 
 
-def _head(total: Figures) -> str:
+def _head(total: Breakdown) -> str:
     said = [count(total.sessions, "session"), count(total.requests, "request"), *_days(total)]
     models = sorted(total.models, key=lambda model: -total.models[model])
     figures = [
@@ -87,7 +87,7 @@ def _head(total: Figures) -> str:
     )
 
 
-def _input(total: Figures) -> Iterator[str]:
+def _input(total: Breakdown) -> Iterator[str]:
     priced = sum(share.microusd for share in total.kinds.values())
     largest = max((share.sent for share in total.kinds.values()), default=0) or 1
     whole = "".join(
@@ -112,7 +112,7 @@ def _cells(share: Share, sent: int, priced: int) -> tuple[str, str, str]:
     return tokens(share.sent), percent(share.sent, sent), dollars(share.microusd) if priced else ""
 
 
-def _stale(total: Figures) -> Iterator[str]:
+def _stale(total: Breakdown) -> Iterator[str]:
     priced = sum(share.microusd for share in total.kinds.values())
     parts = {**{name: (total.stale.get(name, Share()), about) for name, about in STALE.items()}}
     parts["duplicates"] = (total.duplicates, "results that stood in the window already, word for word")
@@ -137,7 +137,7 @@ def _stale(total: Figures) -> Iterator[str]:
     yield listed(notes)
 
 
-def _cache(total: Figures) -> Iterator[str]:
+def _cache(total: Breakdown) -> Iterator[str]:
     if not total.read and not total.written:
         yield "<p class='soft'>Nothing is recorded of one.</p>"
         return
@@ -170,7 +170,7 @@ def _windows(profile: Profile) -> Iterator[str]:
     yield "</div>"
 
 
-def _policies(found: Sequence[Hindsight], total: Figures) -> str:
+def _policies(found: Sequence[Hindsight], total: Breakdown) -> str:
     pairs = paired(found)
     if not pairs:
         return ""
@@ -227,7 +227,7 @@ def _sessions(profile: Profile) -> str:
     )
 
 
-def _unpriced(total: Figures) -> list[str]:
+def _unpriced(total: Breakdown) -> list[str]:
     if not total.unpriced:
         return []
     return [f"{count(total.unpriced, 'request')} of a model without a known price cost nothing here."]
@@ -238,7 +238,7 @@ def _troubles(troubles: Mapping[str, int]) -> Iterator[str]:
         yield f"{about} ({times} times)" if times > 1 else about
 
 
-def _days(total: Figures) -> list[str]:
+def _days(total: Breakdown) -> list[str]:
     if not total.begun:
         return []
     days = [datetime.fromtimestamp(at // 1_000_000_000, UTC) for at in (total.begun, total.ended)]

@@ -13,7 +13,7 @@ from perdure.cli.bars import bar, curve, dumbbell, stacked
 from perdure.cli.ink import Tone, count, inked, is_terminal, one_line
 from perdure.cli.tables import wrapped
 from perdure.profile.comparing import BOUND, OURS, Hindsight
-from perdure.profile.figures import STALE, Figures, Share
+from perdure.profile.figures import STALE, Breakdown, Share
 
 WIDTH_MAX: Final = 112
 TOOLS_SHOWN: Final = 6
@@ -72,7 +72,7 @@ def show(profile: Profile) -> None:
         click.echo()
 
 
-def _head(total: Figures) -> Iterator[str]:
+def _head(total: Breakdown) -> Iterator[str]:
     said = [count(total.sessions, "session"), count(total.requests, "request"), _days(total)]
     models = sorted(total.models, key=lambda model: -total.models[model])
     more = f" and {len(models) - 1} more" if len(models) > 1 else ""
@@ -96,7 +96,7 @@ def _head(total: Figures) -> Iterator[str]:
     yield inked("".join(name.ljust(size) for (_, name), size in zip(cells, widths, strict=True)), "quiet")
 
 
-def _input(total: Figures, width: int) -> Iterator[str]:
+def _input(total: Breakdown, width: int) -> Iterator[str]:
     yield _title("where the input went", "each token counted in every request that sent it")
     if is_terminal():
         yield stacked([(share.sent, TONES.get(kind, "quiet")) for kind, share in total.kinds.items()], width)
@@ -111,7 +111,7 @@ def _input(total: Figures, width: int) -> Iterator[str]:
             yield from _tools(total, priced, largest, width)
 
 
-def _tools(total: Figures, priced: int, largest: int, width: int) -> Iterator[str]:
+def _tools(total: Breakdown, priced: int, largest: int, width: int) -> Iterator[str]:
     shown = [(tool, share) for tool, share in total.tools.items() if share.sent][:TOOLS_SHOWN]
     for tool, share in shown:
         yield _row(
@@ -139,7 +139,7 @@ def _row(name: str, share: Share, sent: int, priced: int, largest: int, width: i
     )
 
 
-def _stale(total: Figures, width: int) -> Iterator[str]:
+def _stale(total: Breakdown, width: int) -> Iterator[str]:
     yield _title("sent for nothing", "parts of the tool results; the definitions overlap")
     rows: Mapping[str, tuple[Share, str]] = {
         **{name: (total.stale.get(name, Share()), words) for name, words in STALE.items()},
@@ -183,7 +183,7 @@ def _hung(begin: str, words: str, width: int) -> Iterator[str]:
     yield from (" " * len(begin) + inked(line, "quiet") for line in rest)
 
 
-def _cache(total: Figures) -> Iterator[str]:
+def _cache(total: Breakdown) -> Iterator[str]:
     yield _title("the provider's cache", "requests that found less than half of the prompt before in it")
     if not total.read and not total.written:
         yield inked("nothing is recorded of one", "quiet")
@@ -224,7 +224,7 @@ def _windows(profile: Profile, width: int) -> Iterator[str]:
         yield inked(f"and {count(len(profile.sessions) - len(drawn), 'more session')}", "quiet")
 
 
-def _policies(source: str, found: Sequence[Hindsight], total: Figures, width: int) -> Iterator[str]:
+def _policies(source: str, found: Sequence[Hindsight], total: Breakdown, width: int) -> Iterator[str]:
     yield _title(
         f"what a policy would have made of it: {source}",
         "input cost as a share of append-only; ● strict faults, ○ loose",
@@ -243,7 +243,7 @@ def _policies(source: str, found: Sequence[Hindsight], total: Figures, width: in
         )
 
 
-def part_of(profile: Profile, source: str) -> Figures:
+def part_of(profile: Profile, source: str) -> Breakdown:
     """Return the figures of one kind of transcript."""
     return next((each for each in profile.sources if each.source == source), profile.total)
 
@@ -263,7 +263,7 @@ def scale_of(pairs: Mapping[str, tuple[Hindsight, Hindsight]]) -> tuple[float, f
     return min(0.9, *shares), min(max(1.1, *shares), 2.5)
 
 
-def assumed(total: Figures, troubles: Mapping[str, int]) -> Iterator[str]:
+def assumed(total: Breakdown, troubles: Mapping[str, int]) -> Iterator[str]:
     """Yield what the figures take for granted, and what could not be read."""
     for words in total.assumed:
         yield inked("assumed  ", "quiet") + words
@@ -281,7 +281,7 @@ def _title(words: str, aside: str = "") -> str:
     return f"{inked(words.upper(), 'plain', bold=True)}  {inked(aside, 'quiet')}"
 
 
-def _days(total: Figures) -> str:
+def _days(total: Breakdown) -> str:
     if not total.begun:
         return ""
     begun, ended = (

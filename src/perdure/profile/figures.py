@@ -89,7 +89,7 @@ class Point(msgspec.Struct, frozen=True):
     compacted: bool
 
 
-class Figures(msgspec.Struct, frozen=True):
+class Breakdown(msgspec.Struct, frozen=True):
     """What one session, or many, took."""
 
     name: str
@@ -132,9 +132,9 @@ class Figures(msgspec.Struct, frozen=True):
         return self.read / self.input if self.input else 0.0
 
 
-def together(name: str, figures: Iterable[Figures]) -> Figures:
+def together(name: str, figures: Iterable[Breakdown]) -> Breakdown:
     """Return the sessions as one; a window over time is each session's own."""
-    total = Figures(name, "", {}, sessions=0)
+    total = Breakdown(name, "", {}, sessions=0)
     for each in figures:
         total = _sum(total, each)
     kinds, tools = (
@@ -147,9 +147,9 @@ def _sent(item: tuple[str, Share]) -> int:
     return item[1].sent
 
 
-def _sum(one: Figures, other: Figures) -> Figures:
+def _sum(one: Breakdown, other: Breakdown) -> Breakdown:
     begun = min((when for when in (one.begun, other.begun) if when), default=0)
-    return Figures(
+    return Breakdown(
         one.name,
         other.source if one.source in ("", other.source) else "several",
         _counts(one.models, other.models),

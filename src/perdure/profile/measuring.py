@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from perdure.page.caching import Rates, cache_rule
-from perdure.profile.figures import CURVE_POINTS, Cold, Figures, Point, Share
+from perdure.profile.figures import CURVE_POINTS, Breakdown, Cold, Point, Share
 from perdure.profile.sameness import Name, names_in
 from perdure.profile.staleness import duplicates, needed, rereads, stale
 from perdure.profile.trace import Exchange, Trace
@@ -45,7 +45,7 @@ class _Sums:
         return dict(sorted(found.items(), key=lambda item: -item[1].sent))
 
 
-def figures(trace: Trace, rates: Callable[[str], Rates], ttl: int = 0) -> Figures:
+def figures(trace: Trace, rates: Callable[[str], Rates], ttl: int = 0) -> Breakdown:
     """Return where the tokens and the money of ``trace`` went.
 
     ``rates`` gives the prices of a model; ``ttl`` (ns) is how long its cache is taken to live where no request says.
@@ -61,7 +61,7 @@ def figures(trace: Trace, rates: Callable[[str], Rates], ttl: int = 0) -> Figure
     models: defaultdict[str, int] = defaultdict(int)
     for request in trace.requests:
         models[request.model or "unknown"] += 1
-    return Figures(
+    return Breakdown(
         trace.name,
         trace.source,
         dict(models),
