@@ -1,131 +1,91 @@
-"""What a policy's turn costs: the decision alone, in a long conversation, beside folding what was decided.
+"""`python -m benchmarks.context.policy_speed`: what deciding takes on each turn of a long conversation, in microseconds."""
 
-`python -m benchmarks.context.policy_speed` prints both. Each turn is decided three times and the quickest counts, so
-that what else the machine does is not taken for the policy's.
-"""
-
+import gc
 import statistics
 import time
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.page.caching import MINUTE_NS, Rates, tariff
 from perdure.page.policy import moves
 from perdure.projection.evolve import evolve
 from perdure.projection.state import State
 
-TURNS: Final = 600
-TRIES: Final = 3
-MODEL: Final = "claude-opus-5"
-RATES: Final = Rates(5_000_000, 25_000_000, 500_000, 6_250_000)
-SIZES: Final = (300, 900, 2_500, 300, 6_000, 700, 12_000)
-"""Tokens of the results that come, one with each turn, over and over: a median of 900 and a few long ones."""
+TURNS = 2_000
+ROUNDS = 3
+TARIFF = e.Tariff(5_000_000, 500_000, 6_250_000, 25_000_000, 300_000_000_000, 1_024, look_back=20)
 
 
 class Speed(NamedTuple):
-    """Microseconds."""
+    """Microseconds for a decision, beyond the hashing of new bytes, which is the caller's."""
 
-    mean: float
-    """of a turn, the heavy ones among them"""
     median: float
-    slowest: float
-    fold: float
-    """mean of folding a turn's request, moves and answer"""
-    moved: int
-    """pages that left; a policy that never moves anything is not measured"""
+    p99: float
+    pages: int
+    """in the table at the end"""
 
 
-def speed(mode: str = "safe") -> Speed:
-    """Measure a conversation of ``TURNS`` turns in ``mode``."""
-    state, position, window = State(), 0, 20_000
-
-    def fold(body: e.Body, at: int) -> None:
-        nonlocal state, position
-        position += 1
-        state = evolve(state, Event("speed", position, at, 1, 0, body))
-
-    prices = tariff(MODEL, RATES)
-    fold(
-        e.ConversationOpened("speed", "messages", MODEL, mode=mode, recall=True, tariff=prices, room=100_000),
-        0,
-    )
-    decided: list[float] = []
-    folded: list[float] = []
-    at = 0
-    for number in range(1, TURNS + 1):
-        at += 7 * MINUTE_NS if number % 50 == 0 else MINUTE_NS // 6
-        size = SIZES[number % len(SIZES)]
-        body = _request(number, size, window)
-        window += size + 200
-        begun = time.perf_counter_ns()
-        fold(body, at)
-        between = time.perf_counter_ns() - begun
-        quickest, found = float("inf"), tuple[e.Body, ...]()
-        for _ in range(TRIES):
-            begun = time.perf_counter_ns()
-            found = moves(state, body, at)
-            quickest = min(quickest, time.perf_counter_ns() - begun)
-        decided.append(quickest / 1000)
-        begun = time.perf_counter_ns()
-        for move in found:
-            fold(move, at)
-        fold(_answer(number, window, size), at)
-        folded.append((between + time.perf_counter_ns() - begun) / 1000)
-    talk = state.live.conversation
-    return Speed(
-        statistics.fmean(decided),
-        statistics.median(decided),
-        max(decided),
-        statistics.fmean(folded),
-        talk.evicted if talk is not None else 0,
-    )
+def policy_speed(turns: int = TURNS) -> Speed:
+    """Decide every turn of a conversation of ``turns`` requests, each with one to three results and some pauses."""
+    taken: list[float] = []
+    state = _told(State(), e.ConversationOpened("bench", "messages", "m", tariff=TARIFF), 0)
+    at, tokens, moved = 0, 20_000, 0
+    for number in range(1, turns + 1):
+        at += (600 if number % 97 == 0 else 8) * 1_000_000_000
+        arrived: list[e.Arrived] = []
+        for index in range(1 + number % 3):
+            size = (150, 700, 1_600, 5_000)[(number + index) % 4]
+            arrived.append(_arrived(f"p-{number}-{index}", size, tokens))
+            tokens += size
+        body = e.RequestForwarded(number, tokens=tokens, arrived=tuple(arrived))
+        state = _told(state, body, at)
+        begun = time.perf_counter()
+        decided = moves(state, body, at)
+        taken.append((time.perf_counter() - begun) * 1e6)
+        for move in decided:
+            state = _told(state, move, at)
+        talk = state.live.conversation
+        moved = talk.moved if talk is not None else 0
+        read = tokens - moved - 3_000
+        usage = e.Usage(tokens - moved, 300, read, 3_000, (read + 3_000 * 12) // 2)
+        state = _told(state, e.RequestAnswered(number, usage, usage, alone_microusd=tokens // 2 + 18_000), at)
+    ordered = sorted(taken)
+    return Speed(statistics.median(ordered), ordered[len(ordered) * 99 // 100], len(state.live.pages))
 
 
 def policy_us() -> float:
-    """Return the mean microseconds of a turn's decision, in the default mode."""
-    found = speed()
-    if not found.moved:
-        raise AssertionError("nothing was moved: there was nothing to decide")
-    return found.mean
+    """Return the median of the best of some rounds: the cost itself, without what else the machine does."""
+    return min(_quiet().median for _ in range(ROUNDS))
 
 
-def _request(number: int, size: int, window: int) -> e.RequestForwarded:
-    page = f"p-{number}"
-    preview = e.Content(1_500, None, f"preview {page}") if size > 1_000 else None
-    arrived = e.Arrived(
-        page=page,
-        content=e.Content(size * 3, None, f"content {page}"),
-        tokens=size,
-        call=f"call {number}",
-        tool="Read" if number % 2 else "Bash",
-        about=f"src/module_{number % 40}.py",
-        before=window,
+def _quiet() -> Speed:
+    gc.collect()
+    gc.disable()
+    try:
+        return policy_speed()
+    finally:
+        gc.enable()
+
+
+def _arrived(name: str, tokens: int, before: int) -> e.Arrived:
+    preview = e.Content(1_200, f"a preview of {name}") if tokens >= 1_500 else None
+    return e.Arrived(
+        page=name,
+        content=e.Content(tokens * 3, None, name),
+        tokens=tokens,
+        call=f"call-{name}",
+        tool="Read" if tokens > 1_000 else "Bash",
+        about=f"src/{len(name)}-{tokens}.py",
+        before=before,
         preview=preview,
-        preview_tokens=500 if preview is not None else 0,
-    )
-    return e.RequestForwarded(
-        number=number,
-        model=MODEL,
-        tokens=window + size,
-        kept=2 * number,
-        messages=("a", "b"),
-        arrived=(arrived,),
+        preview_tokens=400 if preview is not None else 0,
     )
 
 
-def _answer(number: int, window: int, size: int) -> e.RequestAnswered:
-    read = max(0, window - size - 200)
-    cost = (read * RATES.read + (window - read) * RATES.write) // 1_000_000
-    usage = e.Usage(window, 150, read, window - read, cost)
-    return e.RequestAnswered(number=number, usage=usage, told=usage, alone_microusd=cost + cost // 50)
-
-
-def main() -> None:
-    """Print a line for each mode."""
-    for mode in ("safe", "room", "nocache", "observe"):
-        print(f"{mode:8}", " ".join(f"{name} {value:.1f}" for name, value in speed(mode)._asdict().items()))
+def _told(state: State, body: e.Body, at: int) -> State:
+    return evolve(state, Event("r", state.position + 1, at, 1, 0, body))
 
 
 if __name__ == "__main__":
-    main()
+    best = min((_quiet() for _ in range(ROUNDS)), key=lambda speed: speed.median)
+    print(f"{best.pages} pages, {TURNS} turns: median {best.median:.1f} us, p99 {best.p99:.1f} us")

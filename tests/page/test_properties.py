@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from perdure.log import events as e
-from perdure.page import leaving, worth
+from perdure.page import worth
 from perdure.page.policy import moves, pins
 from perdure.page.worth import LOSS_MAX, Stakes
 from perdure.projection.evolve import evolve
@@ -165,5 +165,4 @@ def test_a_policy_that_risks_what_it_has_not_is_caught(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Stakes, "at_risk", careless)
     monkeypatch.setattr(worth, "LOSS_MAX", 1.0)
-    monkeypatch.setattr(leaving, "_FITS", 0.0)
     assert loss(at_once, requests=120, size=5_000) > LOSS_MAX

@@ -33,10 +33,6 @@ _BLOCKS_A_CALL: Final = 6
 _ROOM_STEP: Final = 0.1
 """Of the target: older versions that take as much leave, also where the window stays over its target."""
 
-_FITS: Final = 0.8
-"""Of one page's fault, what must fit however unlikely it is: a conversation lost no more than its cap in any trial
-in which each page was asked for as soon as it had left."""
-
 _ROOM_AFTER: Final = 0.8
 """Of the target: where a batch for room ends, so that the next one is some time away."""
 
@@ -95,8 +91,7 @@ def cold(state: State, stakes: Stakes, number: int) -> Choice:
         page = leave.page
         spared = at_once * (page.tokens - STUB_TOKENS)
         risk = stakes.at_risk(page.tokens, page.about, number - page.number, spared)
-        # One fault fits whole; of several, those that may come in a burst.
-        if max(risk, _FITS * (stakes.faulted(page.tokens) - spared)) <= budget:
+        if risk <= budget:
             budget -= risk
             taken.append(leave)
     return Choice(tuple(taken))

@@ -29,6 +29,10 @@ from perdure.values.limits import RECALL_ANSWER_TOKENS, RECALL_CALL_TOKENS, UNCA
 LOSS_MAX: Final = 0.02
 """Of what append-only would have cost: a conversation may lose no more."""
 
+AT_RISK_MIN: Final = 0.9
+"""Of a page's fault, what is at risk when it leaves, however unlikely the fault is; and of ``LOSS_MAX``, what may be
+at risk. So whoever asks for each page as soon as it has left finds no loss above the cap."""
+
 ROOM_WORTH: Final = 2.0
 """How much more than its price a token out of the window is worth where room is wanted."""
 
@@ -76,7 +80,8 @@ class Stakes(NamedTuple):
     def at_risk(self, whole: int, about: str, age: int, spared: float = 0.0) -> float:
         """Return what a page of ``whole`` tokens puts at risk once it is out, if leaving spares that much at once."""
         rate = min(STRESS * rate_of(about, self.seen), 1.0)
-        return (1.0 - stays_away(rate, age, self.calls)) * max(0.0, self.faulted(whole) - spared)
+        chance = max(AT_RISK_MIN, 1.0 - stays_away(rate, age, self.calls))
+        return chance * max(0.0, self.faulted(whole) - spared)
 
 
 def stakes_of(talk: Conversation, *, uncached: bool) -> Stakes | None:
@@ -101,7 +106,7 @@ def stakes_of(talk: Conversation, *, uncached: bool) -> Stakes | None:
     fault = read * window + again
     calls, seen = calls_ahead(talk.requests), needs_seen(trail, talk.requests)
     counted = uncached or tariff.subscription or not tariff.input
-    free = inf if counted else (talk.saved_microusd + talk.alone_microusd * LOSS_MAX) * MILLION
+    free = inf if counted else (talk.saved_microusd + talk.alone_microusd * LOSS_MAX * AT_RISK_MIN) * MILLION
     missed = still_missed(trail, seen, talk.requests, calls)
     at_risk = missed * (trail.out * fault + trail.out_tokens * write)
     if talk.mode == "room":

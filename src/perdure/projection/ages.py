@@ -35,7 +35,7 @@ OTHER_NEEDED: Final = 95
 
 def is_file(about: str) -> bool:
     """Whether a result is about one path, and not about a command, a question or nothing."""
-    return bool(about) and " " not in about
+    return " " not in about and any(mark in about for mark in "/\\.")
 
 
 def needed_prior(about: str) -> int:
