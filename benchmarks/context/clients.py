@@ -38,4 +38,6 @@ def last(path: Path = SHOWN, root: Path = ROOT) -> dict[str, Any]:
     shown: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     same = shown["source"] == source_digest(root)
     stale = "" if same else f"the sources have changed since {shown['date']}, commit {shown['commit'][:10]}"
+    if shown["changed"]:
+        stale = f"the sources changed while the clients ran, until {shown['date']}"
     return shown | {"stale": stale}

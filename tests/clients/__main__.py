@@ -21,7 +21,7 @@ from tests.clients.kinds import CLIENTS_KNOWN, NODE, Client
 from tests.clients.scenarios import SCENARIOS, WINDOW_FREE, Outcome, fit, played
 
 INSTALLED_MIN = 4
-RECORDED = "room"
+RECORDED = "uncached"
 """The scenario whose course is stored: pages leave in it, and are asked for."""
 
 
@@ -37,6 +37,7 @@ RECORDED = "room"
 )
 def main(names: tuple[str, ...], scenarios: tuple[str, ...], keep: Path | None) -> None:
     """Run real clients through the gateway to a strict provider."""
+    began: dict[str, Any] = {"commit": commit(), "source": source_digest()}
     chosen = [c for c in CLIENTS_KNOWN if not names or c.name.startswith(names)]
     # `bare` first: it tells how much every request of that client holds.
     wanted = [name for name in SCENARIOS if not scenarios or name in scenarios or name == "bare"]
@@ -44,8 +45,8 @@ def main(names: tuple[str, ...], scenarios: tuple[str, ...], keep: Path | None) 
     passed = [name for name, each in shown.items() if each["passed"]]
     kinds = {client.folder for client in chosen if shown[client.name]["installed"]}
     summary: dict[str, Any] = {
-        "commit": commit(),
-        "source": source_digest(),
+        **began,
+        "changed": source_digest() != began["source"],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "clients": shown,
         "clients_installed": len(kinds),
@@ -111,6 +112,7 @@ def _tell(client: Client, name: str, outcome: Outcome) -> None:
         "breaks": outcome.breaks,
     }
     words = ", ".join(f"{value} {word}" for word, value in counts.items() if value)
+    words += f", cost {outcome.cost:.3f}" if outcome.cost else ""
     print(f"{client.name:28} {name:11} {mark:7}{outcome.seconds:6.1f} s  {words}", flush=True)
     for each in outcome.failed:
         print(f"    {each}", flush=True)

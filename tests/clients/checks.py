@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from perdure.testing.upstream.caching import Metered
 from perdure.testing.upstream.extending import Break, breaks, units_of
 from perdure.testing.upstream.provider import PATHS, Provider, Recorded
 from perdure.testing.upstream.rejection import Rejection
@@ -85,6 +86,23 @@ def walked(
     upstream_units = [units_of(PATHS[each.path], each.body) for each in upstream]
     found = breaks(upstream_units, client_units, of, evicted)
     return Way(tuple(found), len(mains), len(upstream) - len(set(of)), tuple(invalid))
+
+
+def bill(recorded: Sequence[Recorded]) -> float:
+    """Return what the input of the requests took, in tokens at the full price."""
+    return sum(_weighed(each.metered) for each in recorded if each.metered is not None)
+
+
+def bill_alone(passed: Sequence[Passed], provider: Provider) -> float:
+    """Return what it would have taken had the client spoken to ``provider``, which is a fresh one, itself."""
+    for each in passed:
+        if each.body and _bare(each.path) in PATHS:
+            provider.ask(_bare(each.path), each.headers, each.body, each.at)
+    return bill(provider.recorded)
+
+
+def _weighed(metered: Metered) -> float:
+    return metered.fresh + 0.1 * metered.read + 1.25 * metered.write_5m + 2.0 * metered.write_1h
 
 
 def _bare(path: str) -> str:

@@ -15,6 +15,7 @@ from perdure.testing.upstream.server import Listening
 from perdure.testing.upstream.tap import Passed, Tap
 from tests.clients.checks import headers_lost, unlike, walked
 from tests.clients.gateways import gateway, perdure
+from tests.clients.kinds import CLIENTS_KNOWN
 from tests.clients.recordings import Recording, Replay, all_recordings, loaded
 from tests.clients.scrubbing import foreign, leaves, scrubbed
 
@@ -81,9 +82,10 @@ def test_a_recorded_client_keeps_its_prefix_behind_a_paging_gateway_and_nothing_
     store = tmp_path / "store"
     recording = loaded(path)
     replay = Replay(recording, observed=False)
+    mode = ["room", "--room", str(recording.room)] if recording.mode == "room" else ["nocache"]
     with (
         Listening(replay.ask) as upstream,
-        gateway(store, upstream.url, "room", "--room", str(recording.room)) as url,
+        gateway(store, upstream.url, *mode, *trusted(recording)) as url,
         Tap(url) as tap,
     ):
         statuses = send(tap.url, recording)
@@ -93,6 +95,12 @@ def test_a_recorded_client_keeps_its_prefix_behind_a_paging_gateway_and_nothing_
     assert way.invalid == ()
     assert [each for each in way.breaks if not each.cause] == []
     assert way.hidden > 0, "no page was recalled behind the client's back"
+
+
+def trusted(recording: Recording) -> list[str]:
+    """Return the option that takes a client as tested which the gateway does not know."""
+    name = next(client.trust for client in CLIENTS_KNOWN if client.name == recording.client)
+    return ["--trust", name] if name else []
 
 
 def evicted(store: Path) -> set[str]:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Generator
 from typing import Any
 
 import anthropic
@@ -28,12 +29,25 @@ def upstream():
         yield running
 
 
-def claude(url: str, retries: int = 0) -> Any:
-    return anthropic.Anthropic(base_url=url, api_key="sk-of-nobody", max_retries=retries)
+OPEN: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def closing() -> Generator[None]:
+    """Close the SDKs' connections, which they leave to chance."""
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+def claude(url: str, retries: int = 0, key: str = "sk-of-nobody") -> Any:
+    OPEN.append(anthropic.Anthropic(base_url=url, api_key=key, max_retries=retries))
+    return OPEN[-1]
 
 
 def gpt(url: str, retries: int = 0) -> Any:
-    return openai.OpenAI(base_url=f"{url}/v1", api_key="sk-of-nobody", max_retries=retries)
+    OPEN.append(openai.OpenAI(base_url=f"{url}/v1", api_key="sk-of-nobody", max_retries=retries))
+    return OPEN[-1]
 
 
 def ask_claude(client: Any):
@@ -115,7 +129,7 @@ def test_a_provider_that_is_overloaded_in_mid_stream_says_so_in_the_stream(upstr
 
 def test_nobody_is_answered_without_a_key(upstream):
     with pytest.raises(anthropic.AuthenticationError):
-        ask_claude(anthropic.Anthropic(base_url=upstream.url, api_key="wrong", max_retries=0))
+        ask_claude(claude(upstream.url, key="wrong"))
 
 
 def test_what_goes_through_a_tap_is_kept_and_unchanged(upstream):

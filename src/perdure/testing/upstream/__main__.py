@@ -18,6 +18,9 @@ from perdure.testing.upstream.troubles import trouble_of
 @click.option("--workspace", default="", help="Where the client's tools run, for tools that read files.")
 @click.option("--ledger-bytes", default=LEDGER_BYTES, show_default=True, help="How long a ledger is.")
 @click.option("--trouble", "troubles", multiple=True, metavar="N:KIND", help="Let the N-th answer go wrong.")
+@click.option(
+    "--caching/--no-caching", default=True, show_default=True, help="Whether it has a prompt cache."
+)
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as JSON.")
 def main(
     port: int,
@@ -27,6 +30,7 @@ def main(
     ledger_bytes: int,
     troubles: tuple[str, ...],
     *,
+    caching: bool,
     as_json: bool,
 ) -> None:
     """Serve a strict scripted provider on loopback."""
@@ -41,6 +45,7 @@ def main(
         troubles=planned,
         ledger_bytes=ledger_bytes,
         port=port,
+        caching=caching,
     )
     with upstream:
         told = msgspec.json.encode({"port": upstream.port, "url": upstream.url}).decode()

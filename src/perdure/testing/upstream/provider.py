@@ -71,11 +71,17 @@ class Provider:
     """One strict provider, all APIs of it. Safe to ask from several threads."""
 
     def __init__(
-        self, narrator: Narrator, signet: Signet, troubles: Mapping[int, Trouble] | None = None
+        self,
+        narrator: Narrator,
+        signet: Signet,
+        troubles: Mapping[int, Trouble] | None = None,
+        *,
+        caching: bool = True,
     ) -> None:
         self._narrator = narrator
         self._signet = signet
         self._troubles = dict(troubles or {})
+        self._caching = caching
         self._marked = MarkedCache()
         self._prefix = PrefixCache()
         self._past: dict[str, list[Shape]] = {}
@@ -152,6 +158,8 @@ class Provider:
         return self._troubles.pop(self._mains, None)
 
     def _metered(self, api: Api, owner: str, question: Question, at: float) -> Metered:
+        if not self._caching:
+            return Metered(fresh=sum(unit.tokens for unit in question.units))
         cache = self._marked if api == "messages" else self._prefix
         return cache.ask(owner, question.units, at)
 

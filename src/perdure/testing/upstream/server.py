@@ -88,10 +88,13 @@ class Upstream(Listening):
         troubles: Mapping[int, Trouble] | None = None,
         ledger_bytes: int = LEDGER_BYTES,
         port: int = 0,
+        caching: bool = True,
     ) -> None:
         self.ledgers = Ledgers(seed, ledger_bytes)
         signet = Signet(seed)
-        self.provider = Provider(Narrator(plot, self.ledgers, signet, workspace), signet, troubles)
+        self.provider = Provider(
+            Narrator(plot, self.ledgers, signet, workspace), signet, troubles, caching=caching
+        )
         super().__init__(self.provider.ask, port)
 
     @property
