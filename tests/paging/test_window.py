@@ -33,7 +33,7 @@ def test_what_stands_in_the_window_is_what_the_page_table_says():
     with PagingBench([*fetches(20), DONE], paging=ROOM) as bench:
         assert bench.start().status == "finished"
         shapes = Counter(page.shape for page in bench.state().live.pages.values())
-        assert shapes["preview"] + shapes["evicted"] > shapes["whole"] > 0
+        assert shapes["preview"] + shapes["evicted"] > shapes["whole"]
         last = answers(bench.prompts[-1])
         pages = bench.state().live.pages
         for text, page in zip(last, pages.values(), strict=True):
