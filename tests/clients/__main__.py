@@ -6,23 +6,21 @@ A client that can't be installed has failed, and fewer than four installed is an
 
 import json
 import sys
-import time
-import traceback
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import click
-from msgspec.structs import asdict
 
 from benchmarks.context.clients import SHOWN, commit, source_digest
 from tests.clients.installing import NotInstalled, installed
 from tests.clients.kinds import CLIENTS_KNOWN, NODE, Client
-from tests.clients.scenarios import SCENARIOS, WINDOW_FREE, Outcome, fit, played
+from tests.clients.scenarios import SCENARIOS
+from tests.clients.showing import shown_of
 
 INSTALLED_MIN = 4
-RECORDED = "uncached"
-"""The scenario whose course is stored: pages leave in it, and are asked for."""
 
 
 @click.command()
@@ -35,13 +33,18 @@ RECORDED = "uncached"
     type=click.Path(path_type=Path),
     help="Where to store recordings, in tests/clients/recordings for CI.",
 )
-def main(names: tuple[str, ...], scenarios: tuple[str, ...], keep: Path | None) -> None:
+@click.option("--jobs", default=2, show_default=True, help="How many clients run at once.")
+def main(names: tuple[str, ...], scenarios: tuple[str, ...], keep: Path | None, jobs: int) -> None:
     """Run real clients through the gateway to a strict provider."""
     began: dict[str, Any] = {"commit": commit(), "source": source_digest()}
     chosen = [c for c in CLIENTS_KNOWN if not names or c.name.startswith(names)]
     # `bare` first: it tells how much every request of that client holds.
     wanted = [name for name in SCENARIOS if not scenarios or name in scenarios or name == "bare"]
-    shown = {client.name: _shown(client, wanted, keep) for client in chosen}
+    missing = {client.name: _missing(client) for client in chosen}
+    # Each client in a process of its own: a gateway, a provider and a client wait for one another most of the time.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        asked = {name: pool.submit(shown_of, name, why, wanted, keep) for name, why in missing.items()}
+        shown = {name: each.result() for name, each in asked.items()}
     passed = [name for name, each in shown.items() if each["passed"]]
     kinds = {client.folder for client in chosen if shown[client.name]["installed"]}
     summary: dict[str, Any] = {
@@ -64,58 +67,15 @@ def main(names: tuple[str, ...], scenarios: tuple[str, ...], keep: Path | None) 
     sys.exit(len(passed) < len(chosen))
 
 
-def _shown(client: Client, wanted: list[str], keep: Path | None) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "version": client.version,
-        "api": client.api,
-        "installed": False,
-        "passed": False,
-    }
-    scenarios: dict[str, Any] = {}
-    shown["scenarios"] = scenarios
+def _missing(client: Client) -> str:
+    """Return why ``client`` can't be had; empty where it is installed."""
     try:
         installed(NODE)
         installed(client)
     except NotInstalled as reason:
         print(f"{client.name:28} not installed: {reason}", flush=True)
-        return shown | {"why": str(reason)}
-    shown["installed"] = True
-    room = 0
-    for name in wanted:
-        if not fit(client, name):
-            continue
-        outcome = _outcome(client, name, room, keep if name == RECORDED else None)
-        scenarios[name] = asdict(outcome)
-        room = room or outcome.first_tokens + WINDOW_FREE
-        _tell(client, name, outcome)
-    shown["passed"] = all(not each["failed"] for each in scenarios.values())
-    return shown
-
-
-def _outcome(client: Client, name: str, room: int, path: Path | None) -> Outcome:
-    began = time.monotonic()
-    try:
-        return played(client, name, room=room, keep=path)
-    except Exception:  # noqa: BLE001 - one client's disaster is told, and the next is run
-        return Outcome([traceback.format_exc(limit=-3)[-900:]], seconds=time.monotonic() - began)
-
-
-def _tell(client: Client, name: str, outcome: Outcome) -> None:
-    mark = "failed" if outcome.failed else "ok"
-    counts = {
-        "requests": outcome.requests,
-        "hidden": outcome.hidden,
-        "recalled": outcome.recalled,
-        "seen": outcome.seen,
-        "moves": outcome.moves,
-        "client breaks": outcome.client_breaks,
-        "breaks": outcome.breaks,
-    }
-    words = ", ".join(f"{value} {word}" for word, value in counts.items() if value)
-    words += f", cost {outcome.cost:.3f}" if outcome.cost else ""
-    print(f"{client.name:28} {name:11} {mark:7}{outcome.seconds:6.1f} s  {words}", flush=True)
-    for each in outcome.failed:
-        print(f"    {each}", flush=True)
+        return str(reason)
+    return ""
 
 
 def _sum(shown: dict[str, dict[str, Any]], field: str) -> int:
