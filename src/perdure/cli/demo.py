@@ -2,17 +2,26 @@
 
 import subprocess
 import sys
+from typing import Final
 
 import click
 
 from perdure.cli.options import example
 
+_SCENES: Final = {
+    "invoices": "perdure.demo",
+    "code": "perdure.demo.code",
+    "window": "perdure.demo.window",
+}
+
 
 @click.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
-    epilog=example("perdure demo", "perdure demo --seed 7 --json", "perdure demo code"),
+    epilog=example(
+        "perdure demo", "perdure demo --seed 7 --json", "perdure demo code", "perdure demo window --keep seen"
+    ),
 )
-@click.argument("scene", metavar="[SCENE]", type=click.Choice(["invoices", "code"]), default="invoices")
+@click.argument("scene", metavar="[SCENE]", type=click.Choice(list(_SCENES)), default="invoices")
 @click.option("--seed", metavar="N", help="Decides all that goes wrong; drawn and printed if left out.")
 @click.option("--invoices", metavar="N", help="How many invoices.")
 @click.option("--kills", metavar="N", help="How many SIGKILLs of the agent.")
@@ -22,7 +31,7 @@ from perdure.cli.options import example
 @click.option("--json", "json", is_flag=True, help="One line of figures on standard output.")
 @click.pass_context
 def demo(ctx: click.Context, scene: str, **given: str | bool | None) -> int:
-    """See invoices paid once, whatever is killed; or, as SCENE code, a bug fixed by an agent that goes astray.
+    """See invoices paid once, whatever is killed; as SCENE code, an agent that goes astray; as window, a gateway.
 
     invoices: an agent pays a folder of invoices at a bank that is a process of its own, while it is killed,
     loses replies, is resumed twice at once and rewound; then the bank's ledger is shown beside our
@@ -30,8 +39,11 @@ def demo(ctx: click.Context, scene: str, **given: str | bool | None) -> int:
 
     code: an agent fixes a bug in a repository with shell and edits, goes wrong, is rewound with its files,
     one of its changes is taken back, and blame shows why each line is there. A few seconds.
+
+    window: an agent that never heard of perdure works through `perdure gateway`. Results leave its window and come
+    back when the model asks, the gateway is killed in the middle of a reply and at last taken away; then the
+    provider's bill is shown beside the one without perdure. Some ten seconds; it needs the extra `gateway`.
     """
-    module = "perdure.demo.code" if scene == "code" else "perdure.demo"
     words: list[str] = []
     for name, value in given.items():
         option = f"--{name.replace('_', '-')}"
@@ -39,4 +51,4 @@ def demo(ctx: click.Context, scene: str, **given: str | bool | None) -> int:
             words += [option, value]
         elif value:
             words.append(option)
-    return subprocess.run([sys.executable, "-m", module, *words, *ctx.args], check=False).returncode
+    return subprocess.run([sys.executable, "-m", _SCENES[scene], *words, *ctx.args], check=False).returncode
