@@ -62,8 +62,8 @@ _SECOND: Final[Plot] = (
     (Quote("ledger-4.txt"),),
 )
 
-_MANY: Final[Plot] = tuple((Small(f"step-{number}"),) for number in range(90))
-"""A gateway moves nothing before a fault is small beside what the conversation has cost: some eighty requests."""
+_MANY: Final[Plot] = tuple((Small(f"step-{number}"),) for number in range(140))
+"""A gateway moves nothing before a fault is small beside what the conversation has cost: a hundred requests and more."""
 
 _LONG: Final[Plot] = (
     tuple(Fetch(f"ledger-{number}.txt") for number in (1, 2, 6, 7)),
