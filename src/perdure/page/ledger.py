@@ -9,7 +9,7 @@ Invariants:
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
@@ -18,6 +18,9 @@ from perdure.page.breaker import ALARM
 from perdure.page.standing import Standing
 from perdure.projection.evolve import evolve
 from perdure.projection.state import Conversation, Page, State
+
+_REFUSED: Final = 400
+"""From here on a status says that the provider did not read the request."""
 
 
 class Billed(NamedTuple):
@@ -179,6 +182,8 @@ class _Book:
                 self._answered(body)
             case e.RequestFailed():
                 self._row(body.number, status="failed", error=body.error or str(body.status or ""))
+                if body.status >= _REFUSED:
+                    self._standing.refused()
             case e.PagingSet():
                 self._set(body)
             case _:
@@ -275,7 +280,7 @@ class _Book:
             status="answered",
             input_tokens=usage.input_tokens,
             read_tokens=usage.cache_read_tokens,
-            expected_tokens=self._standing.answered(usage, body.told),
+            expected_tokens=self._standing.answered(body),
             write_tokens=usage.cache_write_tokens,
             output_tokens=usage.output_tokens,
             cost_microusd=usage.cost_microusd,
