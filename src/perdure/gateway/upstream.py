@@ -1,7 +1,11 @@
-"""The way to the providers."""
+"""The way to the providers.
+
+Invariant: a request is given nothing on the way: no cookie, and nothing that a file on this machine says of its host.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Final
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from multidict import CIMultiDict
@@ -33,23 +37,33 @@ class Upstream:
             auto_decompress=False,
             skip_auto_headers=_OWN_HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
             max_line_size=GATEWAY_HEADER_BYTES_MAX,
             max_field_size=GATEWAY_HEADER_BYTES_MAX,
         )
+        self._proxies: dict[tuple[str, str], URL | None] = {}
 
     async def ask(
         self, method: str, address: str, headers: "CIMultiDict[str]", body: Sent
     ) -> aiohttp.ClientResponse:
         """Send a request and return the answer once its head is there. Raises one of ``UNREACHED``."""
+        url = URL(address, encoded=True)
         return await self._session.request(
             method,
-            URL(address, encoded=True),
+            url,
             headers=headers,
             data=body,
             allow_redirects=False,
+            proxy=self._proxy_to(url),
         )
 
     async def close(self) -> None:
         """Let go of all connections."""
         await self._session.close()
+
+    def _proxy_to(self, url: URL) -> URL | None:
+        """Return the proxy to the host of ``url``, as the environment said when it was first asked."""
+        key = url.scheme, url.host or ""
+        if key not in self._proxies:
+            named = getproxies().get(url.scheme, "")
+            self._proxies[key] = URL(named) if named and not proxy_bypass(key[1]) else None
+        return self._proxies[key]
