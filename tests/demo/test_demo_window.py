@@ -1,6 +1,7 @@
 """perdure demo window: an agent works through a gateway that is killed and taken away, and the provider's bill is shown."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from perdure.demo.window_scene import Scene
 from perdure.demo.window_seen import CLAIMS, Seen, not_so
 from perdure.log import events as e
 from perdure.testing.upstream.plots import files_of
+from tests.docs.pages import blocks_of
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -112,6 +114,19 @@ def test_it_is_told_plainly_where_there_is_no_terminal(played: Played):
     assert played.told.isascii()
     drawn = [line for line in played.told.splitlines() if "##" in line]
     assert any("..#" in line for line in drawn), "nowhere is the window smaller with perdure"
+
+
+def test_the_readme_shows_lines_that_it_says(played: Played):
+    """Word for word; figures may be others on another day, and names of pages."""
+    (shown,) = [block for block in blocks_of("README.md") if "SIGKILL    1" in block.text]
+    told = {_wordly(line) for line in played.told.splitlines()}
+    lines = shown.text.splitlines()
+    assert [line for line in lines if line != "..." and _wordly(line) not in told] == []
+    assert "..." in lines
+
+
+def _wordly(line: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"p-[a-z2-9]{10}|[\d,.]*\d|#+", "N", line)).replace("faults", "fault")
 
 
 def test_gateways_that_only_observe_break_the_claims(tmp_path: Path):

@@ -72,6 +72,7 @@ def test_a_fresh_checkout_shows_the_demo_and_installs(tmp_path: Path):
     end = typed(setting_up, checkout, path=checkout / ".venv" / "bin", seconds=850)
     assert end.code == 0, end.last
     assert "12 of 12 invoices paid once, 0 paid twice, 0 lost" in end.printed[0]
+    assert "What the provider bills for these" in end.printed[0]
     installed = subprocess.run(
         [checkout / ".venv" / "bin" / "python", "-P", "-c", "import perdure; print(perdure.__file__)"],
         cwd=os.path.sep, capture_output=True, text=True, check=True, timeout=60,

@@ -38,6 +38,11 @@ class Moved(NamedTuple):
     stands: str
     """the first line of what stands in its place"""
 
+    @property
+    def file(self) -> str:
+        """What was looked at."""
+        return self.what.removeprefix("cat ")
+
 
 class Row(NamedTuple):
     """One request of the agent, with all that it took at the provider."""

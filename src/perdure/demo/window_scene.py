@@ -160,10 +160,13 @@ class Scene:
             self._news(ours)
 
     def _news(self, ours: Session) -> None:
-        for each in list(ours.moved.values())[self._told :]:
-            self._marks[each.request] = "p" if each.preview else "l"
-            self._drawn.moved(each)
+        new = list(ours.moved.values())[self._told :]
         self._told = len(ours.moved)
+        for preview, mark in ((False, "l"), (True, "p")):
+            together = [each for each in new if each.preview == preview]
+            if together:
+                self._marks[len(ours.rows)] = mark
+                self._drawn.moved(together)
         number, row = len(ours.rows), ours.rows[-1]
         if row.asked:
             text = (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from textwrap import wrap
+from textwrap import shorten, wrap
 from typing import Final, TextIO
 
 from rich.console import Console
@@ -48,14 +48,21 @@ class Drawn:
         """Tell what happened with a request."""
         self.say(f"[bold {tone}]{word:<10}[/]{request:>4}  {text}")
 
-    def moved(self, each: Moved) -> None:
-        """Tell how a result came or left."""
-        what = escape(each.what.removeprefix("cat "))
-        size = f"{each.whole:,} bytes {self._arrow} {each.shown:,}"
+    def moved(self, together: Sequence[Moved]) -> None:
+        """Tell how results came or left with one request: the first in its words, of the rest how many."""
+        each, *rest = together
         how = "comes as a preview" if each.preview else "leaves the window"
-        self.happened(each.request, "blue", "preview" if each.preview else "left", f"{what} {how}: {size}")
+        word = "preview" if each.preview else "left"
+        self.happened(each.request, "blue", word, f"{escape(each.file)} {how}: {self._size([each])}")
         for line in wrap(each.stands, _QUOTED):
             self.say(f"{'':<16}[dim]{escape(line)}[/]")
+        if rest:
+            names = escape(shorten(", ".join(other.file for other in rest), _QUOTED))
+            self.say(f"{'':<16}and so with {names}: {self._size(rest)}")
+
+    def _size(self, together: Sequence[Moved]) -> str:
+        whole, shown = (sum(sizes) for sizes in zip(*((m.whole, m.shown) for m in together), strict=True))
+        return f"{whole:,} bytes {self._arrow} {shown:,}"
 
     def trouble(self, text: str) -> None:
         """Say what broke it off."""
