@@ -15,7 +15,7 @@ from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.page.alone import MILLION
 from perdure.page.breaker import ALARM
-from perdure.page.standing import Standing
+from perdure.page.front import Front
 from perdure.projection.evolve import evolve
 from perdure.projection.state import Conversation, Page, State
 
@@ -161,7 +161,7 @@ class _Book:
         self._left: list[str] = []
         """pages that left with the newest request, and those that were asked for in its reply"""
         self._asked: list[str] = []
-        self._standing: Standing = Standing()
+        self._front: Front = Front()
 
     def enter(self, event: Event) -> None:
         """Take in one event."""
@@ -183,7 +183,7 @@ class _Book:
             case e.RequestFailed():
                 self._row(body.number, status="failed", error=body.error or str(body.status or ""))
                 if body.status >= _REFUSED:
-                    self._standing.refused()
+                    self._front.refused()
             case e.PagingSet():
                 self._set(body)
             case _:
@@ -200,7 +200,7 @@ class _Book:
         self._now, self._left, self._asked = body.number, [], []
         talk = self._state.live.conversation
         if talk is not None:
-            self._standing.forwarded(body, talk.tariff, talk.trail.idle)
+            self._front.forwarded(body, talk.tariff, talk.trail.idle)
         if body.broken and talk is not None and not talk.moved:
             self._moves = {name: move._replace(kept_out=0) for name, move in self._moves.items()}
         self._rows[body.number] = Billed(
@@ -232,7 +232,7 @@ class _Book:
                 body.page, body.tool, body.about, "preview", body.number, body.tokens, kept
             )
             self._left.append(body.page)
-            self._standing.admitted(body.page, kept, in_front=body.exempt == "schema")
+            self._front.admitted(body.page, kept, in_front=body.exempt == "schema")
 
     def _evicted(self, body: e.PageEvicted) -> None:
         row, page = self._rows.get(self._now), self._state.live.pages.get(body.page)
@@ -240,7 +240,7 @@ class _Book:
             return
         before = self._moves.get(body.page)
         out = before.kept_out if before else 0
-        self._standing.left(page, page.tokens - out, page.tokens - page.shown_tokens - out)
+        self._front.left(page, page.tokens - out, page.tokens - page.shown_tokens - out)
         self._moves[body.page] = MovedPage(
             body.page,
             page.tool,
@@ -280,7 +280,7 @@ class _Book:
             status="answered",
             input_tokens=usage.input_tokens,
             read_tokens=usage.cache_read_tokens,
-            expected_tokens=self._standing.answered(body),
+            expected_tokens=self._front.answered(body),
             write_tokens=usage.cache_write_tokens,
             output_tokens=usage.output_tokens,
             cost_microusd=usage.cost_microusd,
@@ -313,7 +313,7 @@ class _Book:
 
     def _set(self, body: e.PagingSet) -> None:
         if (body.mode == "observe") != (self._mode == "observe"):
-            self._standing.turned()
+            self._front.turned()
         self._mode = body.mode
         self._frozen = (body.why or "by hand") if body.frozen else ""
         if body.frozen and body.why.startswith(ALARM):

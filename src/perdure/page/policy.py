@@ -65,7 +65,7 @@ def _paged(
     for each in new:
         if _as_preview(each, talk, stakes, body.number):
             events.append(_preview(each, body.number))
-            stakes = stakes._replace(budget=stakes.budget - preview_risk(stakes, talk, each))
+            stakes = stakes.beside(preview_risk(stakes, talk, each))
         else:
             events.append(_whole(each, body.number))
             until = _hot_until(talk, each.about, body.number)
@@ -110,13 +110,13 @@ def _as_preview(each: e.Arrived, talk: Conversation, stakes: Stakes, number: int
         return False
     if tokens < PREVIEW_TOKENS_MIN or _hot_until(talk, each.about, number):
         return False
-    if preview_risk(stakes, talk, each) > stakes.budget:
+    worth, fault = preview_worth(stakes, talk, each), stakes.faulted(tokens)
+    if worth <= 0 or not (stakes.bears(preview_risk(stakes, talk, each)) or stakes.dares(worth, fault)):
         return False
-    worth = preview_worth(stakes, talk, each)
-    if worth <= 0 or stakes.at_risk(tokens, each.about, 1) + stakes.rewrite * _TAIL_TOKENS > stakes.budget:
-        return worth > 0
-    later = stakes.kept_out(tokens - STUB_TOKENS, tokens, each.about, 1) - stakes.rewrite * _TAIL_TOKENS
-    return worth > later
+    rewrites = stakes.rewrite * _TAIL_TOKENS
+    later = stakes.kept_out(tokens - STUB_TOKENS, tokens, each.about, 1) - rewrites
+    leaves = stakes.bears(stakes.at_risk(tokens, each.about, 1), rewrites) or stakes.dares(later, fault)
+    return not leaves or worth > later
 
 
 def _hot_until(talk: Conversation, about: str, number: int) -> int:

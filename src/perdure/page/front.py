@@ -33,7 +33,7 @@ class Lying(NamedTuple):
     tokens: int
 
 
-class Standing:
+class Front:
     """The front of a conversation, as it goes."""
 
     def __init__(self) -> None:

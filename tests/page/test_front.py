@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perdure.log import events as e
-from perdure.page.standing import Standing
+from perdure.page.front import Front
 from perdure.projection.state import Page
 
 STUB = 7
@@ -38,7 +38,7 @@ class World:
     """A client and a provider that count everything, beside what is expected."""
 
     def __init__(self) -> None:
-        self.standing = Standing()
+        self.front = Front()
         self.parts: list[Part] = []
         self.out: set[str] = set()
         self.sent: list[tuple[str, int]] = []
@@ -81,7 +81,7 @@ class World:
         )
         names = tuple(part.name for part in self.parts[kept:])
         estimate = sum(part.tokens for part in self.parts)
-        self.standing.forwarded(
+        self.front.forwarded(
             e.RequestForwarded(
                 self.number,
                 tokens=estimate,
@@ -96,13 +96,13 @@ class World:
         exact = not broken
         if turn.previews:
             for each in arrived:
-                self.standing.admitted(each.page, each.tokens - STUB, in_front=False)
+                self.front.admitted(each.page, each.tokens - STUB, in_front=False)
                 self.out.add(each.page)
         for place in turn.leaves:
             part = self.parts[place % len(self.parts)]
             if part.page and part.name not in self.out:
                 page = self.page(place % len(self.parts))
-                self.standing.left(page, page.tokens, page.tokens - STUB)
+                self.front.left(page, page.tokens, page.tokens - STUB)
                 self.out.add(part.name)
                 exact = exact and not self.broken
         prompt = self.prompt()
@@ -118,7 +118,7 @@ class World:
         told = sum(tokens for _, tokens in self.sent)
         calls = 2 if turn.recalled else 1
         usage = e.Usage(input_tokens=first + told if turn.recalled else told)
-        expected = self.standing.answered(
+        expected = self.front.answered(
             e.RequestAnswered(self.number, usage, e.Usage(input_tokens=told), calls)
         )
         return expected, stands + (first if turn.recalled else 0), exact
@@ -187,22 +187,22 @@ def test_behind_a_request_that_nobody_counted_nothing_is_known_and_behind_a_refu
 
     answered = e.RequestAnswered(1, e.Usage(input_tokens=100), e.Usage(input_tokens=100))
     for refused, then in ((False, -1), (True, 100)):
-        standing = Standing()
-        standing.forwarded(forwarded(1), e.Tariff(), 0)
-        assert standing.answered(answered) == 0
-        standing.forwarded(forwarded(2), e.Tariff(), 1)
+        front = Front()
+        front.forwarded(forwarded(1), e.Tariff(), 0)
+        assert front.answered(answered) == 0
+        front.forwarded(forwarded(2), e.Tariff(), 1)
         if refused:
-            standing.refused()
-        standing.forwarded(forwarded(3), e.Tariff(), 1)
-        assert standing.answered(answered) == then
-        standing.forwarded(forwarded(4), e.Tariff(), 1)
-        assert standing.answered(answered) == 100
+            front.refused()
+        front.forwarded(forwarded(3), e.Tariff(), 1)
+        assert front.answered(answered) == then
+        front.forwarded(forwarded(4), e.Tariff(), 1)
+        assert front.answered(answered) == 100
 
 
 def test_when_paging_is_switched_off_what_stands_ends_at_the_first_page_that_comes_back():
     world = World()
     for each in (turn(100), turn(500, page=True), turn(40), turn(30, 1)):
         world.turn(each, e.Tariff(), 1)
-    world.standing.turned()
+    world.front.turned()
     world.out.clear()
     assert world.turn(turn(20), e.Tariff(), 1)[:2] == (100, 100)
