@@ -12,13 +12,14 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-deps
 SELF := $(PIP) --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients criu check bench bench-workspace evidence-core evidence-workspace evidence-context local format lock clean \
+.PHONY: help demo test test-clients test-local criu check bench bench-workspace evidence-core evidence-workspace evidence-context local format lock clean \
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
 	@echo 'make demo           invoices paid once, whatever is killed; an agent rewound; a gateway (a minute, no key, no network)'
 	@echo 'make test           every test but soaks, benchmarks and the local model'
 	@echo 'make test-clients  real agents through the gateway to a strict provider; fetches 2 GB, once, into .clients'
+	@echo 'make test-local     the small real model, also behind the gateway: what its cache gives; two minutes'
 	@echo 'make check          format, lint, types, floors, dead code, dependencies, house rules'
 	@echo 'make bench          durable turns against peers; writes benchmarks/RESULTS.md'
 	@echo 'make bench-workspace  what checkpoints of a workspace cost, beside copies, git and restic; FULL=1 for all'
@@ -90,6 +91,11 @@ test: $(VENV)/.dev
 # Outside `make test` because of their size; `ONLY='--client codex'` runs some. Recordings of such runs are in CI.
 test-clients: $(VENV)/.dev
 	@$(PY) -m tests.clients $(ONLY)
+
+# The small real model on this machine, alone and behind the gateway, where its cache of keys and values gives what the
+# ledger expects. `python -m benchmarks.context.local` prints the same as a table.
+test-local: $(VENV)/.dev $(VENV)/.local
+	@$(PY) -m pytest -m local_model
 
 bench: $(VENV)/.dev
 	@$(PY) -m benchmarks.run

@@ -1,12 +1,14 @@
 """A process that serves the small model on loopback until its standard input ends.
 
-``python -m perdure.adapters.models.local_server WEIGHTS`` prints one line, the address, and serves. It
-lives as long as whoever holds the other end of the pipe, however that one ends.
+``python -m perdure.adapters.models.local_server WEIGHTS [TEMPLATE]`` prints one line, the address, and serves. It
+lives as long as whoever holds the other end of the pipe, however that one ends. TEMPLATE is a file with another
+chat template than the one that comes with the weights, which shows the model no tools.
 """
 
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Final, Protocol, cast
 
 CONTEXT_TOKENS: Final = 8192
@@ -36,6 +38,7 @@ class Parameters(Protocol):
     n_ctx: int
     n_parallel: int
     use_jinja: bool
+    chat_template: str
     warmup: bool
     ui: bool
     verbosity: int
@@ -59,8 +62,8 @@ class Llama(Protocol):
         ...
 
 
-def main(weights: str) -> None:
-    """Serve ``weights`` until standard input ends."""
+def main(weights: str, template: str = "") -> None:
+    """Serve ``weights`` until standard input ends; ``template``: the file of another chat template."""
     llama = cast("Llama", cast("object", importlib.import_module("xllamacpp")))
     params = llama.CommonParams()
     params.model.path = weights
@@ -72,6 +75,8 @@ def main(weights: str) -> None:
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = 1
     params.use_jinja = True
+    if template:
+        params.chat_template = Path(template).read_text(encoding="utf-8")
     params.warmup = False
     params.ui = False
     params.verbosity = -1
@@ -84,4 +89,4 @@ def main(weights: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:3])
