@@ -67,6 +67,11 @@ def upstreams_of(given: Sequence[str]) -> tuple[tuple[Api, str], ...]:
             raise BadInput(
                 f"--upstream {each!r}: {url!r} is no http address", hint="as in http://127.0.0.1:8080"
             )
+        if "@" in urlsplit(url).netloc:
+            raise BadInput(
+                "--upstream: a name or password in an address would be shown, and clients send their own",
+                hint="as in http://127.0.0.1:8080",
+            )
         if name and name not in _APIS:
             raise BadInput(
                 f"--upstream {each!r}: there is no API {name!r}", hint=f"use one of {', '.join(_APIS)}"

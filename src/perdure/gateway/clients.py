@@ -11,6 +11,8 @@ Invariants:
 import re
 from typing import Final, NamedTuple
 
+from perdure.values.limits import CLIENT_NAME_CHARACTERS_MAX
+
 Version = tuple[int, ...]
 
 
@@ -79,7 +81,9 @@ def client_of(agent: str) -> Client:
     found = _PRODUCT.match(agent)
     if found is None:
         return Client("")
-    return Client(found[1].lower(), found[3] or "")
+    return Client(
+        found[1].lower()[:CLIENT_NAME_CHARACTERS_MAX], (found[3] or "")[:CLIENT_NAME_CHARACTERS_MAX]
+    )
 
 
 def untested(client: Client, trusted: frozenset[str]) -> str:

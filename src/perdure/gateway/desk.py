@@ -4,6 +4,7 @@ Invariant: whatever fails here that isn't the upstream, the request goes on: as 
 something was ever moved, else as it came.
 """
 
+import asyncio
 import hmac
 import logging
 from typing import Final, cast
@@ -18,12 +19,14 @@ from perdure.gateway import heads
 from perdure.gateway.answers import Line
 from perdure.gateway.clients import Client, client_of, untested
 from perdure.gateway.counts import Counts
+from perdure.gateway.editing import may_ask
 from perdure.gateway.exchange import Exchange, Parts, is_long
 from perdure.gateway.measure import Measure
+from perdure.gateway.patience import Patience
 from perdure.gateway.plans import edited, trackable
 from perdure.gateway.routes import Route, is_local
 from perdure.gateway.talks import Talk
-from perdure.gateway.tracking import Caller, Tracker
+from perdure.gateway.tracking import Caller, Found, Opened, Tracker
 from perdure.gateway.upstream import Upstream
 from perdure.log import events as e
 from perdure.values.digest import Json
@@ -71,6 +74,7 @@ class Desk:
             Measure(),
             self.tracker,
             self.counts,
+            Patience(),
             observes=settings.mode == "observe",
             now=conversations.clock.now,
             is_behind=lambda: conversations.is_behind,
@@ -91,17 +95,39 @@ class Desk:
         caller = self._caller(request, read)
         if route.verb == "count":
             return await self._plain(line, request, address, await self._counted(caller, read))
-        try:
-            found = await self.tracker.find(
-                caller, read.digests, lambda: self._opened(request, route, caller, read)
-            )
-        except PerdureError:
+        found = await self._found(caller, read, lambda: self._opened(request, route, caller, read))
+        if found is None:
             self.counts.unlogged += 1
             return await self._plain(line, request, address, body)
         try:
             return await Exchange(self._parts, line, request, address, found, read).run()
         finally:
             self.tracker.leave(found.talk)
+
+    async def _found(self, caller: Caller, read: RequestBody, opened: Opened) -> Found | None:
+        """Return the conversation of ``read``; None where the log doesn't give it in time.
+
+        Finding it goes on by itself, so that a run that is taken up is never left behind by a client that has gone.
+        """
+        work = asyncio.get_running_loop().create_task(self.tracker.find(caller, read.digests, opened))
+        try:
+            await asyncio.wait((work,), timeout=self._parts.patience.seconds)
+        finally:
+            if not work.done():
+                work.add_done_callback(self._leave_late)
+        if not work.done():
+            self._parts.patience.ran_out()
+            return None
+        error = work.exception()
+        if error is not None:
+            if not isinstance(error, PerdureError):
+                _LOG.warning("a request goes on unrecorded: %s", type(error).__name__)
+            return None
+        return work.result()
+
+    def _leave_late(self, work: "asyncio.Task[Found]") -> None:
+        if not work.cancelled() and work.exception() is None:
+            self.tracker.leave(work.result().talk)
 
     def is_busy(self) -> bool:
         """Tell whether a question is under way."""
@@ -140,6 +166,7 @@ class Desk:
     def _caller(self, request: web.BaseRequest, read: RequestBody) -> Caller:
         secret = heads.credential(request.raw_headers)
         named = next((value for name in _SESSIONS if (value := request.headers.get(name))), "")
+        named = named.encode(errors="replace").decode()
         credential = hmac.digest(self._key, secret, "sha256").hex()[:40] if secret else ""
         return Caller(credential, named[:200] or read.session[:200])
 
@@ -192,10 +219,10 @@ class Desk:
             return "observe", ""
         if self.settings.record == "none":
             return "observe", "nothing is recorded, so nothing could be given back"
-        if not read.tools or read.forced:
+        if not may_ask(read):
             return (
                 "observe",
-                "its first request has no tools, or leaves no choice: nothing could be asked for",
+                "its first request has no tools, one of our name, or leaves no choice: nothing could be asked for",
             )
         why = untested(client, self.settings.trusted)
         return ("observe", why) if why else (self.settings.mode, "")

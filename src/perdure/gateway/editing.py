@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from perdure.assembly.conversations import Scribe
 from perdure.page.finding import index
+from perdure.page.handles import RECALL_NAME
 from perdure.page.recalling import RECALL
 from perdure.projection.state import State
 from perdure.wire.bodies.changing import result_replaced, text_added, tool_added
@@ -11,6 +12,11 @@ from perdure.wire.bodies.hidden import unmerged
 from perdure.wire.bodies.nouns import CallResult
 from perdure.wire.bodies.request import RequestBody
 from perdure.wire.bodies.splicing import Edit
+
+
+def may_ask(read: RequestBody) -> bool:
+    """Tell whether the model can ask for pages in its reply: by a tool that nobody else answers."""
+    return bool(read.tools) and not read.forced and all(tool.name != RECALL_NAME for tool in read.tools)
 
 
 def edits_of(

@@ -6,9 +6,11 @@ Invariants:
 - Where paging fails, the recorded state goes on, frozen; where nothing was ever moved, the very bytes that came.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple, cast
 
 import aiohttp
@@ -20,19 +22,22 @@ from perdure.gateway import heads
 from perdure.gateway.answers import Line
 from perdure.gateway.arrivals import stored
 from perdure.gateway.counts import Counts
+from perdure.gateway.editing import may_ask
 from perdure.gateway.measure import Measure
+from perdure.gateway.patience import Patience
 from perdure.gateway.plans import Plan, Recording, edited, planned
 from perdure.gateway.replies import FINE, Outcome, relayed, watched
 from perdure.gateway.routes import is_local
 from perdure.gateway.stubs import schema_misses, schema_told, stubbed
 from perdure.gateway.talks import Talk
 from perdure.gateway.tracking import Found, Tracker
+from perdure.gateway.unpacking import Unpacking
 from perdure.gateway.upstream import UNREACHED, Upstream
 from perdure.log import events as e
 from perdure.page.alone import alone
 from perdure.page.handles import RECALL_NAME
-from perdure.page.recalling import recall
-from perdure.projection.state import State
+from perdure.page.recalling import Recalled, recall
+from perdure.projection.state import Page, State
 from perdure.values.digest import Json, digest
 from perdure.values.limits import WORDS_CHARACTERS_MAX
 from perdure.wire.bodies.following import followed_up
@@ -50,6 +55,7 @@ _LOG: Final = logging.getLogger("perdure.gateway")
 
 GONE: Final = "the client went away"
 BROKEN_OFF: Final = "the answer broke off"
+UNREADABLE: Final = "perdure can not read this page now. Call the tool itself again."
 MILLISECOND: Final = 1_000_000
 
 
@@ -60,6 +66,7 @@ class Parts(NamedTuple):
     measure: Measure
     tracker: Tracker
     counts: Counts
+    patience: Patience
     observes: bool
     """whether no byte is ever changed"""
     now: Callable[[], int]
@@ -112,7 +119,8 @@ class Exchange:
             raise
         keeps = self._talk.conversation.kept == "full"
         async with answer:
-            if not self._recall or answer.status >= FINE or "Content-Encoding" in answer.headers:
+            packed = answer.headers.get("Content-Encoding", "")
+            if not self._recall or answer.status >= FINE or not Unpacking(packed).readable:
                 return await watched(self._line, answer, self._read.api, keeps=keeps, done=self._done)
             return await relayed(
                 self._line,
@@ -134,9 +142,13 @@ class Exchange:
             talk.scribe.obey()
             self._know_model()
             plan = self._planned()
-            if plan.decided:
-                await plan.durable
+            if plan.decided or talk.owes:
+                talk.owes = True
+                await self._parts.patience.until(plan.durable)
+                talk.owes = False
             self._edits = plan.edits
+        except TimeoutError:
+            self._go_on_without()
         except Exception as error:  # noqa: BLE001 - economy fails open
             self._fall_back(error)
 
@@ -165,6 +177,20 @@ class Exchange:
         why = "the client asks another model"
         talk.scribe.tell(e.PagingSet(known.mode, known.frozen, why, model=model, tariff=tariff))
 
+    def _go_on_without(self) -> None:
+        """The log takes too long: what it holds goes on. What was decided meanwhile waits for it, here and next time."""
+        self._parts.counts.failed_open += 1
+        self._take_recorded(self._talk.scribe.settled)
+
+    def _take_recorded(self, state: State) -> None:
+        """The request goes on as ``state`` says; where that can't be told either, as it came."""
+        try:
+            moves = self._parts.may_move(self._talk)
+            self._edits = edited(state, self._talk, self._read) if moves else ()
+        except Exception:  # noqa: BLE001 - economy fails open
+            self._edits = ()
+        self._recall = bool(self._edits) and may_ask(self._read)
+
     def _fall_back(self, error: Exception) -> None:
         """Paging has failed: what was recorded goes on, and nothing more is decided."""
         talk, parts = self._talk, self._parts
@@ -177,15 +203,11 @@ class Exchange:
                 talk.scribe.tell(e.PagingSet(talk.conversation.mode, frozen=True, why=why, by="perdure"))
             except Exception:  # noqa: BLE001 - as above
                 parts.counts.unlogged += 1
-        try:
-            self._edits = edited(state, talk, self._read) if parts.may_move(talk) else ()
-        except Exception:  # noqa: BLE001 - as above
-            self._edits = ()
-        self._recall = bool(self._edits)
+        self._take_recorded(state)
 
     async def _ask(self, edits: Sequence[Edit]) -> aiohttp.ClientResponse:
         request = self._request
-        headers = heads.onward(request.raw_headers, plain=self._recall)
+        headers = heads.onward(request.raw_headers, plain=self._recall, watched=True)
         return await self._parts.upstream.ask(
             request.method, self._address, headers, splice(self._read.body, edits)
         )
@@ -208,7 +230,8 @@ class Exchange:
         talk = self._talk
         answers: dict[str, Given] = {}
         faults: list[e.Body] = []
-        await talk.scribe.all_written()
+        with suppress(TimeoutError):
+            await self._parts.patience.until(talk.scribe.all_written())
         for each in asked:
             tool = self._stubbed.get(each.name)
             if tool is not None:
@@ -216,8 +239,8 @@ class Exchange:
                 page = self._talk.schemas[tool.digest]
                 faults.append(e.PageFaulted(page.page, 0, page.content.size, page.tokens, self._number))
                 continue
-            pages = await self._parts.tracker.pages(talk, each.arguments)
-            found = recall(pages, _arguments(each.arguments), talk.scribe.read)
+            pages = await self._pages(each.arguments)
+            found = self._recalled(pages, each)
             answers[each.id] = Given(found.text, found.wrong)
             self._parts.counts.recalls += 1
             faults += [
@@ -231,8 +254,32 @@ class Exchange:
                 for fault in found.faults
             ]
         if faults:
-            await talk.scribe.tell(*faults).durable
+            await self._recorded(faults)
         return answers
+
+    async def _pages(self, asked: str) -> Mapping[str, Page]:
+        """Return the pages that may be given; this run's own alone where others are not to be had in time."""
+        try:
+            pages = self._parts.tracker.pages(self._talk, asked)
+            return await asyncio.wait_for(pages, self._parts.patience.seconds)
+        except TimeoutError:
+            return self._talk.state.live.pages
+
+    def _recalled(self, pages: Mapping[str, Page], asked: Withheld) -> Recalled:
+        try:
+            return recall(pages, _arguments(asked.arguments), self._talk.scribe.read)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._parts.counts.failed_open += 1
+            _LOG.warning("%s: a page could not be read: %s", self._talk.run, type(error).__name__)
+            return Recalled(UNREADABLE, wrong=True)
+
+    async def _recorded(self, facts: Sequence[e.Body], blobs: Sequence[tuple[str, bytes]] = ()) -> None:
+        """They are on disk; a log that can't take them holds up no reply, which stands without them too."""
+        try:
+            await self._parts.patience.until(self._talk.scribe.tell(*facts, blobs=blobs).durable)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._parts.counts.unlogged += 1
+            _LOG.warning("%s: a recall goes unrecorded: %s", self._talk.run, type(error).__name__)
 
     async def record(self, hidden: Sequence[Hidden]) -> None:
         """What is split from now on is on disk."""
@@ -247,7 +294,7 @@ class Exchange:
                 blobs += more
             merged = kept_under(self._read, each.merged, each.split)
             facts.append(e.RecallHidden(self._number, merged, split, joined))
-        await self._talk.scribe.tell(*facts, blobs=blobs).durable
+        await self._recorded(facts, blobs)
 
     async def ask_again(self, follow_up: FollowUp) -> aiohttp.ClientResponse:
         """Send the next request of the exchange."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Final, NamedTuple
 
 from perdure.gateway.arrivals import Blob, arrivals
-from perdure.gateway.editing import edits_of
+from perdure.gateway.editing import edits_of, may_ask
 from perdure.gateway.measure import Measure
 from perdure.gateway.recording import kept as kept_body
 from perdure.gateway.stubs import Stubs, stub_edits, stubbed, stubs_due
@@ -52,12 +52,15 @@ class Recording(NamedTuple):
 
 def planned(talk: Talk, read: RequestBody, measure: Measure, recording: Recording, *, new: bool) -> Plan:
     """Tell the fact of ``read`` and return what goes on; ``new``: the conversation began with it."""
-    stubs = stubs_due(talk, read, measure, recording.at) if recording.moves else Stubs()
+    stubs = stubs_due(talk, read, measure, recording.at) if recording.moves and may_ask(read) else Stubs()
     if stubs.facts:
         talk.scribe.tell(*stubs.facts, blobs=stubs.blobs)
     fact, blobs = _fact(talk, read, measure, recording)
     told = talk.scribe.tell(fact, blobs=blobs)
     talk.standing = (read.tools_digest, read.system)
+    talk.tail = next(
+        (n for n, item in enumerate(reversed(read.items)) if item.role == "assistant"), len(read.items)
+    )
     state = talk.state
     edits = edited(state, talk, read) if recording.moves else []
     return Plan(
@@ -65,7 +68,7 @@ def planned(talk: Talk, read: RequestBody, measure: Measure, recording: Recordin
         tuple(edits),
         told.durable,
         decided=moves_in(told.events) or bool(stubs.facts) or (new and bool(edits)),
-        recall=recording.moves and talk.conversation.recall and bool(read.tools) and not read.forced,
+        recall=recording.moves and talk.conversation.recall and may_ask(read),
     )
 
 
@@ -79,7 +82,8 @@ def edited(state: State, talk: Talk, read: RequestBody) -> list[Edit]:
         and (page := _page(talk, state, result.call, result.digest)) is not None
         and page.shown is not None
     ]
-    return [*edits_of(state, read, shown, talk.scribe), *stub_edits(talk, read)]
+    stubs = stub_edits(talk, read) if may_ask(read) else ()
+    return [*edits_of(state, read, shown, talk.scribe), *stubs]
 
 
 def moves_in(events: Sequence[Event]) -> bool:
@@ -151,10 +155,12 @@ def _fact(
 
 
 def _rewrote(talk: Talk, read: RequestBody, kept: int) -> bool:
-    """Whether something changed in front of what was sent before, so that no cache can hold it."""
+    """Whether something changed in front of what the model said last, so that no cache can hold it."""
     if not talk.conversation.requests:
         return False
-    return talk.standing not in {("", ""), (read.tools_digest, read.system)} or kept < len(talk.sent)
+    return (
+        talk.standing not in {("", ""), (read.tools_digest, read.system)} or kept < len(talk.sent) - talk.tail
+    )
 
 
 def _kept_out(talk: Talk, read: RequestBody) -> int:
@@ -164,4 +170,5 @@ def _kept_out(talk: Talk, read: RequestBody) -> int:
         page = talk.page_of(result.call, result.digest)
         if page is not None and page.shown is not None:
             total += page.tokens - page.shown_tokens
-    return total + sum(page.tokens - page.shown_tokens for _, page in stubbed(talk, read))
+    schemas = stubbed(talk, read) if may_ask(read) else ()
+    return total + sum(page.tokens - page.shown_tokens for _, page in schemas)

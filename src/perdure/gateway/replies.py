@@ -2,9 +2,10 @@
 
 Invariants:
 - What the model was given of a page, and the message that is split from now on, are on disk before the client
-  sees the end of that message.
+  sees the end of that message, unless the log can't be written.
 - Where nothing is withheld, the client gets the upstream's bytes as they came.
 - The connection to the upstream ends with the client's.
+- An answer that is compressed although it was asked for as it is gets unpacked on the way: what is withheld stays so.
 """
 
 import time
@@ -13,10 +14,11 @@ from typing import Final, NamedTuple, Protocol
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from perdure.gateway.answers import Line
 from perdure.gateway.heads import backward
-from perdure.gateway.unpacking import Unpacking
+from perdure.gateway.unpacking import ANY_SIZE, Unpacking
 from perdure.log.events import Usage
 from perdure.values.limits import GATEWAY_BODY_BYTES_MAX
 from perdure.wire.bodies.nouns import Api
@@ -57,6 +59,20 @@ class Outcome(NamedTuple):
     first_ns: int = 0
     error: str = ""
     stop: str = ""
+
+
+class Refused(NamedTuple):
+    """How the provider refused to go on with a reply that it had begun."""
+
+    status: int
+    reason: str | None
+    headers: "CIMultiDict[str]"
+    body: bytes
+
+    @property
+    def error(self) -> str:
+        """What the log says of it."""
+        return f"the request that went on was answered with {self.status}"
 
 
 class Tape:
@@ -154,12 +170,12 @@ async def relayed(
     streamed = is_streamed(answer)
     relay = Relay(api, screen, streamed=streamed, knows=knows)
     status, whole, error = answer.status, False, ""
+    headers = _unpacked(answer)
     try:
         if streamed:
-            headers = backward(answer.raw_headers)
-            headers.popall("Content-Length", None)
             await line.begin(answer.status, answer.reason, headers)
-            error = await _exchanged(answer, relay, host, tape.write)
+            refused = await _exchanged(answer, relay, host, tape.write)
+            error = refused.error if refused is not None else ""
             whole = relay.stage == "ended"
             return await line.finish()
         gathered: list[bytes] = []
@@ -167,9 +183,13 @@ async def relayed(
         async def gather(piece: bytes) -> None:
             gathered.append(piece)
 
-        error = await _exchanged(answer, relay, host, gather)
+        refused = await _exchanged(answer, relay, host, gather)
+        if refused is not None:
+            error = refused.error
+            await line.begin(refused.status, refused.reason, refused.headers)
+            await line.write(refused.body)
+            return await line.finish()
         whole = relay.stage == "ended"
-        headers = backward(answer.raw_headers)
         body = b"".join(gathered)
         headers["Content-Length"] = str(len(body))
         await line.begin(status, answer.reason, headers)
@@ -181,28 +201,56 @@ async def relayed(
 
 async def _exchanged(
     answer: aiohttp.ClientResponse, relay: Relay, host: Host, write: Callable[[bytes], Awaitable[None]]
-) -> str:
-    """Feed ``relay`` until it has ended; return what went wrong with a later request of the exchange."""
+) -> Refused | None:
+    """Feed ``relay`` until it has ended; return how a later request of the exchange was refused, if one was."""
     while True:
         async with answer:
+            unpacking = Unpacking(answer.headers.get("Content-Encoding", ""), most=ANY_SIZE)
             async for piece in answer.content.iter_any():
-                await write(relay.feed(piece))
+                await write(relay.feed(_read_out(unpacking, piece)))
             await write(relay.close())
         if relay.stage == "asking":
             follow_up = relay.answer(await host.give(relay.asked))
             if follow_up is not None:
                 answer = await host.ask_again(follow_up)
                 if answer.status >= FINE:
-                    async with answer:
-                        body = await answer.read()
-                    await write(relay.fail(answer.status, body))
-                    return f"the request that went on was answered with {answer.status}"
+                    return await _refused(answer, relay, write)
                 continue
         if relay.stage == "finishing":
             if relay.hidden:
                 await host.record(relay.hidden)
             await write(relay.finish())
-        return ""
+        return None
+
+
+async def _refused(
+    answer: aiohttp.ClientResponse, relay: Relay, write: Callable[[bytes], Awaitable[None]]
+) -> Refused:
+    """Take in that the provider won't go on; a stream tells the client so in its own words."""
+    async with answer:
+        body = _read_out(
+            Unpacking(answer.headers.get("Content-Encoding", ""), most=ANY_SIZE), await answer.read()
+        )
+        headers = _unpacked(answer)
+    await write(relay.fail(answer.status, body))
+    headers["Content-Length"] = str(len(body))
+    return Refused(answer.status, answer.reason, headers, body)
+
+
+def _unpacked(answer: aiohttp.ClientResponse) -> "CIMultiDict[str]":
+    """Return the headers of an answer that goes on as what it says, in another length."""
+    headers = backward(answer.raw_headers)
+    for name in ("Content-Length", "Content-Encoding"):
+        headers.popall(name, None)
+    return headers
+
+
+def _read_out(unpacking: Unpacking, piece: bytes) -> bytes:
+    """Return what ``piece`` says. Raises ``ClientPayloadError``: what can't be read breaks off, it never looks whole."""
+    said = unpacking.more(piece)
+    if not unpacking.readable:
+        raise aiohttp.ClientPayloadError("the answer is packed in a way that can't be read")
+    return said
 
 
 def is_streamed(answer: aiohttp.ClientResponse) -> bool:

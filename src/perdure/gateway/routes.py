@@ -42,6 +42,17 @@ def route_of(method: str, path: str, *, anthropic: bool) -> Route:
     return Route("chat" if end.startswith("/chat/") else "responses", "pass")
 
 
+def path_in(asked: str) -> str:
+    """Return the path, with its query, that a request's first line asks for; empty where it asks for none.
+
+    A client that takes the gateway for its proxy names a whole address: where it goes is said by the settings alone.
+    """
+    if asked.startswith(("http://", "https://")):
+        _, slash, rest = asked.partition("://")[2].partition("/")
+        asked = slash + rest
+    return asked if asked.startswith("/") else ""
+
+
 def target(base: str, path: str) -> str:
     """Return the address that ``path`` (with its query, word for word) goes on to under ``base``.
 

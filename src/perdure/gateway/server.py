@@ -7,7 +7,9 @@ Invariants:
 """
 
 import hmac
+import logging
 from typing import Final, cast
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -17,7 +19,7 @@ from perdure.gateway import heads
 from perdure.gateway.answers import Line, refusal
 from perdure.gateway.bodies import Room, Taken, taken
 from perdure.gateway.desk import Desk
-from perdure.gateway.routes import Route, route_of, target
+from perdure.gateway.routes import Route, path_in, route_of, target
 from perdure.gateway.upstream import UNREACHED, Upstream
 from perdure.values.errors import Unlistenable
 from perdure.values.limits import GATEWAY_DRAIN_SECONDS, GATEWAY_HEADER_BYTES_MAX
@@ -49,6 +51,7 @@ class Gateway:
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
+            logger=_quiet(),
             max_line_size=GATEWAY_HEADER_BYTES_MAX,
             max_field_size=GATEWAY_HEADER_BYTES_MAX,
         )
@@ -72,7 +75,9 @@ class Gateway:
         await self._upstream.close()
 
     async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.raw_path
+        path = path_in(request.raw_path)
+        if not path:
+            return web.Response(status=400, text="ask for a path: this is a gateway, no proxy\n")
         if path.startswith(SHOWN_IN_PATH):
             shown, _, rest = path[len(SHOWN_IN_PATH) :].partition("/")
             path = "/" + rest
@@ -81,7 +86,7 @@ class Gateway:
         plain = path.partition("?")[0]
         anthropic = "anthropic-version" in request.headers or "x-api-key" in request.headers
         route = route_of(request.method, plain, anthropic=anthropic)
-        if self._settings.token and not hmac.compare_digest(shown.encode(), self._settings.token.encode()):
+        if self._settings.token and not _same(shown, self._settings.token):
             return refusal(
                 route.api,
                 401,
@@ -97,7 +102,7 @@ class Gateway:
     def _own(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """Say how this gateway is; a page in a browser that only pretends to be this machine hears nothing."""
         host = request.host.rpartition(":")[0] if not request.host.endswith("]") else request.host
-        if not self._settings.token and not is_loopback(host or request.host):
+        if not self._settings.token and not (is_loopback(host or request.host) and _is_ours(request)):
             return web.Response(status=403, text="ask for this by the gateway's own address\n")
         match path.removeprefix(OWN):
             case "health":
@@ -135,6 +140,38 @@ class Gateway:
         answer = await self._upstream.ask(request.method, address, headers, body.rest or body.whole or None)
         async with answer:
             return await line.pass_on(answer)
+
+
+def _quiet() -> logging.Logger:
+    """Return where the HTTP server says what is wrong: in a word, since its sentences quote headers, keys among them."""
+    logger = logging.getLogger("perdure.gateway").getChild("http")
+    if not logger.filters:
+        logger.addFilter(_shortened)
+    return logger
+
+
+def _shortened(record: logging.LogRecord) -> bool:
+    kind = record.exc_info[0] if record.exc_info else None
+    record.msg = "a request could not be served: %s"
+    record.args = (kind.__name__ if kind is not None else record.levelname.lower(),)
+    record.exc_info = None
+    return True
+
+
+def _is_ours(request: web.BaseRequest) -> bool:
+    """Tell whether no page from elsewhere asks in a browser."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    try:
+        return is_loopback(urlsplit(origin).hostname or "")
+    except ValueError:
+        return False
+
+
+def _same(shown: str, token: str) -> bool:
+    """Compare in a time that tells nothing of where they differ."""
+    return hmac.compare_digest(shown.encode(errors="surrogateescape"), token.encode())
 
 
 def unreached(line: Line, route: Route, address: str, error: Exception) -> web.StreamResponse:

@@ -5,7 +5,8 @@ A call that misses the schema is answered with it, behind the client's back, and
 Invariants:
 - Decided where nothing is cached anyway, since a changed tool breaks everything behind it; never taken back.
 - Tools that are strict, the provider's own, or found by its own tool search stay whole; so do all where that is on.
-- What stands in a schema's place is recorded, and goes on unchanged from then on.
+- What stands in a schema's place is recorded, and goes on unchanged from then on; but where the model can't ask, all
+  schemas are whole.
 """
 
 from collections.abc import Iterator

@@ -33,12 +33,16 @@ class Talk:
         self.made: dict[str, MadeCall] = {}
         """the calls that its pages answer, by page"""
         self.evidence: Evidence = Evidence()
+        self.owes: bool = False
+        """whether something that bytes depend on was told and is not known to be on disk"""
         self.kept_body: bytes = b""
         """the newest body as it was recorded"""
         self.kept_since: int = 0
         """bytes recorded since one was kept whole"""
         self.standing: tuple[str, str] = ("", "")
         """digests of tools and instructions of the newest request"""
+        self.tail: int = 0
+        """messages at the end of the newest request that follow what the model said last; 0 where that isn't known"""
         self._sent: tuple[Table[int, str] | None, tuple[str, ...]] = (None, ())
         self._schemas: tuple[Table[str, Page], dict[str, Page]] = (_NOTHING, {})
         self._handles: tuple[Table[str, Page], dict[tuple[str, str], str]] = (_NOTHING, {})

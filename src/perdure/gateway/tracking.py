@@ -1,7 +1,8 @@
 """Finding the conversation that a request belongs to.
 
 A bucket is a credential and the client's own name of its session, where it gives one. Within it a request extends
-a conversation whose messages are the first of its own, or repeats it, or parts from it (then its run is a fork of
+a conversation whose messages are the first of its own, or repeats it, or replaces what the client said last in it,
+or parts from it (then its run is a fork of
 the other's, at the last request that both share, so that what was moved in the shared part stays moved, byte for
 byte), or is new: side calls and sub-agents begin with other messages.
 
@@ -61,6 +62,7 @@ class Tracker:
         self._conversations: Conversations = conversations
         self._open: OrderedDict[str, Talk] = OrderedDict()
         self._closing: dict[str, asyncio.Task[None]] = {}
+        self._opening: dict[str, asyncio.Task[Talk | None]] = {}
         self._runs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self._buckets: defaultdict[str, list[str]] = defaultdict(list)
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -80,7 +82,7 @@ class Tracker:
         key = (caller.bucket, name_of("first", digests[0] if digests else "")[:10])
         async with self._locks[key]:
             talk, shared = await self._nearest(key, caller, digests)
-            if talk is not None and shared == len(talk.sent):
+            if talk is not None and (shared == len(talk.sent) or _replaces_its_end(talk, shared)):
                 return Found(self._entered(talk))
             if talk is not None:
                 at = await self._last_shared(talk, shared)
@@ -175,6 +177,14 @@ class Tracker:
             return await self._mended(talk)
         if talk is not None:
             return talk
+        opening = self._opening.get(run)
+        if opening is None:
+            # By itself: whoever asked may go away, and a run is never taken up twice.
+            opening = self._opening[run] = asyncio.get_running_loop().create_task(self._taken_up(run))
+            opening.add_done_callback(lambda _: self._opening.pop(run, None))
+        return await asyncio.shield(opening)
+
+    async def _taken_up(self, run: str) -> Talk | None:
         closing = self._closing.get(run)
         if closing is not None:
             await asyncio.wait((closing,))
@@ -257,6 +267,15 @@ class Tracker:
         task = asyncio.get_running_loop().create_task(self._conversations.let_go(talk.scribe))
         self._closing[talk.run] = task
         task.add_done_callback(lambda _: self._closing.pop(talk.run, None))
+
+
+def _replaces_its_end(talk: Talk, shared: int) -> bool:
+    """Tell whether only what the client itself had said last is said otherwise now, and nothing of the model is lost.
+
+    Clients end a request with what is true for it alone, such as the time, and leave that out of the next.
+    """
+    replies = len(talk.sent) - talk.tail
+    return not talk.under_way and 0 < replies <= shared
 
 
 def _bucket_in(run: str) -> str:

@@ -437,3 +437,13 @@ again with its next request."""
 
 CONTENT_WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
 """Content that may wait for the disk; beyond it requests are recorded without their bodies until it has caught up."""
+
+LOG_WAIT_SECONDS: Final = 5.0
+"""A request waits so long for the log, which takes milliseconds, before it goes on without: a store that another
+process holds, or a disk that hangs, holds up no agent."""
+
+LOG_WAIT_AGAIN_SECONDS: Final = 0.5
+"""The same, once somebody has waited in vain, until the log is there again."""
+
+CLIENT_NAME_CHARACTERS_MAX: Final = 64
+"""Of a client's name, and of its version: they go into runs' names and onto standard error."""

@@ -8,15 +8,13 @@ from perdure.values.digest import Json
 from perdure.values.limits import WIRE_BODY_BYTES_MAX, WIRE_PARTS_MAX
 from perdure.wire.bodies.chat import read_chat_message
 from perdure.wire.bodies.digests import cache_digest, system_digest
+from perdure.wire.bodies.lifting import Lifted, Trail, Walk
 from perdure.wire.bodies.messages import read_message
 from perdure.wire.bodies.nouns import (
     APIS,
     Api,
-    CallResult,
     Endpoint,
-    Item,
     ItemRead,
-    MadeCall,
     OfferedTool,
     Span,
 )
@@ -66,6 +64,7 @@ class Memo:
         self.parts: dict[bytes, ItemRead] = {}
         self.offers: dict[bytes, ToolsRead] = {}
         self.instructions: dict[bytes, Instructions] = {}
+        self.trails: dict[bytes, Trail] = {}
 
     def recall(self, known: dict[bytes, _Read], kind: str, raw: bytes, read: Callable[[], _Read]) -> _Read:
         """Return what ``raw`` was read as, or ``read`` it now."""
@@ -109,8 +108,7 @@ def _read(endpoint: Endpoint, body: bytes, fields: dict[str, Span], memo: Memo) 
     inside = fields.get(_ITEMS[api])
     if inside is not None and body[inside.start] not in (b'["' if api == "responses" else b"["):
         inside = None
-    spans, parts = _parts(api, body, inside, memo)
-    read = _lifted(spans, parts, offer.characters + said.characters)
+    read = _lifted(api, body, inside, memo, offer.characters + said.characters)
     model, choice = value("model"), value("tool_choice")
     previous = value("previous_response_id")
     return RequestBody(
@@ -119,7 +117,10 @@ def _read(endpoint: Endpoint, body: bytes, fields: dict[str, Span], memo: Memo) 
         model=model if isinstance(model, str) else "",
         stream=value("stream") is True,
         purpose=purpose_of(
-            endpoint, read.items, asked=said.compacts or _asks_to_compact(parts), offers=bool(offer.tools)
+            endpoint,
+            read.items,
+            asked=said.compacts or _asks_to_compact(read.parts),
+            offers=bool(offer.tools),
         ),
         session=session_of(api, value("metadata"), value("prompt_cache_key"), value("conversation")),
         previous=previous if isinstance(previous, str) else "",
@@ -127,7 +128,7 @@ def _read(endpoint: Endpoint, body: bytes, fields: dict[str, Span], memo: Memo) 
         tools_digest=offer.digest,
         tools_span=fields["tools"] if offer.tools else None,
         searched=offer.searched,
-        forced=is_forced(choice),
+        forced=is_forced(choice) or value("background") is True or value("n") not in (None, 1),
         system=said.digest,
         items=read.items,
         items_span=inside,
@@ -167,62 +168,28 @@ def _instructions(body: bytes, span: Span | None, memo: Memo) -> Instructions:
     return memo.recall(memo.instructions, "system", raw, read)
 
 
-def _parts(api: Api, body: bytes, span: Span | None, memo: Memo) -> tuple[list[Span], list[ItemRead]]:
-    """Return where the items stand in the body, and what they are. Responses takes one text for them all."""
+def _lifted(api: Api, body: bytes, span: Span | None, memo: Memo, before: int) -> Lifted:
+    """Return the items of the array at ``span``, behind ``before`` characters. Responses takes one text for them all."""
     if span is None:
-        return [], []
+        return Lifted(characters=before)
     raw = body[span.start : span.end]
     if raw[:1] == b'"':
         text = decoded(raw)
         item: Json = {"role": "user", "content": text}
         asks = isinstance(text, str) and compacts(text)
-        return [span], [ItemRead("user", cache_digest(item), characters_in(text), compacts=asks)]
-    places = elements(raw)
+        read = ItemRead("user", cache_digest(item), characters_in(text), compacts=asks)
+        return Lifted(characters=before).with_more([span], [read])
+    walk = Walk(memo.trails, api, raw, span.start, before)
+    places = elements(raw, walk.size)
     parts: list[ItemRead] = []
     reader, known, recall = _READERS[api], memo.parts, memo.recall
     for start, end in places:
         piece = raw[start:end]
         parts.append(recall(known, api, piece, lambda piece=piece: reader(piece, decoded(piece))))
-    return [place.within(span.start) for place in places], parts
+    return walk.lifted(places, parts)
 
 
-class _Lifted(NamedTuple):
-    items: tuple[Item, ...]
-    results: tuple[CallResult, ...]
-    calls: tuple[tuple[int, MadeCall], ...]
-    characters: int
-
-
-def _lifted(spans: list[Span], parts: list[ItemRead], before: int) -> _Lifted:
-    """Return the items with their places in the body, and each result with the call that it answers."""
-    items: list[Item] = []
-    results: list[CallResult] = []
-    calls: list[tuple[int, MadeCall]] = []
-    made: dict[str, MadeCall] = {}
-    times: dict[str, int] = {}
-    for place, (span, part) in enumerate(zip(spans, parts, strict=True)):
-        items.append(Item(part.role, span, part.digest, part.characters, part.merged))
-        for call in part.calls:
-            times[call.call] = number = times.get(call.call, 0) + 1
-            named = call if number == 1 else call._replace(call=f"{call.call}#{number}")
-            made[call.call] = named
-            calls.append((place, named))
-        for result in part.results:
-            answered = made.get(result.call)
-            results.append(
-                result._replace(
-                    call=answered.call if answered else result.call,
-                    span=result.span.within(span.start),
-                    before=before + result.before,
-                    place=place,
-                    made=answered,
-                )
-            )
-        before += part.characters
-    return _Lifted(tuple(items), tuple(results), tuple(calls), before)
-
-
-def _asks_to_compact(parts: list[ItemRead]) -> bool:
+def _asks_to_compact(parts: tuple[ItemRead, ...]) -> bool:
     """Tell whether what was said since the model last spoke asks for a compaction."""
     for part in reversed(parts):
         if part.role == "assistant":

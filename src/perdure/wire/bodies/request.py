@@ -43,7 +43,8 @@ class RequestBody(msgspec.Struct, frozen=True):
     searched: bool
     """whether the provider's own tool search is on"""
     forced: bool
-    """whether the model must call one tool, or any, or may call none"""
+    """whether the model must call one tool, or any, or may call none; or whether nobody could go on with its reply,
+    since it is several at once or is had later"""
     system: str
     """digest of the instructions that stand outside of the messages"""
     items: tuple[Item, ...]
