@@ -130,7 +130,7 @@ class ChatAgent:
 
 
 class MessagesAgent:
-    """On Messages."""
+    """On Messages, streamed."""
 
     def __init__(self, base: str) -> None:
         """Begin with nothing but the system prompt."""
@@ -158,14 +158,15 @@ class MessagesAgent:
 
     def ask(self, more: Mapping[str, Json] | None = None) -> Answer:
         """Ask, and take a reply without calls into the history."""
-        got = self._client.messages.create(
+        with self._client.messages.stream(
             model=MODEL,
             system=SYSTEM,
             messages=self.messages,
             tools=self.tools,
             max_tokens=TOKENS_MAX,
             extra_body={"temperature": 0, **(more or {})},
-        )
+        ) as stream:
+            got = stream.get_final_message()
         text = "".join(block.text for block in got.content if block.type == "text")
         calls = tuple(
             (block.id, block.name, _page(json.dumps(block.input)))
