@@ -55,8 +55,10 @@ def members(value: bytes) -> dict[str, Span]:
     return places
 
 
-def elements(value: bytes) -> list[Span]:
-    """Return where the elements of an array stand in ``value``."""
+def elements(value: bytes, known: int = 0) -> list[Span]:
+    """Return where the elements of an array stand in ``value``; those behind ``known``, where one ends, if it is given."""
+    if known:
+        return _elements_behind(value, known)
     found = _array(value)
     places: list[Span] = []
     at, close = _after(_OPENING.match(value)), b","
@@ -72,6 +74,20 @@ def elements(value: bytes) -> list[Span]:
     elif close != b"]" or at != len(value):
         raise Unreadable("an array does not end where it was read to end")
     return places
+
+
+def _elements_behind(value: bytes, end: int) -> list[Span]:
+    match = _NEXT.match(value, end)
+    if match is None or match[1] == b"}":
+        raise Unreadable("an element does not end where it was read to end")
+    if match[1] == b"]":
+        if match.end() != len(value):
+            raise Unreadable("an array does not end where it was read to end")
+        return []
+    found = elements(b"[" + value[match.end() :])
+    if not found:
+        raise Unreadable("an array ends with a comma")
+    return [place.within(match.end() - 1) for place in found]
 
 
 def _after(opening: re.Match[bytes] | None) -> int:
