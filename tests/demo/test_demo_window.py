@@ -14,11 +14,11 @@ import pytest
 import perdure
 from perdure.demo.window import BROKEN, PROMISED
 from perdure.demo.window_gateway import Gateway
-from perdure.demo.window_project import LOG, PLOT, TOTALS, Project
+from perdure.demo.window_project import PLOT, Project
 from perdure.demo.window_scene import Scene
 from perdure.demo.window_seen import CLAIMS, Seen, not_so
 from perdure.log import events as e
-from perdure.testing.upstream.plots import files_of
+from perdure.testing.upstream.plots import files_of, used_in
 from tests.docs.pages import blocks_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -57,12 +57,10 @@ def test_every_claim_came_true_and_is_told_with_its_figures(played: Played):
     assert seen.promised
     assert not list(not_so(seen))
     assert seen.faults >= 1
-    assert seen.moves >= 2
+    assert seen.moves >= 1
     assert seen.breaks == 0
-    assert seen.breaks_decided >= 1
+    assert "leaves the window" in told or "comes as a preview" in told
     for words in (
-        "leaves the window",
-        "comes as a preview",
         "SIGKILL",
         "has it in the same reply",
         "the agent goes on bare. Its own history is accepted",
@@ -89,7 +87,8 @@ def test_the_log_tells_of_the_same_moves_and_faults(played: Played):
 def test_the_account_differs_from_the_bill_by_no_more_than_the_reply_that_was_cut_off(played: Played):
     seen = played.seen
     assert 0 <= seen.paid_microusd - seen.account_microusd <= seen.cut_microusd
-    assert abs(seen.alone_microusd - seen.bare_microusd) < seen.bare_microusd / 10
+    off = abs(seen.alone_microusd - seen.bare_microusd) / seen.bare_microusd
+    assert f"{100 * off:.1f} % " in played.told, "how far its estimate is from the bill is not told"
 
 
 def test_the_command_that_it_names_shows_the_account(played: Played):
@@ -104,7 +103,7 @@ def test_the_command_that_it_names_shows_the_account(played: Played):
 
 
 def test_both_agents_noted_what_stands_in_the_files(played: Played):
-    right = [Project().token(file) for file in (LOG, TOTALS, TOTALS)]
+    right = [Project().token(file) for file in used_in(PLOT)]
     for name in ("with", "without"):
         assert (played.folder / name / "answers.txt").read_text().split() == right
 
@@ -126,7 +125,10 @@ def test_the_readme_shows_lines_that_it_says(played: Played):
 
 
 def _wordly(line: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"p-[a-z2-9]{10}|[\d,.]*\d|#+", "N", line)).replace("faults", "fault")
+    """Return what a line says, whatever its figures and files are, and whichever way a result was moved."""
+    line = re.sub(r"^(preview|left) |comes as a preview|leaves the window", "moved ", line)
+    line = re.sub(r"p-[a-z2-9]{10}|[\w/]+\.(py|txt|log)|[\d,.]*\d|#+", "N", line)
+    return re.sub(r"\s+", " ", line.replace("faults", "fault"))
 
 
 def test_gateways_that_only_observe_break_the_claims(tmp_path: Path):

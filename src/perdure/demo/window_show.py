@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from textwrap import shorten, wrap
+from textwrap import wrap
 from typing import Final, TextIO
 
 from rich.console import Console
@@ -17,6 +17,9 @@ _HEIGHT: Final = 9
 _WIDTH: Final = 84
 _BAR: Final = 50
 _QUOTED: Final = 112
+_NAMED: Final = 6
+_TOLD_BYTES: Final = 4_000
+"""What is smaller is only marked in the drawing, and counted."""
 MARKS: Final = {"p": "preview", "l": "left", "K": "SIGKILL", "f": "fault"}
 
 
@@ -30,6 +33,7 @@ class Drawn:
             file=out, highlight=False, soft_wrap=True, width=None if terminal else PLAIN_WIDTH
         )
         self._full, self._light = ("█", "░") if terminal else ("#", ".")
+        self._quoted: set[str] = set()
         self._arrow: str = "→" if terminal else "->"
 
     def opening(self, folder: Path, model: str) -> None:
@@ -49,16 +53,20 @@ class Drawn:
         self.say(f"[bold {tone}]{word:<10}[/]{request:>4}  {text}")
 
     def moved(self, together: Sequence[Moved]) -> None:
-        """Tell how results came or left with one request: the first in its words, of the rest how many."""
-        each, *rest = together
+        """Tell how results came or left with one request: the largest, and the others after it."""
+        each, *rest = sorted(together, key=lambda moved: -moved.whole)
+        if each.whole < _TOLD_BYTES:
+            return
         how = "comes as a preview" if each.preview else "leaves the window"
         word = "preview" if each.preview else "left"
         self.happened(each.request, "blue", word, f"{escape(each.file)} {how}: {self._size([each])}")
-        for line in wrap(each.stands, _QUOTED):
-            self.say(f"{'':<16}[dim]{escape(line)}[/]")
+        if word not in self._quoted:
+            self._quoted.add(word)
+            for line in wrap(each.stands, _QUOTED):
+                self.say(f"{'':<16}[dim]{escape(line)}[/]")
         if rest:
-            names = escape(shorten(", ".join(other.file for other in rest), _QUOTED))
-            self.say(f"{'':<16}and so with {names}: {self._size(rest)}")
+            named = ", ".join(other.file for other in rest) if len(rest) < _NAMED else f"{len(rest)} more"
+            self.say(f"{'':<16}and so with {escape(named)}: {self._size(rest)}")
 
     def _size(self, together: Sequence[Moved]) -> str:
         whole, shown = (sum(sizes) for sizes in zip(*((m.whole, m.shown) for m in together), strict=True))
