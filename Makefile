@@ -93,9 +93,9 @@ test-clients: $(VENV)/.dev
 	@$(PY) -m tests.clients $(ONLY)
 
 # The small real model on this machine, alone and behind the gateway, where its cache of keys and values gives what the
-# ledger expects. `python -m benchmarks.context.local` prints the same as a table.
+# ledger expects. `python -m benchmarks.context.local` prints the same as a table; `pytest -m local_model` pays invoices too.
 test-local: $(VENV)/.dev $(VENV)/.local
-	@$(PY) -m pytest -m local_model
+	@$(PY) -m pytest -m local_model tests/models tests/gateway
 
 bench: $(VENV)/.dev
 	@$(PY) -m benchmarks.run
