@@ -93,8 +93,8 @@ def test_previews_that_were_needed_whole_are_not_made_of_that_tools_results_agai
 
 def test_on_a_cold_cache_what_was_used_leaves_at_once():
     talk = grown(Talk(), 90)
-    for _ in range(4):
-        talk.ask(Result(3_000))
+    for _ in range(12):
+        talk.ask(Result(900))
         grown(talk, 2)
     decided = talk.ask(wait=3_600)
     assert set(kinds(decided)) == {"cold"}

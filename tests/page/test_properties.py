@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from perdure.log import events as e
 from perdure.page import worth
 from perdure.page.policy import moves, pins
-from perdure.page.worth import LOSS_MAX, Stakes
+from perdure.page.worth import LOSS_MAX, Stakes, stakes_of
 from perdure.projection.evolve import evolve
 from perdure.projection.state import State
 from tests.page.adversary import Needs, at_once, one_by_one, out, turns
@@ -141,21 +141,53 @@ def test_a_policy_that_decides_by_what_it_remembers_is_caught():
 # -- losses ---------------------------------------------------------------------------------------------
 
 
-def loss(needs: Needs, *, requests: int, size: int, about: str = "make", wait: int = 5) -> float:
-    """Return the worst share of append-only that was lost after any request."""
+def loss(
+    needs: Needs, *, requests: int, size: int, about: str = "make", wait: int = 5, after: int = 0
+) -> float:
+    """Return the worst share of append-only that was lost after any request from ``after`` on."""
     talk, worst = Talk(), 0.0
     for number in range(requests):
         new = (Result(size, about=about, preview=min(400, size // 4)),) if number % 3 == 0 else (Result(200),)
         talk.ask(*new, needs=needs, wait=wait if number % 11 else 400)
-        worst = max(worst, (talk.cost - talk.alone_cost) / talk.alone_cost)
+        if number >= after:
+            worst = max(worst, (talk.cost - talk.alone_cost) / talk.alone_cost)
     return worst
+
+
+def no_bets(self: Stakes, worth: float, fault: float) -> bool:
+    del self, worth, fault
+    return False
 
 
 @pytest.mark.parametrize("needs", [at_once, one_by_one])
 @pytest.mark.parametrize("size", [2_000, 5_000, 15_000])
 @pytest.mark.parametrize("about", ["make", "src/a.py"])
-def test_losses_stay_under_the_cap_whatever_is_asked_for(needs: Needs, size: int, about: str):
+def test_losses_stay_under_the_cap_whatever_is_asked_for(
+    needs: Needs, size: int, about: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Stakes, "dares", no_bets)
     assert loss(needs, requests=120, size=size, about=about) <= LOSS_MAX
+
+
+@pytest.mark.parametrize("needs", [at_once, one_by_one])
+@pytest.mark.parametrize("size", [2_000, 5_000, 15_000])
+@pytest.mark.parametrize("about", ["make", "src/a.py"])
+def test_good_bets_that_all_fail_cost_no_more_than_the_cap_in_a_hundred_requests(
+    needs: Needs, size: int, about: str
+):
+    assert loss(needs, requests=160, size=size, about=about, after=100) <= LOSS_MAX
+
+
+def test_no_bet_is_made_while_moves_have_lost_on_the_whole():
+    talk, dared = Talk(), list[tuple[bool, bool]]()
+    for number in range(60):
+        new = Result(2_000, about="make", preview=400) if number % 3 == 0 else Result(200)
+        talk.ask(new, needs=at_once, wait=5 if number % 11 else 400)
+        stakes = stakes_of(talk.talk, uncached=False)
+        assert stakes is not None
+        dared.append((talk.talk.saved_microusd < 0, stakes.dares(1e30, 1.0)))
+    assert {bet for behind, bet in dared if behind} == {False}
+    assert {bet for behind, bet in dared if not behind} == {True}
 
 
 def test_a_policy_that_risks_what_it_has_not_is_caught(monkeypatch: pytest.MonkeyPatch):
@@ -164,5 +196,6 @@ def test_a_policy_that_risks_what_it_has_not_is_caught(monkeypatch: pytest.Monke
         return 0.0
 
     monkeypatch.setattr(Stakes, "at_risk", careless)
+    monkeypatch.setattr(Stakes, "dares", no_bets)
     monkeypatch.setattr(worth, "LOSS_MAX", 1.0)
     assert loss(at_once, requests=120, size=5_000) > LOSS_MAX

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from perdure.log import events as e
 from perdure.page.alone import MILLION
 from perdure.page.handles import stub
-from perdure.page.worth import Risk, Stakes
+from perdure.page.worth import Stakes
 from perdure.projection.ages import doublings
 from perdure.projection.state import Conversation, Page, State
 from perdure.values.limits import EVICTED_TOKENS_MIN, UNCACHED_TOKENS_MIN, USED_TOKENS_MIN
@@ -70,9 +70,9 @@ def used(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choic
     behind = trail.before - start - sum(leave.page.tokens for leave in found) + STUB_TOKENS * len(found)
     rewrites = stakes.rewrite * max(0, behind)
     worth = sum(leave.worth for leave in found) - rewrites
-    risk = sum((_at_risk(leave.page, stakes, number) for leave in found), Risk())
+    risk = sum(_at_risk(leave.page, stakes, number) for leave in found)
     faults = sum(stakes.faulted(leave.page.tokens) for leave in found)
-    if worth > 0 and (stakes.bears(risk, rewrites) or stakes.dares(worth, faults)):
+    if worth > 0 and (risk + rewrites <= stakes.budget or stakes.dares(worth, faults)):
         return Choice(tuple(found), rewrites)
     return Choice()
 
@@ -87,13 +87,13 @@ def cold(state: State, stakes: Stakes, number: int) -> Choice:
         if worth > 0:
             ranked.append((-worth / stakes.faulted(page.tokens), page.page, Leave(page, worth, "cold")))
     ranked.sort(key=_rank)
-    risk, taken = Risk(), list[Leave]()
+    budget, taken = stakes.budget, list[Leave]()
     for _, _, leave in ranked:
         page = leave.page
         spared = at_once * (page.tokens - STUB_TOKENS)
-        more = risk + stakes.at_risk(page.tokens, page.about, number - page.number, spared)
-        if stakes.bears(more) or stakes.dares(leave.worth, stakes.faulted(page.tokens)):
-            risk = more
+        risk = stakes.at_risk(page.tokens, page.about, number - page.number, spared)
+        if risk <= budget or stakes.dares(leave.worth, stakes.faulted(page.tokens)):
+            budget -= risk
             taken.append(leave)
     return Choice(tuple(taken))
 
@@ -120,13 +120,13 @@ def batch_due(talk: Conversation) -> bool:
 def batch(state: State, talk: Conversation, stakes: Stakes, number: int) -> Choice:
     """Return the batch that pays best on a warm cache, if one does."""
     leaves, found, gain = list[Leave](), 0, 0.0
-    rewrites = worth = 0.0
-    risk = Risk()
+    rewrites = worth = risk = 0.0
     for leave, broken in _cuts(state, talk, stakes, number, "batch"):
         leaves.append(leave)
         worth += leave.worth
-        risk += _at_risk(leave.page, stakes, number)
-        if stakes.bears(risk, broken) and worth - _BATCH_MARGIN * broken > gain:
+        # All of a batch is risked at once, for a gain that lies ahead: its faults must fit whole.
+        risk += stakes.faulted(leave.page.tokens)
+        if risk + broken <= stakes.budget and worth - _BATCH_MARGIN * broken > gain:
             found, rewrites, gain = len(leaves), broken, worth - _BATCH_MARGIN * broken
     return Choice(tuple(leaves[:found]), rewrites)
 
@@ -204,7 +204,7 @@ def _out_of_sight(talk: Conversation, blocks: int) -> bool:
     return 0 < talk.tariff.look_back < blocks
 
 
-def _at_risk(page: Page, stakes: Stakes, number: int) -> Risk:
+def _at_risk(page: Page, stakes: Stakes, number: int) -> float:
     return stakes.at_risk(page.tokens, page.about, number - page.number)
 
 

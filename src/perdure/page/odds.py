@@ -26,6 +26,10 @@ CALLS_PRIOR: Final = 12
 """A conversation goes on for as many calls again as it has had and this many more: half of those of 12 calls
 reached 36. Lindy's law, which half and twice of it change little."""
 
+STRESS: Final = 3.0
+"""How much likelier than it looks a need is taken to be where not worth but risk is reckoned: needs come in bursts,
+and two of the recorded sessions had replies that needed three and five pages at once."""
+
 _LN2: Final = 0.6931
 
 
@@ -74,10 +78,10 @@ def calls_away(rate: float, age: int, calls: int) -> float:
 
 
 def still_missed(trail: Trail, seen: float, requests: int, calls: int) -> float:
-    """Return the share of the pages that are out which is still to be needed."""
+    """Return the share of the pages that are out which, at worst within reason, is still to be needed."""
     if not trail.out:
         return 0.0
-    rate = min(seen * trail.out_weight / trail.out / DOUBLING, 1.0)
+    rate = min(STRESS * seen * trail.out_weight / trail.out / DOUBLING, 1.0)
     return 1.0 - stays_away(rate, _mean_age(trail, requests), calls)
 
 

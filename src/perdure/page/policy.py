@@ -65,7 +65,7 @@ def _paged(
     for each in new:
         if _as_preview(each, talk, stakes, body.number):
             events.append(_preview(each, body.number))
-            stakes = stakes.beside(preview_risk(stakes, talk, each))
+            stakes = stakes._replace(budget=stakes.budget - preview_risk(stakes, talk, each))
         else:
             events.append(_whole(each, body.number))
             until = _hot_until(talk, each.about, body.number)
@@ -111,11 +111,13 @@ def _as_preview(each: e.Arrived, talk: Conversation, stakes: Stakes, number: int
     if tokens < PREVIEW_TOKENS_MIN or _hot_until(talk, each.about, number):
         return False
     worth, fault = preview_worth(stakes, talk, each), stakes.faulted(tokens)
-    if worth <= 0 or not (stakes.bears(preview_risk(stakes, talk, each)) or stakes.dares(worth, fault)):
+    risk = preview_risk(stakes, talk, each)
+    if worth <= 0 or not (risk <= stakes.budget or stakes.dares(worth, fault)):
         return False
     rewrites = stakes.rewrite * _TAIL_TOKENS
     later = stakes.kept_out(tokens - STUB_TOKENS, tokens, each.about, 1) - rewrites
-    leaves = stakes.bears(stakes.at_risk(tokens, each.about, 1), rewrites) or stakes.dares(later, fault)
+    risk = stakes.at_risk(tokens, each.about, 1) + rewrites
+    leaves = risk <= stakes.budget or stakes.dares(later, fault)
     return not leaves or worth > later
 
 
