@@ -8,6 +8,7 @@ Invariants:
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -48,8 +49,7 @@ from perdure.wire.bodies.splicing import Edit, splice
 from perdure.wire.streaming.exchange import FollowUp, Given, Hidden, Screen, Withheld
 from perdure.wire.streaming.relay import memory_of
 
-_NEAR: Final = 16
-"""Bytes in front of a value in which its name stands."""
+_LONG: Final = re.compile(rb'"ttl"[ \t\n\r]*:[ \t\n\r]*"1h"')
 
 _LOG: Final = logging.getLogger("perdure.gateway")
 
@@ -100,7 +100,6 @@ class Exchange:
         self._new: bool = found.new
         self._read: RequestBody = read
         self._begun_ns: int = time.monotonic_ns()
-        self._long: bool = is_long(read.body)
         self._edits: Sequence[Edit] = ()
         self._number: int = 0
         self._recall: bool = False
@@ -172,7 +171,10 @@ class Exchange:
         if model == known.model:
             return
         tariff = tariff_of(
-            model, local=is_local(self._address), long=self._long, subscription=known.tariff.subscription
+            model,
+            local=is_local(self._address),
+            long=is_long(self._read.body),
+            subscription=known.tariff.subscription,
         )
         why = "the client asks another model"
         talk.scribe.tell(e.PagingSet(known.mode, known.frozen, why, model=model, tariff=tariff))
@@ -311,7 +313,8 @@ class Exchange:
     # -- the end -------------------------------------------------------------------------------------
 
     def _done(self, outcome: Outcome) -> None:
-        """Tell the log how it went."""
+        """Tell the log how it went; and what the next request would have to wait for is done."""
+        self._talk.name_kept()
         if outcome.status >= FINE:
             self._failed(outcome.status, outcome.error)
         elif not outcome.whole and not outcome.usages:
@@ -321,7 +324,8 @@ class Exchange:
 
     def _answered(self, outcome: Outcome) -> None:
         model = self._read.model
-        calls = [_priced(usage, cost_of(usage, model, long=self._long)) for usage in outcome.usages]
+        long = any(usage.cache_write_tokens for usage in outcome.usages) and is_long(self._read.body)
+        calls = [_priced(usage, cost_of(usage, model, long=long)) for usage in outcome.usages]
         told = calls[-1] if calls else e.Usage()
         total = _sum(calls)
         talk = self._talk
@@ -361,8 +365,7 @@ class Exchange:
 
 def is_long(body: bytes) -> bool:
     """Tell whether a request asks for the longer life of its cache."""
-    at = body.find(b'"1h"')
-    return at >= 0 and b'"ttl"' in body[max(at - _NEAR, 0) : at]
+    return _LONG.search(body) is not None
 
 
 def _arguments(spelled: str) -> Json:

@@ -131,11 +131,11 @@ def _fact(
         blobs += new.blobs
     content: e.Content | None = None
     if recording.bodies:
-        stored = kept_body(read.body, talk.kept_body, talk.kept_since)
+        stored = kept_body(read.body, talk.kept_body, talk.name_kept(), talk.kept_since)
         content = stored.content
         blobs.append(stored.blob)
         talk.kept_since = 0 if stored.whole else talk.kept_since + content.size
-        talk.kept_body = read.body
+        talk.keep(read.body, stored.content.blob or "" if stored.whole else "")
     fact = e.RequestForwarded(
         number=talk.conversation.requests + 1,
         purpose=read.purpose,

@@ -35,15 +35,15 @@ class _Difference(msgspec.Struct, frozen=True):
     last: int
 
 
-def kept(body: bytes, before: bytes, since: int) -> Kept:
-    """Return how ``body`` is stored, after ``before``, and ``since`` bytes of differences from a whole one."""
+def kept(body: bytes, before: bytes, name: str, since: int) -> Kept:
+    """Return how ``body`` is stored, after ``before`` with digest ``name``, and ``since`` bytes of differences."""
     first, last = shared(before, body)
     between = body[first : len(body) - last]
     if before and len(body) - len(between) > _WORTH and since + len(between) <= len(body):
-        head = _Difference("difference", digest(before), first, last)
+        head = _Difference("difference", name, first, last)
         raw = msgspec.json.encode(head) + b"\n" + between
-        return Kept(Content(len(raw), None, name := digest(raw)), (name, raw), whole=False)
-    return Kept(Content(len(body), None, name := digest(body)), (name, body), whole=True)
+        return Kept(Content(len(raw), None, own := digest(raw)), (own, raw), whole=False)
+    return Kept(Content(len(body), None, own := digest(body)), (own, body), whole=True)
 
 
 def is_difference(stored: bytes) -> bool:

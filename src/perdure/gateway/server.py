@@ -27,6 +27,9 @@ from perdure.values.limits import GATEWAY_DRAIN_SECONDS, GATEWAY_HEADER_BYTES_MA
 OWN: Final = "/perdure/"
 SHOWN_IN_PATH: Final = "/-/"
 
+_READ_BYTES: Final = 512 * 1024
+"""Of one request that may wait to be looked at before its client has to: most come whole without a pause."""
+
 _WEBSOCKET: Final = (
     "this gateway speaks HTTP, not WebSocket: ask with POST and read the answer as server-sent events"
 )
@@ -51,6 +54,7 @@ class Gateway:
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
+            read_bufsize=_READ_BYTES,
             logger=_quiet(),
             max_line_size=GATEWAY_HEADER_BYTES_MAX,
             max_field_size=GATEWAY_HEADER_BYTES_MAX,

@@ -11,6 +11,7 @@ from perdure.assembly.conversations import Scribe
 from perdure.gateway.evidence import Evidence
 from perdure.page.handles import digest_of
 from perdure.projection.state import Conversation, Page, State
+from perdure.values.digest import digest
 from perdure.values.errors import Broken
 from perdure.values.table import Table
 from perdure.wire.bodies.nouns import MadeCall
@@ -37,6 +38,8 @@ class Talk:
         """whether something that bytes depend on was told and is not known to be on disk"""
         self.kept_body: bytes = b""
         """the newest body as it was recorded"""
+        self._kept_name: str = ""
+        """its digest, once it is known"""
         self.kept_since: int = 0
         """bytes recorded since one was kept whole"""
         self.standing: tuple[str, str] = ("", "")
@@ -51,6 +54,16 @@ class Talk:
     def run(self) -> str:
         """Its run."""
         return self.scribe.run
+
+    def keep(self, body: bytes, name: str = "") -> None:
+        """``body`` was recorded; ``name`` is its digest where that is known."""
+        self.kept_body, self._kept_name = body, name
+
+    def name_kept(self) -> str:
+        """Return the digest of the newest body as it was recorded: what the next one differs from."""
+        if not self._kept_name and self.kept_body:
+            self._kept_name = digest(self.kept_body)
+        return self._kept_name
 
     @property
     def state(self) -> State:

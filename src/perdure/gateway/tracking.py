@@ -103,7 +103,7 @@ class Tracker:
         held = sum(len(other.kept_body) for other in self._open.values())
         for other in tuple(self._open.values()) if held > BODIES_KEPT_BYTES_MAX else ():
             held -= len(other.kept_body)
-            other.kept_body = b""
+            other.keep(b"")
             if held <= BODIES_KEPT_BYTES_MAX:
                 break
 
