@@ -60,6 +60,20 @@ def test_a_store_whose_permissions_changed_runs_on(original: Path):
     may_run(original)
 
 
+def test_what_a_store_holds_is_for_its_user_alone(place: Path, tmp_path: Path):
+    with SqliteStore(place / "fresh") as store:
+        store.backup(tmp_path / "copy")
+    shared = place / "shared"
+    shared.mkdir()
+    shared.chmod(0o750)
+    SqliteStore(shared).close()
+    assert [each.stat().st_mode & 0o777 for each in (place / "fresh", tmp_path / "copy", shared)] == [
+        0o700,
+        0o700,
+        0o750,
+    ]
+
+
 @pytest.mark.parametrize("command", [["cp", "-r"], ["cp", "-a"]], ids=["cp -r", "cp -a"])
 def test_a_copied_directory_is_noticed(original: Path, tmp_path: Path, command: list[str]):
     subprocess.run([*command, str(original), str(tmp_path / "copy")], check=True)

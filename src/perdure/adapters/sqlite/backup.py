@@ -30,7 +30,7 @@ def back_up(source: Database, places: Places, setup: Setup, target: Path) -> Non
         raise BadInput(f"{target} is there already and not empty", hint="choose another directory")
     fresh = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        fresh.mkdir(parents=True)
+        fresh.mkdir(mode=0o700, parents=True)
         _copy(source, places, setup, Places(fresh))
         fresh.replace(target)
         sync_directory(target.resolve().parent)

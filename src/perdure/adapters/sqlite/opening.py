@@ -39,7 +39,8 @@ class Opened(NamedTuple):
 def make_store(places: Places, setup: Setup) -> None:
     """There is a store in the directory: this one whole, or the one that somebody made meanwhile."""
     try:
-        places.directory.mkdir(parents=True, exist_ok=True)
+        # What agents read and said is for their user alone; who has made the directory himself has said otherwise.
+        places.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with Turnstile(places.turnstile, setup.busy_seconds).held():
             if not places.log.exists():
                 _make_file(places, setup)
