@@ -8,6 +8,7 @@ Invariants:
 """
 
 from perdure.log.events import Tariff, Usage
+from perdure.projection.conversations import density
 from perdure.projection.state import Conversation, State
 
 MILLION = 1_000_000
@@ -72,10 +73,9 @@ def _missing(talk: Conversation, first: Usage) -> tuple[int, int, int]:
     """
     trail = talk.trail
     recalled = trail.recalled - trail.asked
-    estimate = talk.tokens - talk.moved + recalled
+    scaled, estimate = density(first.input_tokens, talk.tokens - talk.moved + recalled)
     if estimate <= 0:
         return 0, 0, 0
-    scaled = first.input_tokens
     return (
         scaled * (talk.moved - recalled) // estimate,
         scaled * trail.entered // estimate,

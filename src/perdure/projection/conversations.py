@@ -122,11 +122,20 @@ def paging_set(state: State, body: e.PagingSet, event: Event) -> State:
 def whole_window(talk: Conversation, told: int) -> int:
     """Return what the provider would have counted in the newest request, which it counted as ``told``, unmoved.
 
-    Estimates are put right by what was counted: only their proportion matters.
+    Estimates are put right by what was counted: only their proportion matters (``density``).
     """
     kept_out = talk.moved - talk.trail.recalled
-    estimate = talk.tokens - kept_out
-    return told if not kept_out or estimate <= 0 else told * talk.tokens // estimate
+    counted, estimate = density(told, talk.tokens - kept_out)
+    return told if estimate <= 0 else told + counted * kept_out // estimate
+
+
+def density(told: int, estimate: int) -> tuple[int, int]:
+    """Return what to count of so many estimated tokens of a page: what the provider does, or less.
+
+    What no estimate holds (the wrapping of calls, ids, signatures) stays in the window when text leaves. So where more
+    is counted than was estimated, that says nothing of the text, and the estimate stands.
+    """
+    return min(told, estimate), estimate
 
 
 def _next(talk: Conversation, body: e.RequestForwarded, at: int) -> Trail:
