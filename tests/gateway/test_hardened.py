@@ -1,8 +1,10 @@
 """What strange clients, full disks and other people's pages can't do."""
 
 import json
+import select
 import socket
 import sqlite3
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,3 +229,33 @@ def test_a_store_that_another_process_holds_stops_no_agent(tmp_path: Path):
     ]
     assert given == [page_text("file-0")]
     checked_runs(tmp_path / "s")
+
+
+def test_a_client_that_goes_while_its_conversation_is_taken_up_finds_it_there(tmp_path: Path):
+    with RawUpstream(says(lambda _: [text("fine")])) as upstream:
+        with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
+            chats = [Chat(asker(gateway.port), f"conversation {number}") for number in range(6)]
+            for chat in chats:
+                for number in range(12):
+                    chat.result(number, page_text(f"file-{number}"), path=f"/f/{number}")
+                    chat.send()
+            assert gateway.end() == 0
+        with Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
+            for place, chat in enumerate(chats):
+                chat.ask = asker(gateway.port)
+                chat.messages.append({"role": "user", "content": "on"})
+                left(gateway.port, chat.body(), place * 0.002)
+                chat.send()
+                assert STUB in results_in(upstream.seen[-1].body)[0]
+            assert gateway.end() == 0
+    assert len(checked_runs(tmp_path / "s")) == len(chats)
+
+
+def left(port: int, body: bytes, seconds: float) -> None:
+    """A client asks, and goes away so much later, whatever the gateway has come to by then."""
+    own = b"User-Agent: Anthropic/Python 1.0\r\nx-api-key: sk-of-nobody\r\nauthorization: Bearer sk-of-nobody"
+    head = b"POST /v1/messages HTTP/1.1\r\nHost: a\r\n%b\r\nContent-Length: %d\r\n\r\n" % (own, len(body))
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line.sendall(head + body)
+        select.select([line], [], [], seconds)

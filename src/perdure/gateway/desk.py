@@ -112,10 +112,11 @@ class Desk:
         work = asyncio.get_running_loop().create_task(self.tracker.find(caller, read.digests, opened))
         try:
             await asyncio.wait((work,), timeout=self._parts.patience.seconds)
-        finally:
-            if not work.done():
-                work.add_done_callback(self._leave_late)
+        except asyncio.CancelledError:
+            work.add_done_callback(self._leave_late)
+            raise
         if not work.done():
+            work.add_done_callback(self._leave_late)
             self._parts.patience.ran_out()
             return None
         error = work.exception()
