@@ -61,6 +61,9 @@ class Tracker:
         """Know the runs of the store."""
         self._conversations: Conversations = conversations
         self._open: OrderedDict[str, Talk] = OrderedDict()
+        self._weights: dict[str, int] = {}
+        """bytes of the bodies that open conversations hold, by run"""
+        self._weight: int = 0
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._opening: dict[str, asyncio.Task[Talk | None]] = {}
         self._runs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
@@ -100,11 +103,12 @@ class Tracker:
     def leave(self, talk: Talk) -> None:
         """The request is over."""
         talk.under_way -= 1
-        held = sum(len(other.kept_body) for other in self._open.values())
-        for other in tuple(self._open.values()) if held > BODIES_KEPT_BYTES_MAX else ():
-            held -= len(other.kept_body)
+        if self._open.get(talk.run) is talk:
+            self._weigh(talk)
+        for other in tuple(self._open.values()) if self._weight > BODIES_KEPT_BYTES_MAX else ():
             other.keep(b"")
-            if held <= BODIES_KEPT_BYTES_MAX:
+            self._weigh(other)
+            if self._weight <= BODIES_KEPT_BYTES_MAX:
                 break
 
     async def pages(self, talk: Talk, asked: str) -> Mapping[str, Page]:
@@ -262,8 +266,14 @@ class Tracker:
         self._open.move_to_end(talk.run)
         return talk
 
+    def _weigh(self, talk: Talk) -> None:
+        """Take in how large the body is that ``talk`` holds now."""
+        self._weight += len(talk.kept_body) - self._weights.get(talk.run, 0)
+        self._weights[talk.run] = len(talk.kept_body)
+
     def _shut(self, talk: Talk) -> None:
         self._open.pop(talk.run, None)
+        self._weight -= self._weights.pop(talk.run, 0)
         task = asyncio.get_running_loop().create_task(self._conversations.let_go(talk.scribe))
         self._closing[talk.run] = task
         task.add_done_callback(lambda _: self._closing.pop(talk.run, None))
