@@ -77,6 +77,6 @@ def test_plain_words_never_outgrow_their_limit(text: str, limit: int):
 
 
 def test_a_long_path_keeps_both_ends():
-    path = f"/home/{'deep/' * 100}module.py"
-    assert plain(path).startswith("/home/deep")
+    path = f"/shop/{'deep/' * 100}module.py"
+    assert plain(path).startswith("/shop/deep")
     assert plain(path).endswith("module.py")

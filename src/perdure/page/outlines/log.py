@@ -26,7 +26,7 @@ _SHOWN: Final = 160
 """Characters of a line."""
 
 
-class Kind(NamedTuple):
+class LineKind(NamedTuple):
     """Lines that say the same but for numbers."""
 
     first: Numbered
@@ -60,22 +60,22 @@ def log_outline(sheet: Lined, room: int, skipped: range) -> list[str]:
     return told
 
 
-def _kinds(lines: Iterable[Numbered]) -> list[Kind]:
+def _kinds(lines: Iterable[Numbered]) -> list[LineKind]:
     """Return the lines by what they say, in order. "0 errors" says something else than "3 errors"."""
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, LineKind] = {}
     for line in lines:
         text = line.text.strip()
         judged = _HARMLESS.sub("", text) if "0 " in text or "no " in text.lower() else text
         meaning = _VARYING.sub("#", text) if judged is text else _VARYING.sub("#", judged) + " "
         kind = kinds.get(meaning)
         if kind is None:
-            kinds[meaning] = Kind(line, judged, [line.number])
+            kinds[meaning] = LineKind(line, judged, [line.number])
         else:
             kind.numbers.append(line.number)
     return list(kinds.values())
 
 
-def _part(title: str, found: Sequence[Kind], room: int) -> list[str]:
+def _part(title: str, found: Sequence[LineKind], room: int) -> list[str]:
     """Return one line of each kind."""
     shown: list[str] = []
     room -= 80
@@ -93,7 +93,7 @@ def _part(title: str, found: Sequence[Kind], room: int) -> list[str]:
     return [f"{title}: {count} {'line' if count == 1 else 'lines'}{left}", *shown]
 
 
-def _repeated(kinds: Sequence[Kind]) -> list[str]:
+def _repeated(kinds: Sequence[LineKind]) -> list[str]:
     """Return the lines that were said most often, each once."""
     often = [
         kind for kind in kinds if len(kind.numbers) >= _REPEATED_MIN and len(kind.first.text.strip()) > 3
