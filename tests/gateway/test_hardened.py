@@ -259,3 +259,31 @@ def left(port: int, body: bytes, seconds: float) -> None:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         line.sendall(head + body)
         select.select([line], [], [], seconds)
+
+
+def test_a_client_that_clears_old_results_in_place_goes_on_with_what_has_left_out_of_the_window(
+    tmp_path: Path,
+):
+    served = says(lambda _: [text("fine")])
+    with RawUpstream(served) as upstream, Running(tmp_path / "s", upstream.url, *MOVING) as gateway:
+        chat = Chat(asker(gateway.port))
+        for number in range(14):
+            chat.result(number, page_text(f"file-{number}"), path=f"/f/{number}")
+            chat.send()
+        before = results_in(upstream.seen[-1].body)
+        chat.messages[2]["content"][0]["content"] = "[old result cleared]"
+        chat.messages.append({"role": "user", "content": "on"})
+        chat.send()
+        after = results_in(upstream.seen[-1].body)
+        chat.messages = [*chat.messages[:8], {"role": "user", "content": "otherwise"}]
+        chat.send()
+        gateway.end()
+    assert after[0] == "[old result cleared]"
+    assert [now for now, was in zip(after[1:], before[1:], strict=True) if STUB in was] == [
+        was for was in before[1:] if STUB in was
+    ]
+    kept, parted = checked_runs(tmp_path / "s").values()
+    forwarded = bodies(kept, e.RequestForwarded)
+    assert [each.broken for each in forwarded] == [""] * 14 + ["client"]
+    assert forwarded[-1].again == ()
+    assert len(bodies(parted, e.RequestForwarded)) < len(forwarded)

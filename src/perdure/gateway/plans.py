@@ -123,6 +123,7 @@ def _fact(
 ) -> tuple[e.RequestForwarded, list[Blob]]:
     digests = read.digests
     kept = common(talk.sent, digests)
+    said = talk.said_at(digests, kept)
     blobs: list[Blob] = []
     pages: tuple[e.Arrived, ...] = ()
     if recording.pages:
@@ -144,7 +145,7 @@ def _fact(
         kept=kept,
         messages=digests[kept:],
         arrived=pages,
-        again=talk.evidence.again(talk.state.live.pages, talk.handles, talk.made, read, kept)
+        again=talk.evidence.again(talk.state.live.pages, talk.handles, talk.made, read, max(kept, said + 1))
         if recording.moves
         else (),
         broken="client" if _rewrote(talk, read, kept) else "",

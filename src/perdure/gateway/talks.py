@@ -86,6 +86,17 @@ class Talk:
             self._sent = (table, tuple(table[place] for place in range(len(table))))
         return self._sent[1]
 
+    def said_at(self, digests: tuple[str, ...], shared: int) -> int:
+        """Return where the newest words of the model in the newest request stand in ``digests``; -1: nowhere.
+
+        The first ``shared`` messages are those of that request.
+        """
+        place = len(self.sent) - self.tail - 1
+        if place < shared:
+            return place
+        said = self.sent[place]
+        return next((at for at in reversed(range(shared, len(digests))) if digests[at] == said), -1)
+
     @property
     def handles(self) -> dict[tuple[str, str], str]:
         """Its pages by call and digest."""

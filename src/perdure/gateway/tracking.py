@@ -1,7 +1,7 @@
 """Finding the conversation that a request belongs to.
 
 A bucket is a credential and the client's own name of its session, where it gives one. Within it a request extends
-a conversation whose messages are the first of its own, or repeats it, or replaces what the client said last in it,
+a conversation whose messages are the first of its own, or repeats it, or says otherwise what the client itself had said in it,
 or parts from it (then its run is a fork of
 the other's, at the last request that both share, so that what was moved in the shared part stays moved, byte for
 byte), or is new: side calls and sub-agents begin with other messages.
@@ -85,7 +85,7 @@ class Tracker:
         key = (caller.bucket, name_of("first", digests[0] if digests else "")[:10])
         async with self._locks[key]:
             talk, shared = await self._nearest(key, caller, digests)
-            if talk is not None and (shared == len(talk.sent) or _replaces_its_end(talk, shared)):
+            if talk is not None and (shared == len(talk.sent) or _goes_on(talk, digests, shared)):
                 return Found(self._entered(talk))
             if talk is not None:
                 at = await self._last_shared(talk, shared)
@@ -279,13 +279,13 @@ class Tracker:
         task.add_done_callback(lambda _: self._closing.pop(talk.run, None))
 
 
-def _replaces_its_end(talk: Talk, shared: int) -> bool:
-    """Tell whether only what the client itself had said last is said otherwise now, and nothing of the model is lost.
+def _goes_on(talk: Talk, digests: tuple[str, ...], shared: int) -> bool:
+    """Tell whether what the model was sent as its last words is still there, though other messages are not.
 
-    Clients end a request with what is true for it alone, such as the time, and leave that out of the next.
+    Clients end a request with what is true for it alone, such as the time, and leave that out of the next; and they
+    clear old results in place. Who goes back to an earlier place has lost those words.
     """
-    replies = len(talk.sent) - talk.tail
-    return not talk.under_way and 0 < replies <= shared
+    return not talk.under_way and talk.said_at(digests, shared) >= 0
 
 
 def _bucket_in(run: str) -> str:
