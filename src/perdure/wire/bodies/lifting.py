@@ -71,7 +71,7 @@ class Lifted(NamedTuple):
         )
 
 
-class Trail(NamedTuple):
+class Beginning(NamedTuple):
     """What the beginning of an array was read as."""
 
     size: int
@@ -87,9 +87,11 @@ class Trail(NamedTuple):
 class Walk:
     """One array on its way through the trails that earlier ones left."""
 
-    def __init__(self, trails: dict[bytes, Trail], kind: str, raw: bytes, start: int, before: int) -> None:
+    def __init__(
+        self, trails: dict[bytes, Beginning], kind: str, raw: bytes, start: int, before: int
+    ) -> None:
         """Find how much of ``raw``, which stands at ``start`` behind ``before`` characters, is known."""
-        self._trails: dict[bytes, Trail] = trails
+        self._trails: dict[bytes, Beginning] = trails
         self._raw: bytes = raw
         self._start: int = start
         self._before: int = before
@@ -123,4 +125,4 @@ class Walk:
         self._trails.pop(self._key, None)
         if len(self._trails) >= TRAILS_MAX:
             del self._trails[next(iter(self._trails))]
-        self._trails[self._key] = Trail(size, self._hashed.digest(), self._start, self._before, known)
+        self._trails[self._key] = Beginning(size, self._hashed.digest(), self._start, self._before, known)

@@ -8,7 +8,7 @@ from perdure.values.digest import Json
 from perdure.values.limits import WIRE_BODY_BYTES_MAX, WIRE_PARTS_MAX
 from perdure.wire.bodies.chat import read_chat_message
 from perdure.wire.bodies.digests import cache_digest, system_digest
-from perdure.wire.bodies.lifting import Lifted, Trail, Walk
+from perdure.wire.bodies.lifting import Beginning, Lifted, Walk
 from perdure.wire.bodies.messages import read_message
 from perdure.wire.bodies.nouns import (
     APIS,
@@ -64,7 +64,7 @@ class Memo:
         self.parts: dict[bytes, ItemRead] = {}
         self.offers: dict[bytes, ToolsRead] = {}
         self.instructions: dict[bytes, Instructions] = {}
-        self.trails: dict[bytes, Trail] = {}
+        self.trails: dict[bytes, Beginning] = {}
 
     def recall(self, known: dict[bytes, _Read], kind: str, raw: bytes, read: Callable[[], _Read]) -> _Read:
         """Return what ``raw`` was read as, or ``read`` it now."""
