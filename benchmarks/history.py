@@ -34,6 +34,11 @@ PAGES, RECEIPTS, PER_TURN = 2_000, 5_000, 7
 START_NS = 1_760_000_000_000_000_000
 
 
+def _page(turn: int) -> e.PageAdmitted:
+    content = e.Content(16_384, None, name_of("blob", turn) + "0" * 24)
+    return e.PageAdmitted(f"p{turn}", content, 4096, "whole")
+
+
 def _bodies(events: int) -> Iterator[e.Body]:
     """Bodies of a long run: turns with one effect each and page moves between them."""
     yield e.RunOpened("bench", "d" * 64, "c" * 64, RUN, "default", 1)
@@ -44,7 +49,7 @@ def _bodies(events: int) -> Iterator[e.Body]:
         turn += 1
         deed = turn % every == 0 and turn // every <= RECEIPTS
         key, call = name_of("key", turn), f"call_{turn}"
-        page = e.PageAdmitted(f"p{turn}", name_of("blob", turn) + "0" * 24, 4096) if turn <= PAGES else None
+        page = _page(turn) if turn <= PAGES else None
         yield e.ModelRequested(turn, 1, 2 * turn)
         yield e.ModelReplied(
             turn, e.Content(900, None, name_of("reply", turn) + "0" * 24), e.Usage(9000, 200, 8000)

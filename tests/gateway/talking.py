@@ -141,3 +141,19 @@ def checked_runs(store: Path) -> dict[str, list[Event]]:
 def bodies(events: list[Event], kind: type[e.Body]) -> list[Any]:
     """Return what the events of one kind say."""
     return [event.body for event in events if isinstance(event.body, kind)]
+
+
+STUB = "left the window"
+"""Stands in the place of every page that has left."""
+
+
+def fine(_request: Json) -> list[Json]:
+    """A model that says as much."""
+    return [text("fine")]
+
+
+def grown(chat: Chat, count: int, first: int = 1) -> None:
+    """The client reads ``count`` files, one a turn."""
+    for number in range(first, first + count):
+        chat.result(number, page_text(f"file-{number}"), path=f"/f/{number}")
+        chat.send()

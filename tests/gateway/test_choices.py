@@ -1,7 +1,6 @@
 """What a conversation is recorded and moved by: its client, what is kept of it, what is counted."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,36 +12,15 @@ from tests.gateway.raw import RawUpstream
 from tests.gateway.running import Running
 from tests.gateway.talking import (
     MOVING,
+    STUB,
     Chat,
-    Json,
     asker,
     bodies,
     checked_runs,
-    page_text,
+    grown,
     results_in,
     runs_of,
-    says,
-    text,
 )
-
-STUB = "left the window"
-
-
-def fine(_request: Json) -> list[Json]:
-    return [text("fine")]
-
-
-@pytest.fixture
-def upstream() -> Iterator[RawUpstream]:
-    with RawUpstream(says(fine)) as known:
-        yield known
-
-
-def grown(chat: Chat, count: int, first: int = 1) -> None:
-    """The client reads ``count`` files, one a turn."""
-    for number in range(first, first + count):
-        chat.result(number, page_text(f"file-{number}"), path=f"/f/{number}")
-        chat.send()
 
 
 def test_tokens_are_counted_of_what_would_be_sent(upstream: RawUpstream, tmp_path: Path):

@@ -2,21 +2,21 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from perdure.log import events as e
 from tests.gateway.raw import RawUpstream, Seen, ask
 from tests.gateway.running import Running, told
 from tests.gateway.talking import (
     MOVING,
+    STUB,
     Chat,
     Json,
     asker,
     bodies,
     checked_runs,
+    fine,
+    grown,
     page_text,
     recalls,
     results_in,
@@ -24,25 +24,6 @@ from tests.gateway.talking import (
     says,
     text,
 )
-
-STUB = "left the window"
-
-
-def fine(_request: Json) -> list[Json]:
-    return [text("fine")]
-
-
-@pytest.fixture
-def upstream() -> Iterator[RawUpstream]:
-    with RawUpstream(says(fine)) as known:
-        yield known
-
-
-def grown(chat: Chat, count: int, first: int = 1) -> None:
-    """The client reads ``count`` files, one a turn."""
-    for number in range(first, first + count):
-        chat.result(number, page_text(f"file-{number}"), path=f"/f/{number}")
-        chat.send()
 
 
 def test_requests_that_extend_each_other_are_one_run(upstream: RawUpstream, tmp_path: Path):
