@@ -1,6 +1,8 @@
 """What a conversation is recorded and moved by: its client, what is kept of it, what is counted."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,16 @@ def test_a_recorded_body_is_had_back_from_its_differences(upstream: RawUpstream,
             shown["tools"].pop()
             assert json.loads(before) == shown
     assert stored < sum(len(seen.body) for seen in upstream.seen) / 2
+
+
+def test_people_are_told_to_look_at_a_conversation_and_not_to_resume_it(
+    upstream: RawUpstream, tmp_path: Path
+):
+    with Running(tmp_path / "s", upstream.url) as gateway:
+        grown(Chat(asker(gateway.port)), 1)
+    (run,) = runs_of(tmp_path / "s")
+    said = subprocess.run(
+        [sys.executable, "-m", "perdure.cli", "show", run, "--store", str(tmp_path / "s"), "--json"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert [step["command"].split()[1] for step in json.loads(said.stdout)["steps"]] == ["cost"]

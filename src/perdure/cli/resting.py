@@ -14,6 +14,7 @@ from perdure.cli.place import Place
 from perdure.cli.tables import wrapped
 from perdure.cli.words import KEY_CHARACTERS
 from perdure.driver.books import text_of
+from perdure.projection.conversations import OWN
 from perdure.projection.state import Approval, Effect, State
 from perdure.values.digest import Json
 
@@ -47,6 +48,9 @@ def steps(place: Place, state: State) -> list[Step]:
     run = shlex.quote(state.run)
     if state.wait == "person":
         found.append(Step("answer", f'perdure message {run} "..." --resume{place.flag}'))
+    talk = state.live.conversation
+    if talk is not None and talk.api != OWN:
+        return [Step("see what it cost", f"perdure cost {run}{place.flag}")]
     if not found and not state.closed:
         found.append(Step("go on", f"perdure resume {run}{place.flag}"))
     return found
