@@ -65,7 +65,7 @@ def evicted(state: State, body: e.PageEvicted, event: Event) -> State:
             talk, moved=talk.moved + was.shown_tokens - body.tokens, evicted=talk.evicted + int(first)
         )
         trail = replace(talk.trail, rewritten=True)
-        if first:
+        if first and not was.gone:
             trail = replace(_gone(trail, page, number), resident=max(0, trail.resident - 1))
         talk = replace(talk, trail=trail)
     return _put(state, page, talk)
