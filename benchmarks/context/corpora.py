@@ -6,15 +6,14 @@ from typing import NamedTuple
 
 from perdure.assembly.pricing import rates_of
 from perdure.assembly.profiling import traces
-from perdure.page.caching import HOUR_NS, MINUTE_NS, NONE, CacheRule, Rates, cache_rule, provider_of
-from perdure.profile.route import Priced, Route, Terms, route
+from perdure.page.caching import HOUR_NS, MINUTE_NS
+from perdure.profile.route import Priced, Route, route
 from perdure.profile.settling import settled
-from perdure.profile.trace import Exchange, Trace
+from perdure.profile.terms import recorded_terms, without_cache
+from perdure.profile.trace import Trace
 from perdure.profile.witness import Witnessed, witnessed
 
 TRANSCRIPTS = Path(__file__).parents[3] / "shared" / "data" / "transcripts"
-FALLBACK = Rates(1_000_000, 5_000_000)
-"""Of a model that the price book doesn't know; only the proportions matter."""
 
 
 class Session(NamedTuple):
@@ -73,65 +72,18 @@ def _session(corpus: str, path: Path, trace: Trace) -> Session:
 
 def recorded(trace: Trace) -> Priced:
     """Return the terms of each request as recorded: its model, and the life of what it wrote."""
-    return _priced(trace, None)
+    return recorded_terms(trace, rates_of)
 
 
 def living(trace: Trace, ttl: int) -> Priced:
     """Return the terms had every entry lived for ``ttl`` ns: 5 minutes or an hour where the provider sells both."""
-    return _priced(trace, ttl)
+    return recorded_terms(trace, rates_of, ttl)
 
 
 def uncached(trace: Trace) -> Priced:
     """Return the terms without any prompt cache."""
     inner = recorded(trace)
-
-    def terms(exchange: Exchange) -> Terms:
-        known = inner(exchange)
-        price = known.rates.input
-        rates = Rates(price, known.rates.output, price, price, price)
-        return known._replace(rule=NONE, rates=rates, ttl=0, long=False)
-
-    return terms
-
-
-def _priced(trace: Trace, ttl: int | None) -> Priced:
-    lives = next((request.ttl for request in trace.requests if request.ttl), 0)
-    known: dict[tuple[str, int], Terms] = {}
-
-    def terms(exchange: Exchange) -> Terms:
-        nonlocal lives
-        lives = exchange.ttl or lives
-        wanted = lives if ttl is None else ttl
-        name = exchange.model or "unknown"
-        found = known.get((name, wanted))
-        if found is None:
-            found = known[name, wanted] = _terms(name, trace.source, wanted)
-        return found
-
-    return terms
-
-
-def _terms(model: str, source: str, ttl: int) -> Terms:
-    provider = provider_of(model) or ("openai" if source == "codex" else "anthropic")
-    rule = cache_rule(model, provider)
-    long = rule.ttl_long > 0 and ttl > 5 * MINUTE_NS
-    lives = rule.ttl_long if long else rule.ttl
-    if rule.kind == "longest" and ttl:
-        lives = ttl
-    return Terms(model, rule, _whole(rates_of(model, provider), rule), lives, long)
-
-
-def _whole(rates: Rates, rule: CacheRule) -> Rates:
-    """Return ``rates`` with the rule's shares where the price book is silent."""
-    base = rates if rates.input else FALLBACK
-    price = base.input
-    return Rates(
-        price,
-        base.output,
-        base.read or price * rule.read // 1000,
-        base.write or price * rule.write // 1000,
-        base.write_long or price * rule.write_long // 1000,
-    )
+    return lambda exchange: without_cache(inner(exchange))
 
 
 def _distinct(sessions: list[Session]) -> tuple[tuple[Session, ...], tuple[str, ...]]:

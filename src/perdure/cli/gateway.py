@@ -85,7 +85,7 @@ def gateway(
 
     Each conversation becomes a run of the store: what the agent sent, what moved in its window, what it cost.
     `observe` changes no byte. `safe` moves a result out of the window only where that is expected to save money,
-    and stops before a conversation has lost 2 %. `room` keeps the window under --room. `nocache` is for providers
+    and pauses where moves have lost money. `room` keeps the window under --room. `nocache` is for providers
     that cache nothing.
     """
     if ctx.invoked_subcommand is not None:
