@@ -3,6 +3,7 @@
 import asyncio
 import os
 import select
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -114,6 +115,15 @@ def processes(mark: str) -> list[int]:
         if mark.encode() in line and int(place.name) != os.getpid():
             found.append(int(place.name))
     return found
+
+
+def appears(mark: str, seconds: float = 20) -> bool:
+    """Wait until a process has ``mark`` in its command line; tell whether one had in time."""
+    until = time.monotonic() + seconds
+    while not (found := processes(mark)) and time.monotonic() < until:
+        # Nothing tells of a process of somebody else's that begins another program.
+        time.sleep(0.01)
+    return bool(found)
 
 
 def all_end(pids: list[int], seconds: float = 20) -> bool:

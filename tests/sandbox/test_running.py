@@ -15,6 +15,7 @@ from perdure.values.limits import SHELL_OUTPUT_BYTES_MAX
 from tests.sandbox.ground import (
     Ground,
     all_end,
+    appears,
     confining,
     ground,
     in_place,
@@ -175,6 +176,9 @@ def test_sigkill_of_our_process_ends_all_others_and_leaves_the_workspace_alone(h
     ) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "begun\n"
+        # The shell says so before the last of them is itself.
+        for number in (7742, 7743):
+            assert appears(f"sleep\0{number}")
         living = [*processes("sleep\x00774"), *processes(str(here.scratch))]
         assert len(living) >= 3
         program.send_signal(signal.SIGKILL)

@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -98,6 +99,32 @@ def test_files_that_a_crash_left_go_and_those_that_are_being_written_stay(place:
         found = collected(place, grace=3600)
         assert (found.strays.files, found.strays.file_bytes) == (2, 8)
         assert files(place) == sorted((file, young))
+        assert store.get(LARGE[0]) == LARGE[1]
+
+
+def test_files_that_another_process_finishes_while_they_are_counted_or_collected_are_no_failure(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """They are listed under the name they have while they are written, and gone under it when they are looked at."""
+    listed = Path.iterdir
+
+    def and_finished(directory: Path) -> Iterator[Path]:
+        unfinished = directory / f"{'ab' * 32}.zst.1.2.new"
+        if directory.parent.name == "blobs":
+            unfinished.write_bytes(b"being written")
+        found = list(listed(directory))
+        unfinished.unlink(missing_ok=True)
+        yield from found
+
+    with SqliteStore(place) as store:
+        writer = opened_run(store)
+        writer.append(writer.batch(blobs=[LARGE]))
+        say(writer, e.MessageReceived("m", "ann", e.Content(1, None, LARGE[0])))
+        before = store.room()
+        monkeypatch.setattr(Path, "iterdir", and_finished)
+        assert store.room().used == before.used
+        assert collected(place, trial=True).strays.files == 0
+        assert collected(place).strays.files == 0
         assert store.get(LARGE[0]) == LARGE[1]
 
 

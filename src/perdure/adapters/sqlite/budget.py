@@ -14,7 +14,7 @@ import msgspec
 
 from perdure.adapters.sqlite.blobs import blob_directories
 from perdure.adapters.sqlite.database import Database, ask_one, number, whole
-from perdure.adapters.sqlite.layout import Places
+from perdure.adapters.sqlite.layout import Places, size_of
 from perdure.values.errors import StoreFull
 from perdure.values.limits import STORE_BYTES_DEFAULT, STORE_WARN_PERCENT
 
@@ -57,7 +57,7 @@ def room_of(db: Database, places: Places) -> Room:
     pages = number(db, "PRAGMA page_count") - number(db, "PRAGMA freelist_count")
     used = pages * number(db, "PRAGMA page_size")
     for directory in blob_directories(places):
-        used += sum(file.stat().st_size for file in directory.iterdir())
+        used += sum(size_of(file) or 0 for file in directory.iterdir())
     free = shutil.disk_usage(places.directory).free
     row = ask_one(db, _BUDGET) if ask_one(db, _KNOWS_SETTINGS) else None
     if row is None:

@@ -162,7 +162,11 @@ class Collector:
     def _without_row(self, directory: Path) -> Iterator[tuple[Path, int]]:
         old = self._began - _CLOCK_SLACK_NS - (self._grace_ns if self._used else 0)
         for file in sorted(directory.iterdir()):
-            name, state = named_by(file), file.stat()
+            try:
+                name, state = named_by(file), file.stat()
+            except FileNotFoundError:
+                # It was being written when the directory was listed, and is whole now, under its own name.
+                continue
             # A file that is being written has another name until it is whole.
             if ask_one(self._db, _HAS_ROW, (name,)) is None if name else state.st_mtime_ns < old:
                 yield file, state.st_size

@@ -6,7 +6,7 @@ import msgspec
 
 from perdure.adapters.sqlite.blobs import blob_directories, condemns, named_by
 from perdure.adapters.sqlite.database import Database, ask, ask_one, raw, whole
-from perdure.adapters.sqlite.layout import Places
+from perdure.adapters.sqlite.layout import Places, size_of
 from perdure.adapters.sqlite.marking import Marking, Tell
 from perdure.adapters.sqlite.usage import in_use
 
@@ -85,8 +85,7 @@ def _heap(db: Database, places: Places, which: str) -> Heap:
     files = file_bytes = 0
     for (name,) in ask(db, _FILES + which):
         files += 1
-        file = places.blob(raw(name).hex())
-        file_bytes += file.stat().st_size if file.exists() else 0
+        file_bytes += size_of(places.blob(raw(name).hex())) or 0
     return Heap(whole(blobs), whole(log_bytes), files, file_bytes)
 
 
@@ -96,5 +95,5 @@ def _strays(db: Database, places: Places) -> Heap:
         for file in directory.iterdir():
             name = named_by(file)
             if name is not None and ask_one(db, _HAS_ROW, (name,)) is None:
-                found = in_all(found, Heap(files=1, file_bytes=file.stat().st_size))
+                found = in_all(found, Heap(files=1, file_bytes=size_of(file) or 0))
     return found

@@ -41,6 +41,14 @@ FRAME_BYTES: Final = 1 << 20
 """Uncompressed bytes per zstd frame of a blob file: what a ranged read decompresses at most twice."""
 
 
+def size_of(file: Path) -> int | None:
+    """Return the bytes of ``file``; None where another process removed or renamed it since it was listed."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
 class Setup(NamedTuple):
     """How the file is opened. Users get the defaults; tests of the store bring a disk that fails."""
 

@@ -6,7 +6,7 @@ import msgspec
 from perdure.adapters.sqlite.budget import Room, room_of
 from perdure.adapters.sqlite.database import Database, ask, number, text, text_or_none, whole
 from perdure.adapters.sqlite.identity import Seal
-from perdure.adapters.sqlite.layout import FORMAT, Places
+from perdure.adapters.sqlite.layout import FORMAT, Places, size_of
 
 _PARTS = {
     "events": ("events", "events_of_run"),
@@ -67,8 +67,8 @@ def stats_of(db: Database, places: Places, seal: Seal, suspended: str | None) ->
         room=room_of(db, places),
         bytes_by_part=_bytes_by_part(db),
         file_bytes=places.log.stat().st_size,
-        wal_bytes=places.wal.stat().st_size if places.wal.exists() else 0,
-        blob_file_bytes=sum(file.stat().st_size for file in files if file.exists()),
+        wal_bytes=size_of(places.wal) or 0,
+        blob_file_bytes=sum(size_of(file) or 0 for file in files),
         page_bytes=number(db, "PRAGMA page_size"),
         sqlite=apsw.sqlite_lib_version(),
     )
