@@ -265,6 +265,62 @@ class BadTranscript(FixTheCall):
     )
 
 
+class BadProfile(FixTheCall):
+    """A client's profile has a word that isn't one, or lacks one."""
+
+    code: ClassVar[str] = "P615"
+    next_step: ClassVar[str] = "correct the word it names; docs/how-to/write-a-client-profile.md has them all"
+
+
+class UnknownClient(FixTheCall):
+    """No profile is of that program."""
+
+    code: ClassVar[str] = "P616"
+    next_step: ClassVar[str] = "name the client's own program, or write a profile for it and give it with --profile FILE"
+
+
+class BadSettings(FixTheCall):
+    """A settings file of the client can't be read, so where its requests go and which servers it has isn't known."""
+
+    code: ClassVar[str] = "P617"
+    next_step: ClassVar[str] = "mend the file it names; the client itself reads it as well"
+
+
+class NoWayToProvider(FixTheCall):
+    """Where the client's requests go without us can't be found out, or can't be changed from outside."""
+
+    code: ClassVar[str] = "P618"
+    next_step: ClassVar[str] = "name the provider's address with --upstream URL, or choose a provider that has one"
+
+
+class ClientMissing(FixTheCall):
+    """The client that is to be wrapped isn't installed, or can't be started."""
+
+    code: ClassVar[str] = "P609"
+    next_step: ClassVar[str] = "install it, or give the path of its program"
+
+
+class KeeperFailed(StopNow):
+    """The process that keeps a wrapped session's run could not begin, or ended again and again."""
+
+    code: ClassVar[str] = "P610"
+    next_step: ClassVar[str] = "mend what its last words name; the run is as it was"
+
+
+class WrapTaken(AskSomeone):
+    """Another client is wrapped in this directory."""
+
+    code: ClassVar[str] = "P611"
+    next_step: ClassVar[str] = "end the other one, or give this client a copy of the directory with --isolate"
+
+
+class NotWrapped(FixTheCall):
+    """The run to go on with isn't one of a wrapped client."""
+
+    code: ClassVar[str] = "P612"
+    next_step: ClassVar[str] = "list the runs with `perdure ls`, and begin a new one with `perdure wrap -- CLIENT`"
+
+
 def require(truth: bool, sentence: str) -> None:
     """Stop with ``Broken`` unless ``truth`` holds; unlike ``assert``, ``-O`` can't remove it."""
     if not truth:
