@@ -447,3 +447,141 @@ LOG_WAIT_AGAIN_SECONDS: Final = 0.5
 
 CLIENT_NAME_CHARACTERS_MAX: Final = 64
 """Of a client's name, and of its version: they go into runs' names and onto standard error."""
+
+# --- calls of foreign clients -------------------------------------------------------------------
+
+CALLS_REMEMBERED_MAX = 512
+"""Calls of a foreign client that are remembered by name, most of them answered: one that is sent again after a crash
+is among the newest."""
+
+# --- wrap -------------------------------------------------------------------------------------------
+
+KEEPER_START_SECONDS: Final = 60.0
+"""A keeper that isn't ready by then never will be: on a busy machine it takes a tenth of that, servers included."""
+
+KEEPER_END_SECONDS: Final = 30.0
+"""A keeper may take so long to let streams end, record the workspace and close the log before it is killed."""
+
+KEEPER_LIVES_MAX: Final = 5
+"""Keepers begun anew within ``KEEPER_LIVES_SECONDS`` before the wrapper gives up: more often it isn't an accident."""
+
+KEEPER_LIVES_SECONDS: Final = 60.0
+"""See ``KEEPER_LIVES_MAX``."""
+
+KEEPER_SAID_BYTES_MAX: Final = 4000
+"""The end of what a keeper said, shown where it failed: a stack and its error."""
+
+CLIENT_GRACE_SECONDS: Final = 5.0
+"""A client whose wrapper was killed may take so long to put its terminal in order before it is killed, too."""
+
+SHIM_PATIENCE_SECONDS: Final = 60.0
+"""A shim tries so long to reach a keeper before it tells its client: a killed keeper is back within seconds."""
+
+SHIM_LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""One message between a client and a server: a tool's result with images; more is a flood."""
+
+SHIM_NOTES_MAX: Final = 1000
+"""Notifications of a client that wait for a keeper to be back; older ones are let go of."""
+
+CALL_PATIENCE_SECONDS: Final = 45.0
+"""A wrapped client's call waits so long for a person, or for what is in doubt, before the client is told how it
+stands: clients give up after 60 s."""
+
+DOOR_WORDS_SECONDS: Final = 10.0
+"""Who comes to the keeper's door says within this what it wants."""
+
+# --- MCP servers ----------------------------------------------------------------------------------
+
+MCP_LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""One message of a server or a client on standard streams: images of some megabytes come as base64 in one line."""
+
+MCP_PATIENCE_SECONDS: Final = 45.0
+"""How long a client is kept waiting for a person; clients commonly give up after 60 s."""
+
+MCP_CALL_SECONDS: Final = 600.0
+"""One call of a server's tool unless the effects file says otherwise: builds and test runs take minutes."""
+
+MCP_HELLO_SECONDS: Final = 60.0
+"""A server's first answer; `npx` and `uvx` may install it first."""
+
+MCP_LIST_SECONDS: Final = 20.0
+"""One page of a server's list of tools."""
+
+MCP_LIST_PAGES_MAX: Final = 200
+"""Pages of one list; a cursor that leads in a circle ends there."""
+
+MCP_TOOLS_MAX: Final = 2000
+"""Tools of one server: a client's window holds some hundred."""
+
+MCP_WAITING_MAX: Final = 256
+"""Notifications of one server that wait for a slow client; logging and progress beyond it are left out, said."""
+
+MCP_ASKED_MAX: Final = 64
+"""Requests of one server that stand open with its client; more are refused."""
+
+MCP_QUIET_SECONDS: Final = 1.0
+"""Changes of the tool list are told together, once none came for so long: each costs the client's prompt cache."""
+
+MCP_CLOSE_SECONDS: Final = 8.0
+"""A server that is closed: two seconds on its own, then it is ended, and what it left behind."""
+
+MCP_LAST_SECONDS: Final = 30.0
+"""What is under way when the client has gone away may go on for so long before it is recorded as in doubt."""
+
+MCP_SESSIONS_MAX: Final = 64
+"""Clients that are connected over HTTP at once: each may have servers of its own."""
+
+MCP_SETTINGS_BYTES_MAX: Final = 1024 * 1024
+"""A file of servers or of effects is written by people."""
+
+# -- profiles of clients --------------------------------------------------------------------------------
+
+PROFILE_BYTES_MAX: Final = 64 * 1024
+"""A client's profile; those that are shipped have 2 KB."""
+
+CLIENT_SETTINGS_BYTES_MAX: Final = 64 * 1024 * 1024
+"""One settings file of a client; Claude Code keeps the state of every project in one, some MB of it."""
+
+CLIENT_VERSION_SECONDS_MAX: Final = 30.0
+"""A client that is asked for its version: those on Node and Python take up to five on a busy machine."""
+
+SETTINGS_FOLDERS_UP_MAX: Final = 64
+"""Directories above a client's own that are looked through for its project's settings."""
+
+# -- hooks of clients, and our own MCP server -----------------------------------------------------------
+
+HOOK_LINE_BYTES_MAX: Final = 16 * 1024 * 1024
+"""One hook's event on its way to the keeper; a result that is longer is left out of it, and that is said."""
+
+HOOK_SECONDS: Final = 120
+"""How long a client waits for one of its hooks; told to it beside the command."""
+
+HOOK_PATIENCE_SECONDS: Final = 60.0
+"""How long a hook waits for a person's leave: long enough to read and answer, and well within what the client gives."""
+
+HOOK_KEEPER_SECONDS: Final = 90.0
+"""How long a hook waits for the keeper's answer: a person's leave, and a keeper that is being started again."""
+
+HOOK_REACH_SECONDS: Final = 8.0
+"""How long a hook looks for a keeper that doesn't listen: one that was killed stands again within a few seconds."""
+
+HOOK_CALL_CHARACTERS_MAX: Final = 200
+"""Of the name of a client's own call: session, agent and the call's id, some eighty in all."""
+
+HOOK_REQUESTS_EVENTS: Final = 512
+"""How far back the request is looked for in whose reply a client's own call was made."""
+
+VIEW_EVENTS_MAX: Final = 200
+"""Events in one answer of our MCP server: some 10,000 tokens, so that no question fills an agent's window."""
+
+VIEW_BYTES_MAX: Final = 48 * 1024
+"""Of content in one answer of our MCP server, with a way to go on: some 12,000 tokens, as clients allow for a result."""
+
+VIEW_FIELD_BYTES_MAX: Final = 400
+"""Of one field of an event in a list; the event itself shows it whole."""
+
+VIEW_READ_EVENTS_MAX: Final = 200_000
+"""Events that one question may read through: a second or two."""
+
+NOTE_BYTES_MAX: Final = 16 * 1024
+"""A note in a run: a page or two of text."""

@@ -1,0 +1,137 @@
+"""A client's start, so that it meets us: variables, arguments and private files beside those of its user.
+
+Invariants:
+- Nothing of the user's is written. What they gave by an option or variable that we need stands beneath ours.
+- A server for which there is no shim doesn't appear in the table of shims: it isn't started in our name.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from perdure.values.digest import Json
+from perdure.wrap.profiles.documents import Table, as_toml, at, merged, nested, table_in, table_of, without
+from perdure.wrap.profiles.nouns import Dress, Seam, Surroundings, Whereabouts
+from perdure.wrap.profiles.sources import dropped, given_to, places_of
+from perdure.wrap.profiles.templates import filled, text_of
+from perdure.wrap.profiles.words import ClientProfile, SettingsWords
+
+
+def is_bare(profile: ClientProfile, arguments: Sequence[str]) -> bool:
+    """Tell whether a client is called for something else than a session, as in ``claude mcp list``."""
+    return bool(arguments) and arguments[0] in profile.bare
+
+
+def dressed(
+    profile: ClientProfile, whereabouts: Whereabouts, surroundings: Surroundings, seam: Seam
+) -> Dress:
+    """Return how the client is started so that it meets ``seam``."""
+    words = _words(profile, whereabouts, surroundings, seam)
+    environment = {**profile.gateway.defaults, **whereabouts.environment}
+    environment |= {
+        text_of(name, words): text_of(value, words) for name, value in profile.gateway.environment.items()
+    }
+    dress = Dress(environment, whereabouts.arguments, {})
+    front = [text_of(each, words) for each in profile.gateway.arguments]
+    for settings in profile.settings:
+        if settings.needs and not words[settings.needs]:
+            continue
+        dress, more = _settled(settings, words, dress, whereabouts, seam)
+        front += more
+    return dress._replace(arguments=(*front, *dress.arguments))
+
+
+def _words(
+    profile: ClientProfile, whereabouts: Whereabouts, surroundings: Surroundings, seam: Seam
+) -> dict[str, Json]:
+    shims: Table = {}
+    for server in surroundings.servers:
+        argv = seam.shims.get(server.name)
+        if argv and profile.servers:
+            line: dict[str, Json] = {
+                "command": argv[0],
+                "arguments": list(argv[1:]),
+                "command_line": list(argv),
+            }
+            shims[server.name] = {**server.kept, **cast("Table", filled(profile.servers.shim, line))}
+    providers: Table = {}
+    for key, end in surroundings.providers.values():
+        providers = merged(providers, nested(key, seam.base_url + end))
+    hooks = at(dict(seam.hooks), profile.hooks.key) if profile.hooks else None
+    words: dict[str, Json] = {
+        "base_url": seam.base_url,
+        "token": seam.token,
+        "servers": shims,
+        "hooks": hooks or {},
+        "providers": providers,
+    }
+    return places_of(profile, whereabouts) | words
+
+
+def _settled(
+    settings: SettingsWords,
+    words: Mapping[str, Json],
+    dress: Dress,
+    whereabouts: Whereabouts,
+    seam: Seam,
+) -> tuple[Dress, list[str]]:
+    content = _content(settings.content, words)
+    if settings.to != "file":
+        content = {key: value for key, value in content.items() if value != {}}
+    arguments = [text_of(each, words) for each in settings.arguments]
+    if settings.to == "overrides":
+        pairs = [f"{key}={as_toml(value)}" for key, value in content.items()]
+        return dress, [*(word for pair in pairs for word in (settings.option, pair)), *arguments]
+    table = merged(_cleared(_beneath(settings, words, whereabouts), settings, content), content)
+    text = msgspec.json.encode(table).decode()
+    if settings.to == "variable":
+        return dress._replace(environment=dress.environment | {settings.variable: text}), arguments
+    path = seam.folder / settings.name
+    dress = dress._replace(files={**dress.files, path: text})
+    if settings.variable:
+        dress = dress._replace(environment=dress.environment | {settings.variable: str(path)})
+    if settings.option:
+        rest = dropped(dress.arguments, [settings.option], valued=True, many=settings.many)
+        dress, arguments = dress._replace(arguments=tuple(rest)), [settings.option, str(path), *arguments]
+    return dress, arguments
+
+
+def _content(template: Table, words: Mapping[str, Json]) -> Table:
+    """Return the document; a table that stands under the empty name is the document's own, beside what it has."""
+    made = cast("Table", filled(template, words))
+    own = made.pop("", {})
+    return merged(made, own) if isinstance(own, dict) else made
+
+
+def _beneath(settings: SettingsWords, words: Mapping[str, Json], whereabouts: Whereabouts) -> Table:
+    """Return what the user has where ours goes."""
+    table: Table = {}
+    if settings.variable:
+        given = whereabouts.environment.get(settings.variable, "")
+        usual = text_of(settings.usual, words) if settings.usual else ""
+        if given and (settings.to == "variable" or Path(given).exists()):
+            table = table_of(given, whereabouts.directory, settings.variable)
+        elif usual and not given:
+            table = table_in(whereabouts.directory / usual)
+    if settings.option and settings.to == "file":
+        for each in given_to(whereabouts.arguments, settings.option, many=settings.many):
+            table = merged(table, table_of(each, whereabouts.directory, settings.option))
+    return table
+
+
+def _cleared(table: Table, settings: SettingsWords, content: Table) -> Table:
+    """Return the user's document without its servers, which have shims or were left out."""
+    for key in _places_of_servers(settings.content):
+        if at(content, key) is not None:
+            table = without(table, key)
+    return table
+
+
+def _places_of_servers(template: Json, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if template == "{servers}":
+        return [before]
+    if not isinstance(template, dict):
+        return []
+    return [each for key, value in template.items() for each in _places_of_servers(value, (*before, key))]
