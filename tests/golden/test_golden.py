@@ -79,7 +79,7 @@ def test_an_old_log_is_still_read_verified_and_folded(release: str):
 @pytest.mark.parametrize("release", RELEASES)
 def test_an_old_log_is_still_decided_the_same(release: str):
     for golden in runs_of(release):
-        again = redo(golden.events, laws=golden.law, replies=golden.reply)
+        again = redo(golden.events, laws=golden.law, replies=golden.reply, texts=golden.text)
         assert again.difference is None, again.difference.diff()
         assert again.events == len(golden.stored)
 

@@ -43,6 +43,15 @@ class Rules(NamedTuple):
     blobs: tuple[tuple[str, bytes], ...]
 
 
+def rules_of(definition: Definition, contract: Contract) -> Rules:
+    """Return both made ready. Raises ``BadContract`` if they don't fit."""
+    named = definition_digest(definition), contract_digest(contract)
+    stored = definition_bytes(definition), contract_bytes(contract)
+    # from the stored form, so that a replay decides under the very same law
+    law = compile_law(read_definition(stored[0]), contract)
+    return Rules(*named, law, ((named[0], stored[0]), (named[1], stored[1])))
+
+
 class Agent:
     """An agent that perdure can run. Nothing happens when it is made; ``Store.start`` runs it."""
 
@@ -140,13 +149,7 @@ class Agent:
     def rules(self) -> Rules:
         """Return definition and contract, compiled; raise ``BadContract`` if they don't fit."""
         if self._rules is None:
-            definition = self.definition()
-            named = definition_digest(definition), contract_digest(self.contract)
-            stored = definition_bytes(definition), contract_bytes(self.contract)
-            # from the stored form, so that a replay decides under the very same law
-            law = compile_law(read_definition(stored[0]), self.contract)
-            blobs = (named[0], stored[0]), (named[1], stored[1])
-            self._rules = Rules(*named, law, blobs)
+            self._rules = rules_of(self.definition(), self.contract)
         return self._rules
 
     def ask_with(self) -> ModelAdapter:

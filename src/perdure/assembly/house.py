@@ -180,7 +180,7 @@ class House:
         if back is None:
             return
         await asyncio.to_thread(self._begun_as_copy, writer.state)
-        site = self._site(writer.run, writer.state.root)
+        site = self.site(writer.run, writer.state.root)
         place = self._open_place(site, self.store, writer.law)
         try:
             request = RestoreTree(back.tree, back.image, back.keep, f"rewind-{back.position}")
@@ -199,7 +199,8 @@ class House:
         if parent and Path(parent).is_dir():
             clone(Path(parent), Path(state.root))
 
-    def _site(self, run: str, root: str) -> Site:
+    def site(self, run: str, root: str) -> Site:
+        """Return where ``run`` has its files, in directory ``root``."""
         return Site(run, Path(root), self._scratch / run, self._owners.get(run, run), self._location)
 
     async def look_for_drift(self, agent: Agent, run: str) -> tuple[e.DriftFound, ...]:
@@ -339,7 +340,7 @@ class House:
         (row,) = self.store.rows(run)
         begins = forked(self.store, row)
         root = self._root(agent, row, writer.state.root, begins)
-        ports = self._make_ports(agent, self.store, self._site(run, root) if root else None)
+        ports = self._make_ports(agent, self.store, self.site(run, root) if root else None)
         if ports.workspace is not None:
             opened.push_async_callback(ports.workspace.close)
         work = Work(

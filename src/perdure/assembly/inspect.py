@@ -9,7 +9,7 @@ import msgspec
 from perdure.assembly.people import effect_at
 from perdure.checkpoint.tree import objects
 from perdure.contract import Law
-from perdure.driver.books import Books, events_after, read_law, read_state, reply_of, stored_after
+from perdure.driver.books import Books, events_after, read_law, read_state, reply_of, stored_after, text_of
 from perdure.log.envelope import GENESIS, Event, Stored
 from perdure.log.naming import named_blobs, named_trees
 from perdure.log.port import RunRow
@@ -80,7 +80,12 @@ class Inspector:
 
     def replay(self, run: str) -> Replayed:
         """Decide the run again."""
-        return redo(self.events(run), laws=self._named, replies=lambda turn: reply_of(self._books, turn))
+        return redo(
+            self.events(run),
+            laws=self._named,
+            replies=lambda turn: reply_of(self._books, turn),
+            texts=lambda content: text_of(self._books, content),
+        )
 
     def verify(self, run: str, *, head: str | None = None, chain_only: bool = False) -> Verified:
         """Check the run; ``head`` is ``POSITION:DIGEST`` as remembered outside the store.

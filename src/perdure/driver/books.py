@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 
 from perdure.contract import Law, compile_law, read_contract
 from perdure.intention.declaration import read_definition
-from perdure.intention.reply import Call, Reply, read_reply
+from perdure.intention.reply import Call, Reply, call_of, read_reply
 from perdure.log.envelope import GENESIS, Event, Stored, unseal
-from perdure.log.events import Content, IntentionProposed, ModelReplied
+from perdure.log.events import CallReceived, Content, IntentionProposed, ModelReplied
 from perdure.log.port import BlobStore, ClaimStore, LeaseStore, LogStore, SnapshotStore
 from perdure.projection.evolve import evolve
 from perdure.projection.snapshot import thaw
@@ -143,13 +143,31 @@ def arguments_of(store: Books, state: State, effect: Effect) -> dict[str, Json]:
 
 
 def _call(store: Books, effect: Effect) -> Call:
-    """Return the proposed call: from the reply that is the cause of its intention."""
+    """Return the proposed call: from what is the cause of its intention, a reply or a foreign client's call."""
     (proposed,) = store.read(effect.run, effect.proposed - 1, 1)
     cause = unseal(proposed).cause
     (replied,) = store.read(effect.run, cause - 1, 1)
     body = unseal(replied).body
     intention = unseal(proposed).body
+    if isinstance(body, CallReceived):
+        return call_of(body.call, body.tool, text_of(store, body.arguments))
     if not isinstance(body, ModelReplied) or not isinstance(intention, IntentionProposed):
         raise Broken(f"{effect.run} at {cause}: no reply, though an intention came from it")
     reply = read_reply(text_of(store, body.reply).encode())
     return reply.calls[intention.index]
+
+
+def asked_of(store: Books, state: State) -> dict[str, Call]:
+    """Return the calls of a foreign client that aren't answered, in full, by their names."""
+    found: dict[str, Call] = {}
+    for record in state.live.received.values():
+        if not record.answered:
+            # its intention follows it at once
+            (stored,) = store.read(state.run, record.proposed - 2, 1)
+            body = unseal(stored).body
+            if not isinstance(body, CallReceived):
+                raise Broken(
+                    f"{state.run} at {record.proposed - 1}: no call, though an intention came from it"
+                )
+            found[record.id] = call_of(body.call, body.tool, text_of(store, body.arguments))
+    return found

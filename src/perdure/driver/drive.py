@@ -57,8 +57,12 @@ _Task = asyncio.Task[tuple[Heard, ...]]
 class Drive:
     """One run being driven by one writer."""
 
-    def __init__(self, writer: RunWriter, work: Work, clock: Clock, progress: Progress | None) -> None:
-        """Drive the run of ``writer``, doing its work with ``work``."""
+    def __init__(
+        self, writer: RunWriter, work: Work, clock: Clock, progress: Progress | None, *, stays: bool = False
+    ) -> None:
+        """Drive the run of ``writer``, doing its work with ``work``; with ``stays``, until it is told to ``leave``."""
+        self._stays: bool = stays
+        self._leaves: bool = False
         self._writer: RunWriter = writer
         self._work: Work = work
         self._clock: Clock = clock
@@ -77,6 +81,11 @@ class Drive:
     def poke(self) -> None:
         """Look into the inbox soon."""
         self._arrived.put_nowait(None)
+
+    def leave(self) -> None:
+        """Stop as soon as nothing is under way that ends by itself soon."""
+        self._stays, self._leaves = False, True
+        self.poke()
 
     async def take(self, *heard: Heard) -> tuple[Event, ...]:
         """Take facts in, and tell who watches."""
@@ -98,7 +107,11 @@ class Drive:
                     await self.take(*self._released())
                 elif not self._still():
                     await self._next()
-                elif not await self._hear_posts():
+                elif await self._hear_posts():
+                    continue
+                elif self._stays:
+                    await self._next()
+                else:
                     return self.state
         except asyncio.CancelledError:
             for request in tuple(self._tasks):
@@ -110,7 +123,7 @@ class Drive:
             await self._end_all()
 
     def _still(self) -> bool:
-        waits = self.state.status == "waiting" and self.state.needs_person
+        waits = self._leaves or (self.state.status == "waiting" and self.state.needs_person)
         return not self._tasks or (waits and not self._busy())
 
     def _busy(self) -> bool:

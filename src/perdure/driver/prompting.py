@@ -122,7 +122,7 @@ class Prompter:
                 return Answered(record.id, redact(law, words), is_error=True)
             case "refused":
                 return Answered(record.id, record.text, is_error=True)
-            case "told":
+            case "told" | "waits" | "doubt" | "gone":
                 return Answered(record.id, content or record.text)
             case "":
                 raise Broken(f"the call {record.id} has no answer, and the model was to be asked")

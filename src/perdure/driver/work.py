@@ -137,6 +137,14 @@ class Work:
         )
 
     def _arguments(self, effect: Effect) -> dict[str, Json]:
+        call = self._writer.asked.get(effect.call)
+        if (
+            call is not None
+            and call.arguments is not None
+            and effect.run == self._writer.run
+            and not effect.undoes
+        ):
+            return call.arguments
         reply, turn = self._writer.reply, self._writer.state.live.turn
         if reply is not None and turn is not None and not effect.undoes:
             for record in turn.calls:

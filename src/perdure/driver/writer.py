@@ -9,20 +9,21 @@ Invariants:
   snapshot is only ever made of one whose events have arrived.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from perdure.contract import Law
 from perdure.driver.answers import Answers
-from perdure.driver.books import Books, Recent, read_law, read_state, reply_of
+from perdure.driver.books import Books, Recent, asked_of, read_law, read_state, reply_of
 from perdure.driver.port import Clock
-from perdure.intention.reply import Reply
+from perdure.intention.reply import Call, Reply
 from perdure.log import events as e
 from perdure.log.envelope import Event, Stored, seal
 from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.port import Appended, Batch, ClaimClosed, ClaimOpened, CounterMoved, Remembered
 from perdure.orchestrator.claims import shared_of
-from perdure.orchestrator.draft import Fact
+from perdure.orchestrator.draft import Fact, unanswered
 from perdure.orchestrator.step import step
 from perdure.projection.evolve import evolve
 from perdure.projection.snapshot import Freezer
@@ -44,6 +45,8 @@ class Heard(NamedTuple):
     """in full, for ``model.replied``"""
     post: str = ""
     """the inbox post that it comes from"""
+    call: Call | None = None
+    """in full, for ``call.received``"""
 
 
 class _Draft(NamedTuple):
@@ -54,6 +57,7 @@ class _Draft(NamedTuple):
     closed: tuple[ClaimClosed, ...]
     counters: tuple[CounterMoved, ...]
     posts: tuple[str, ...]
+    asked: dict[str, Call]
 
 
 class RunWriter:
@@ -66,6 +70,10 @@ class RunWriter:
 
         ``answers`` leads into the loop in which ``take`` is awaited.
         """
+        self.quiet: asyncio.Lock = asyncio.Lock()
+        """held while something is decided and not known to be durable"""
+        self.ahead: Callable[[], Awaitable[None]] = _nothing_ahead
+        """ends when what was written ahead has been handed to the store"""
         self._answers: Answers[Appended | Remembered] = answers
         self.store: Books = store
         self.run: str = run
@@ -77,6 +85,8 @@ class RunWriter:
         self.head: bytes = standing.head
         self._head_next: bytes = standing.head
         self.reply: Reply | None = reply_of(store, self.state.live.turn)
+        self.asked: dict[str, Call] = asked_of(store, self.state)
+        """a foreign client's calls that aren't answered, in full"""
         self._laws: dict[tuple[str, str], Law] = {}
         self._freezer: Freezer = Freezer()
         self._frozen_at: int = self.state.position
@@ -95,6 +105,11 @@ class RunWriter:
 
         Raises what ``LogStore.append`` raises.
         """
+        async with self.quiet:
+            await self.ahead()
+            return await self._take(heard)
+
+    async def _take(self, heard: Sequence[Heard]) -> tuple[Event, ...]:
         claims: dict[str, ClaimSeen] = {}
         counters: dict[str, CounterSeen] = {}
         learned: tuple[Heard, ...] = ()
@@ -102,8 +117,7 @@ class RunWriter:
             draft = self._decide((*learned, *heard))
             answer = await self._answers.of(self.store.append(self._batch(draft)))
             if not isinstance(answer, Remembered):
-                self.state, self.head = draft.state, self._head_next
-                self.recent.keep(draft.blobs)
+                self._go_on(draft)
                 self._snapshot()
                 return draft.events
             if not answer.claims and not answer.counters:
@@ -124,9 +138,13 @@ class RunWriter:
         """
         draft = self._decide(heard)
         batch = self._batch(draft)
-        self.state, self.head = draft.state, self._head_next
-        self.recent.keep(draft.blobs)
+        self._go_on(draft)
         return draft.events, batch
+
+    def _go_on(self, draft: _Draft) -> None:
+        self.state, self.head = draft.state, self._head_next
+        self.asked = unanswered(draft.state, draft.asked)
+        self.recent.keep(draft.blobs)
 
     def settle(self) -> None:
         """All that was written has become durable: a snapshot may be kept of it."""
@@ -134,6 +152,7 @@ class RunWriter:
 
     def _decide(self, heard: Sequence[Heard]) -> _Draft:
         state, reply, at = self.state, self.reply, max(self.clock.now(), self.state.at)
+        asked = dict(self.asked)
         events: list[Event] = []
         blobs: list[tuple[str, bytes]] = []
         opened: list[ClaimOpened] = []
@@ -143,7 +162,9 @@ class RunWriter:
             reply = item.reply or reply
             if isinstance(item.body, e.RunRewound | e.RunForked):
                 reply = self._reply_after(state, item.body, reply)
-            fact = Fact(item.body, at, self.epoch, reply)
+            if isinstance(item.body, e.CallReceived) and item.call is not None:
+                asked.setdefault(item.body.call, item.call)
+            fact = Fact(item.body, at, self.epoch, reply, asked)
             law = self._law_for(state, item.body)
             decision = step(state, fact, law, run=self.run)
             shared = shared_of(decision, law)
@@ -157,7 +178,7 @@ class RunWriter:
         self.reply = reply
         posts = tuple(item.post for item in heard if item.post)
         return _Draft(
-            state, tuple(events), tuple(blobs), tuple(opened), tuple(closed), tuple(counters), posts
+            state, tuple(events), tuple(blobs), tuple(opened), tuple(closed), tuple(counters), posts, asked
         )
 
     def _reply_after(self, state: State, body: e.Body, reply: Reply | None) -> Reply | None:
@@ -208,3 +229,7 @@ class RunWriter:
             self._frozen_at = self.state.position
             frozen = self._freezer.freeze(self.state, self.head)
             self.store.save(self.run, self.state.position, frozen.manifest, frozen.chunks)
+
+
+async def _nothing_ahead() -> None:
+    """Nothing is written ahead."""

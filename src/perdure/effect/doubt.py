@@ -94,7 +94,8 @@ def _workspace(state: State, effect: Effect, declaration: Declaration, *, may_se
 def _left_behind(state: State, effect: Effect) -> bool:
     """Whether no call of the present path stands for this effect: the run went back to before it."""
     turn = state.live.turn
-    return turn is None or all(call.key != effect.key for call in turn.calls)
+    calls = (*(turn.calls if turn is not None else ()), *state.live.received.values())
+    return all(call.key != effect.key for call in calls)
 
 
 def _read(effect: Effect, declaration: Declaration, *, may_send: bool) -> Way:

@@ -17,7 +17,8 @@ from perdure.values.limits import SENDS_MAX, TIMEOUT_SECONDS, TURNS_MAX
 EffectClass = Literal["read", "workspace", "transactional", "idempotent", "probeable", "once"]
 Scope = Literal["lineage", "tenant"]
 Divergence = Literal["allow", "ask", "refuse"]
-Builtin = Literal["child", "wait", "ask", "recall"]
+Builtin = Literal["child", "wait", "ask", "recall", "client"]
+"""'client': a foreign client does it itself, and only asks whether it may"""
 Bounded = Literal["read", "write", "hosts"]
 
 EFFECTS: Final[tuple[EffectClass, ...]] = (
@@ -95,6 +96,8 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     """whether the agent has a workspace that can be put back"""
     secret_files: tuple[str, ...] | None = None
     """globs of names of files in it that are recorded by digest only; None: the usual ones"""
+    foreign: bool = False
+    """whether a foreign client asks the model: its calls are judged here, and no model is asked"""
     paging: Paging | None = None
     """None: everything stays in the window, as in definitions from before there were pages"""
 

@@ -1,5 +1,7 @@
 """A model's reply as we keep it: text, calls, and the provider's own blocks for sending back."""
 
+from typing import Final
+
 import msgspec
 
 from perdure.log.events import Usage
@@ -27,6 +29,18 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     provider: str = ""
     """which wire form ``blocks`` has; another provider gets text and calls instead"""
     usage: Usage = Usage()
+
+
+UNREADABLE_CHARACTERS_MAX: Final = 200
+"""Of what should be a JSON object and isn't: enough to see why."""
+
+
+def call_of(name: str, tool: str, arguments: str) -> Call:
+    """Return the call whose ``arguments`` are this text, which should be a JSON object."""
+    try:
+        return Call(name, tool, msgspec.json.decode(arguments, type=dict[str, Json]))
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return Call(name, tool, None, arguments[:UNREADABLE_CHARACTERS_MAX])
 
 
 _encode = msgspec.json.Encoder().encode

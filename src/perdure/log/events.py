@@ -273,6 +273,60 @@ class ApprovalExpired(Body, frozen=True):
     approval: str
 
 
+# --- calls of foreign clients -------------------------------------------------------------------
+
+
+class CallReceived(Body, frozen=True):
+    """A foreign client wants a tool called; nothing is allowed yet."""
+
+    call: str
+    """a stable name: the same call, sent again after a crash, has the same"""
+    tool: str
+    arguments: Content
+    """a JSON object, word for word"""
+    of: int = 0
+    """where the request stands in whose reply the model made it; 0 where that isn't known"""
+    via: str = "mcp"
+    """'mcp', or 'hook' for what the client does itself"""
+
+
+class CallAnswered(Body, frozen=True):
+    """The client told what became of a call that it carried out itself: 'succeeded', 'failed' or 'unknown'."""
+
+    call: str
+    outcome: str
+    result: Content | None = None
+    error: str = ""
+
+
+class CallReleased(Body, frozen=True):
+    """The client was told that its call is not done yet, or went away: it waits no longer for an answer."""
+
+    call: str
+    why: str
+    kind: str = "gone"
+    """'waits' for a person's leave, 'doubt', or 'gone': nobody is there any more"""
+
+
+class ClientAttached(Body, frozen=True):
+    """A foreign client's process works in this run."""
+
+    client: str
+    """its name and version"""
+    words: str = ""
+    """how it was started, in a few words"""
+    transcript: str = ""
+    """the form in which it keeps its own transcript; empty where that isn't known"""
+
+
+class ClientLeft(Body, frozen=True):
+    """It doesn't any more."""
+
+    why: str
+    session: str = ""
+    """the client's own name for its newest session, where it is known"""
+
+
 # --- effects ------------------------------------------------------------------------------------
 
 
@@ -617,6 +671,13 @@ class Arrived(msgspec.Struct, frozen=True, omit_defaults=True):
     """lines of its content"""
 
 
+class ConversationJoined(Body, frozen=True):
+    """Another conversation of the same client has a run of its own: a side call, or a sub-agent."""
+
+    run: str
+    why: str = ""
+
+
 class RequestForwarded(Body, frozen=True):
     """A client's request came; with the moves that follow from it, it goes on to the provider."""
 
@@ -660,6 +721,10 @@ class RequestAnswered(Body, frozen=True):
     reply: Content | None = None
     alone_microusd: int = 0
     """what it would have cost had nothing ever been moved"""
+    held_ms: int = 0
+    """how long its first call was held back until the workspace stood recorded"""
+    unrecorded: bool = False
+    """whether that call went to the client though the workspace didn't: it took too long, or failed"""
 
 
 class RequestFailed(Body, frozen=True):
@@ -779,6 +844,11 @@ KINDS: dict[str, type[Body]] = {
     "approval.granted": ApprovalGranted,
     "approval.denied": ApprovalDenied,
     "approval.expired": ApprovalExpired,
+    "call.received": CallReceived,
+    "call.answered": CallAnswered,
+    "call.released": CallReleased,
+    "client.attached": ClientAttached,
+    "client.left": ClientLeft,
     "effect.started": EffectStarted,
     "effect.pending": EffectPending,
     "effect.settled": EffectSettled,
@@ -801,6 +871,7 @@ KINDS: dict[str, type[Body]] = {
     "page.pinned": PagePinned,
     "page.unpinned": PageUnpinned,
     "conversation.opened": ConversationOpened,
+    "conversation.joined": ConversationJoined,
     "request.forwarded": RequestForwarded,
     "request.answered": RequestAnswered,
     "request.failed": RequestFailed,

@@ -42,7 +42,8 @@ def advance(d: Draft, reply: Reply | None) -> None:
     begin_reverts(d)
     waits = [wait for effect in tuple(d.state.world.open.values()) if (wait := _doubt(d, effect))]
     if not d.state.closed:
-        wait = _turn(d, reply)
+        waits += _received(d)
+        wait = None if d.law.definition.foreign else _turn(d, reply)
         if wait is not None:
             waits.append(wait)
     _suspend_or_resume(d, waits[0] if waits else None)
@@ -138,7 +139,7 @@ def _calls(d: Draft, reply: Reply | None) -> Wait | None:
             return _asked(busy)
         if busy and not _beside(d, record, busy):
             return _asked(busy)
-        match judge_call(d, record, reply):
+        match judge_call(d, record, reply.calls[record.index]):
             case Upshot.ANSWERED | Upshot.STARTED:
                 continue
             case Upshot.UNKNOWN:
@@ -146,6 +147,21 @@ def _calls(d: Draft, reply: Reply | None) -> Wait | None:
             case Upshot.WAITS:
                 return _waits_for(d, record)
     return None
+
+
+def _received(d: Draft) -> list[Wait]:
+    """Judge a foreign client's calls, each by itself: it was the client that sent them side by side."""
+    waits: list[Wait] = []
+    for name in d.fact.asked:
+        record = d.state.live.received.get(name)
+        if record is None or record.answered or record.accepted:
+            continue
+        if judge_call(d, record, d.fact.asked[name]) is Upshot.WAITS:
+            now = d.state.live.received[name]
+            approval = d.state.world.approvals.get(now.approval)
+            if approval is not None and approval.phase == "asked":
+                waits.append(Wait("approval", f"{approval.id}: {approval.why}"))
+    return waits
 
 
 def _busy(call: CallRecord) -> bool:

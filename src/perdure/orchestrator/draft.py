@@ -1,15 +1,19 @@
 """The nouns of deciding: a fact goes in, a decision comes out, and a draft grows between them."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from perdure.contract import Law
-from perdure.intention.reply import Reply
+from perdure.intention.reply import Call, Reply
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection.evolve import evolve
 from perdure.projection.state import State
 from perdure.values.digest import digest
 from perdure.values.limits import INLINE_BYTES_MAX
+
+NONE_ASKED: Final[Mapping[str, Call]] = MappingProxyType({})
 
 
 class Fact(NamedTuple):
@@ -20,6 +24,8 @@ class Fact(NamedTuple):
     epoch: int
     reply: Reply | None = None
     """the newest turn's reply in full: the fact's own, or the one that the state names"""
+    asked: Mapping[str, Call] = NONE_ASKED
+    """the calls of a foreign client that aren't answered, in full, by their names: the fact's own among them"""
 
 
 class Decision(NamedTuple):
@@ -73,6 +79,12 @@ def content_of(text: str) -> tuple[e.Content, tuple[str, bytes] | None]:
     return e.Content(len(raw), None, name), (name, raw)
 
 
+def unanswered(state: State, asked: Mapping[str, Call]) -> dict[str, Call]:
+    """Return those of the foreign client's calls ``asked`` that wait for an answer in ``state``."""
+    known = state.live.received
+    return {name: call for name, call in asked.items() if name in known and not known[name].answered}
+
+
 def _led_to(state: State, body: e.Body) -> int:
     """Return the position of what this fact answers; 0 if it came by itself."""
     match body:
@@ -82,6 +94,11 @@ def _led_to(state: State, body: e.Body) -> int:
         case e.ModelReplied() | e.ModelFailed():
             turn = state.live.turn
             return turn.requested if turn is not None else 0
+        case e.CallReceived(of=of):
+            return of
+        case e.CallAnswered() | e.CallReleased():
+            record = state.live.received.get(body.call)
+            return record.proposed if record is not None else 0
         case e.ApprovalGranted() | e.ApprovalDenied():
             approval = state.world.approvals.get(body.approval)
             return approval.asked if approval is not None else 0

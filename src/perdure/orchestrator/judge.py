@@ -18,7 +18,7 @@ from perdure.effect.memory import (
 )
 from perdure.intention.declaration import Declaration
 from perdure.intention.identity import Identity, digest_of, key_of, meaning
-from perdure.intention.reply import Call, Reply
+from perdure.intention.reply import Call
 from perdure.log import events as e
 from perdure.orchestrator.draft import Draft
 from perdure.orchestrator.figures import figures_of, where_of
@@ -49,9 +49,8 @@ class Upshot(Enum):
     """until the store was asked again about other runs"""
 
 
-def judge_call(d: Draft, record: CallRecord, reply: Reply) -> Upshot:
+def judge_call(d: Draft, record: CallRecord, call: Call) -> Upshot:
     """Refuse, replay, ask or start the call; return how that leaves it."""
-    call = reply.calls[record.index]
     if call.tool == RECALL_NAME and call.arguments is not None and recalls(d.state):
         d.emit(e.IntentionAccepted(record.id, "recall"))
         return Upshot.STARTED
@@ -61,6 +60,8 @@ def judge_call(d: Draft, record: CallRecord, reply: Reply) -> Upshot:
         return _refuse(d, record, wrong)
     if declaration is None or call.arguments is None:
         raise Broken("a call without tool or arguments passed the check of its form")
+    if declaration.builtin == "client":
+        return _clients_own(d, record, declaration, call.arguments)
     if declaration.builtin in ("wait", "ask"):
         return _builtin(d, record, declaration, call.arguments)
     if declaration.effect == "read":
@@ -102,6 +103,19 @@ def _builtin(d: Draft, record: CallRecord, declaration: Declaration, arguments: 
     timer = f"wait-{record.proposed}"
     d.emit(e.IntentionAccepted(record.id, timer))
     d.emit(e.TimerSet(timer, d.at + pause, "the agent waits"))
+    return Upshot.STARTED
+
+
+def _clients_own(
+    d: Draft, record: CallRecord, declaration: Declaration, arguments: dict[str, Json]
+) -> Upshot:
+    """Say whether a client may do it. Nothing is promised for it: who does it isn't us."""
+    stem = _place("client", d, record)
+    fresh = Fresh(key_of(stem, 1), stem, 1)
+    allowed = _allowed(d, record, declaration, arguments, fresh)
+    if isinstance(allowed, Upshot):
+        return allowed
+    d.emit(e.IntentionAccepted(record.id, "client"))
     return Upshot.STARTED
 
 
@@ -181,6 +195,25 @@ def _allow(
     *,
     ask: str = "",
 ) -> Upshot:
+    allowed = _allowed(d, record, declaration, arguments, fresh, ask=ask)
+    if isinstance(allowed, Upshot):
+        return allowed
+    if declaration.effect == "workspace" and _needs_checkpoint(d):
+        return Upshot.WAITS
+    _start(d, record, declaration, arguments, identity, fresh, *allowed)
+    return Upshot.STARTED
+
+
+def _allowed(
+    d: Draft,
+    record: CallRecord,
+    declaration: Declaration,
+    arguments: dict[str, Json],
+    fresh: Fresh,
+    *,
+    ask: str = "",
+) -> tuple[Allowed, str] | Upshot:
+    """Return what the contract allows it with, and the approval that it has; or how the call stands without."""
     denied = d.state.world.denied.get(f"{fresh.key}:{record.digest}")
     if denied is not None:
         asked = d.state.world.approvals[denied]
@@ -196,10 +229,7 @@ def _allow(
         if isinstance(answered, Upshot):
             return answered
         approval = answered.id
-    if declaration.effect == "workspace" and _needs_checkpoint(d):
-        return Upshot.WAITS
-    _start(d, record, declaration, arguments, identity, fresh, verdict, approval)
-    return Upshot.STARTED
+    return verdict, approval
 
 
 def _needs_checkpoint(d: Draft) -> bool:
@@ -216,8 +246,10 @@ def _approval(
     ask: str,
 ) -> Approval | Upshot:
     """Return the grant that covers exactly this call, or how the question stands."""
-    asked = d.state.world.approvals.get(record.approval)
     bound = (fresh.key, record.digest, d.state.contract)
+    asked = d.state.world.approvals.get(record.approval)
+    if asked is None and record.id in d.state.live.received:
+        asked = _standing(d, bound)
     if asked is not None and (asked.key, asked.arguments, asked.contract) == bound:
         match asked.phase:
             case "granted":
@@ -252,6 +284,16 @@ def _approval(
     )
     d.emit(e.TimerSet(name, expires, "the approval expires"))
     return Upshot.WAITS
+
+
+def _standing(d: Draft, bound: tuple[str, str, str]) -> Approval | None:
+    """Return the question, or the unused grant, that a call which nobody waits for any more has left to this one."""
+    found = [
+        asked
+        for asked in d.state.world.approvals.values()
+        if (asked.key, asked.arguments, asked.contract) == bound and asked.phase in ("asked", "granted")
+    ]
+    return found[-1] if found else None
 
 
 def _start(

@@ -8,6 +8,9 @@ from perdure.values.limits import REMEMBERED_RECEIPTS_MAX
 
 def remembered(d: Draft) -> None:
     """Say which acts of the abandoned tail stand, and which are in doubt; nothing if there are none."""
+    if d.law.definition.foreign:
+        # Its model is told with the receipts themselves.
+        return
     world = d.state.world
     done = [
         item
@@ -34,7 +37,7 @@ def remembered(d: Draft) -> None:
 
 def taken_back(d: Draft, body: e.ChangeReverted) -> None:
     """Say which files a person took back: the model knows them as it left them."""
-    if d.state.closed or d.state.live.turn is None:
+    if d.state.closed or d.state.live.turn is None or d.law.definition.foreign:
         return
     receipt = d.state.world.receipts.get(body.key)
     act = f"{receipt.tool} {receipt.what}" if receipt is not None else f"position {body.position}"

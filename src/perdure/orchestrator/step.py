@@ -12,7 +12,7 @@ Invariants:
 from typing import Final
 
 from perdure.contract import Law
-from perdure.intention.reply import Reply
+from perdure.intention.reply import Call, Reply
 from perdure.log import events as e
 from perdure.orchestrator.advance import advance
 from perdure.orchestrator.draft import Decision, Draft, Fact
@@ -69,10 +69,13 @@ def _react(d: Draft) -> None:
         case e.ContractAdopted():
             adopt_paging(d)
         case _:
-            _move_pages(d, body)
+            _foreign(d, body)
 
 
-def _move_pages(d: Draft, body: e.Body) -> None:
+def _foreign(d: Draft, body: e.Body) -> None:
+    """What foreign clients say: calls, and requests that pages move with."""
+    if isinstance(body, e.CallReceived):
+        _receive(d, body)
     if isinstance(body, e.RequestForwarded):
         for move in moves(d.state, body, d.at):
             d.emit(move)
@@ -88,6 +91,14 @@ def _look_back(d: Draft, body: e.RunRewound | e.MemoryLearned) -> None:
         remembered(d)
 
 
+def _receive(d: Draft, body: e.CallReceived) -> None:
+    """A call that is known already is that call; of one that is new its intention is proposed."""
+    record = d.state.live.received.get(body.call)
+    call = d.fact.asked.get(body.call)
+    if record is not None and call is not None and record.proposed == d.state.position:
+        d.emit(_intention(body.call, body.tool, 0, call))
+
+
 def _propose(d: Draft, reply: Reply) -> None:
     seen: set[str] = set()
     for index, call in enumerate(reply.calls):
@@ -96,15 +107,20 @@ def _propose(d: Draft, reply: Reply) -> None:
         while name in seen:
             name = f"{name}-{index}"
         seen.add(name)
-        arguments = call.arguments
-        try:
-            small = arguments is not None and len(canonical(arguments)) <= ARGUMENTS_INLINE_BYTES_MAX
-        except ValueError:
-            small = False
-        d.emit(e.IntentionProposed(name, wanted, index, full_digest(call), arguments if small else None))
+        d.emit(_intention(name, wanted, index, call))
         if index >= CALLS_PER_REPLY_MAX:
             reason = f"a reply may hold at most {CALLS_PER_REPLY_MAX} calls."
             d.emit(e.IntentionRefused(name, "too many", reason, "Send the rest in a later reply."))
+
+
+def _intention(name: str, tool: str, index: int, call: Call) -> e.IntentionProposed:
+    """Return what is proposed: with its arguments, where they are short."""
+    arguments = call.arguments
+    try:
+        small = arguments is not None and len(canonical(arguments)) <= ARGUMENTS_INLINE_BYTES_MAX
+    except ValueError:
+        small = False
+    return e.IntentionProposed(name, tool, index, full_digest(call), arguments if small else None)
 
 
 def _model_failed(d: Draft, body: e.ModelFailed) -> None:

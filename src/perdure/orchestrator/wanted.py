@@ -97,6 +97,7 @@ def wanted(state: State, law: Law) -> tuple[Request, ...]:
     requests: list[Request] = [*_effects(state, law), *_look(state, law)]
     if not state.closed:
         requests += _turn(state)
+        requests += _received(state)
         requests += (Alarm(name, timer.due) for name, timer in state.live.timers.items())
     elif requests or any(True for _ in state.world.open):
         requests += (
@@ -146,6 +147,16 @@ def _may_change_it(effect: Effect) -> bool:
     """Whether files may be half written: a deed runs, or one that changes nothing else is in doubt."""
     running = effect.phase == "started" and effect.effect != "read" and not effect.child
     return running or (effect.phase == "doubted" and effect.effect == "workspace")
+
+
+def _received(state: State) -> list[Request]:
+    """A foreign client's call may wait for news of what other runs have begun."""
+    if not state.world.elsewhere:
+        return []
+    waiting = next((c for c in state.live.received.values() if not c.answered and not c.accepted), None)
+    if waiting is None or state.live.refreshed == waiting.proposed:
+        return []
+    return [Refresh(tuple(state.world.elsewhere), waiting.proposed)]
 
 
 def _turn(state: State) -> list[Request]:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
+from perdure.projection import workspace
 from perdure.projection.pages import heated, lost, missed
 from perdure.projection.state import Conversation, Page, State
 from perdure.projection.trail import Trail
@@ -15,11 +16,14 @@ from perdure.values.table import Table
 OWN: Final = "own"
 """The API of a run of our own: what its model takes is counted where it replies."""
 
+CALLS: Final = ("tool_use", "tool_calls", "function_call", "completed")
+"""Ends of replies, in the providers' words, that may leave calls for the client to carry out."""
+
 Pages = Table[str, Page]
 
 
 def opened(state: State, body: e.ConversationOpened, event: Event) -> State:
-    """A foreign agent's conversation begins, or goes on in a fork."""
+    """A foreign agent's conversation begins, or begins anew."""
     talk = Conversation(
         client=body.client,
         api=body.api,
@@ -32,7 +36,28 @@ def opened(state: State, body: e.ConversationOpened, event: Event) -> State:
         kept=body.kept,
         tariff=body.tariff,
     )
-    return replace(state, live=replace(state.live, conversation=talk))
+    before = state.live.conversation
+    if before is None or before.api == OWN:
+        return replace(state, live=replace(state.live, conversation=talk))
+    return _anew(state, before, talk)
+
+
+def _anew(state: State, before: Conversation, talk: Conversation) -> State:
+    """The same client begins anew: requests and money are counted on, and no page so far is in the window."""
+    trail, pages = _left_out(before.trail, state.live.pages, tuple(state.live.pages))
+    talk = replace(
+        talk,
+        requests=before.requests,
+        evicted=before.evicted,
+        faulted=before.faulted,
+        again=before.again,
+        lost_microusd=before.lost_microusd,
+        saved_microusd=before.saved_microusd,
+        alone_microusd=before.alone_microusd,
+        breaks=before.breaks,
+        trail=replace(_compacted(trail), before=0, older=0, idle=0, whole=0, fresh=(), used=()),
+    )
+    return replace(state, live=replace(state.live, conversation=talk, sent=Table(), pages=pages))
 
 
 def forwarded(state: State, body: e.RequestForwarded, event: Event) -> State:
@@ -40,6 +65,8 @@ def forwarded(state: State, body: e.RequestForwarded, event: Event) -> State:
     talk = state.live.conversation
     if talk is None:
         return state
+    if state.live.client and body.purpose != "side":
+        state = workspace.client_asks(state, body.number, event.at)
     sent = state.live.sent
     if body.kept < len(sent):
         sent = Table({place: sent[place] for place in range(body.kept)})
@@ -67,7 +94,9 @@ def forwarded(state: State, body: e.RequestForwarded, event: Event) -> State:
 
 
 def answered(state: State, body: e.RequestAnswered, event: Event) -> State:
-    """What it took and cost is known."""
+    """What it took and cost is known; a client whose model calls no tool has nothing to do."""
+    if state.live.client and body.stop and body.stop not in CALLS:
+        state = workspace.client_rests(state, event.at)
     talk = state.live.conversation
     if talk is not None and talk.api == OWN:
         return _counted(state, talk, body)

@@ -37,6 +37,8 @@ def cut(live: Live, to: int) -> Live:
         sent=live.sent,
         hidden=live.hidden,
         joined=live.joined,
+        received=Table({name: call for name, call in live.received.items() if call.proposed <= to}),
+        client=live.client,
     )
 
 

@@ -30,7 +30,7 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
         )
     record = None
     if not body.undoes:
-        record = next((call for call in _calls(state) if call.id == body.call), None)
+        record = _record(state, body.call)
         state = turns.change(state, body.call, accepted=event.position, key=body.key)
     effect = Effect(
         key=body.key,
@@ -167,7 +167,9 @@ def learned(state: State, body: e.MemoryLearned, event: Event) -> State:
         world = _claim(world, claim)
     for denial in body.denials:
         world = _denial(world, denial)
-    waiting = next((call.proposed for call in _calls(state) if not call.answered), 0)
+    waiting = next(
+        (call.proposed for call in (*_calls(state), *state.live.received.values()) if not call.answered), 0
+    )
     return replace(state, world=world, live=replace(state.live, refreshed=waiting))
 
 
@@ -269,7 +271,7 @@ def void_approvals(world: World) -> World:
 
 
 def _answered(state: State, done: Effect, position: int) -> State:
-    record = next((call for call in _calls(state) if call.id == done.call), None)
+    record = _record(state, done.call)
     if record is None or record.key != done.key or done.undoes:
         return state
     match done.outcome:
@@ -340,6 +342,12 @@ def _foreign(claim: e.ClaimSeen) -> Effect:
         loose=claim.loose,
         what=f"(by run {claim.run})",
     )
+
+
+def _record(state: State, call: str) -> CallRecord | None:
+    """Return the call of that name: a foreign client's, or one of the newest turn."""
+    found = state.live.received.get(call)
+    return found or next((record for record in _calls(state) if record.id == call), None)
 
 
 def _calls(state: State) -> tuple[CallRecord, ...]:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection import conversations, effects, keeping, pages, turns, workspace
+from perdure.projection import calls, conversations, effects, keeping, pages, turns, workspace
 from perdure.projection.cut import begun, cut, goes_back
 from perdure.projection.state import Live, State, Timer
 
@@ -198,6 +198,11 @@ RULES: dict[type[e.Body], Rule[e.Body]] = {
     e.ApprovalGranted: _rule(effects.approval_granted),
     e.ApprovalDenied: _rule(effects.approval_denied),
     e.ApprovalExpired: _rule(effects.approval_expired),
+    e.CallReceived: _rule(calls.received),
+    e.CallAnswered: _rule(calls.answered),
+    e.CallReleased: _rule(calls.released),
+    e.ClientAttached: _rule(calls.attached),
+    e.ClientLeft: _rule(calls.left),
     e.EffectStarted: _rule(effects.started),
     e.EffectPending: _rule(effects.pending),
     e.EffectSettled: _rule(effects.settled),
@@ -220,6 +225,7 @@ RULES: dict[type[e.Body], Rule[e.Body]] = {
     e.PagePinned: _rule(pages.pinned),
     e.PageUnpinned: _rule(pages.unpinned),
     e.ConversationOpened: _rule(conversations.opened),
+    e.ConversationJoined: _rule(_kept),
     e.RequestForwarded: _rule(conversations.forwarded),
     e.RequestAnswered: _rule(conversations.answered),
     e.RequestFailed: _rule(_kept),

@@ -17,13 +17,13 @@ import msgspec
 from msgspec.structs import replace
 
 from perdure.log.events import Content
-from perdure.projection.state import Approval, Effect, Message, Page, State, Timer, Turn
+from perdure.projection.state import Approval, CallRecord, Effect, Message, Page, State, Timer, Turn
 from perdure.values.digest import digest
 from perdure.values.errors import StoreDamaged
 from perdure.values.limits import SNAPSHOT_CHUNK_ITEMS
 from perdure.values.table import Table
 
-FORMAT: Final = 9
+FORMAT: Final = 10
 """Raised whenever a noun of the state changes; other formats are ignored, since they are caches."""
 
 V = TypeVar("V")
@@ -37,6 +37,7 @@ _LIVE: Final[Mapping[str, object]] = {
     "sent": str,
     "hidden": Content,
     "joined": Content,
+    "received": CallRecord,
 }
 _WORLD: Final[Mapping[str, object]] = {
     "open": Effect,

@@ -18,7 +18,9 @@ Status = Literal["running", "waiting", "finished", "failed", "cancelled"]
 Phase = Literal["started", "pending", "doubted", "settled"]
 ApprovalPhase = Literal["asked", "granted", "denied", "expired", "used", "void"]
 Shape = Literal["whole", "preview", "evicted"]
-Answered = Literal["", "refused", "succeeded", "failed", "partial", "replayed", "told"]
+Answered = Literal[
+    "", "refused", "succeeded", "failed", "partial", "replayed", "told", "waits", "doubt", "gone"
+]
 
 
 class CallRecord(Noun, frozen=True):
@@ -39,6 +41,9 @@ class CallRecord(Noun, frozen=True):
     preview: Content | None = None
     """what could stand in the content's place from the start"""
     lines: int = 0
+    of: int = 0
+    """the request in whose reply a foreign client's model made it"""
+    via: str = ""
 
 
 class Turn(Noun, frozen=True, tag="turn"):
@@ -268,6 +273,10 @@ class Live(Noun, frozen=True):
     """messages that are split again: digest of the merged one -> what goes on in its place"""
     joined: Table[str, Content] = Table()
     """and what joins the results that follow it"""
+    received: Table[str, CallRecord] = Table()
+    """calls of a foreign client, by their names, as many of the answered as are remembered"""
+    client: str = ""
+    """the foreign client whose process works in this run; empty while none does"""
 
     @property
     def turn(self) -> Turn | None:

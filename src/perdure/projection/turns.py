@@ -1,10 +1,12 @@
 """The conversation's part of the fold: messages, turns, calls and their answers."""
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection import workspace
+from perdure.projection import calls, workspace
 from perdure.projection.state import Answered, CallRecord, Message, State, Turn
 
 
@@ -92,7 +94,11 @@ def failed(state: State, body: e.ModelFailed, event: Event) -> State:
 
 
 def proposed(state: State, body: e.IntentionProposed, event: Event) -> State:
-    """The turn has one call more."""
+    """The turn has one call more; a foreign client's has its own place."""
+    record = state.live.received.get(body.call)
+    if record is not None:
+        told = replace(record, digest=body.digest, proposed=event.position)
+        return calls.put(state, told)
     found = _newest(state)
     if found is None:
         return state
@@ -118,16 +124,13 @@ def recalled(state: State, body: e.RecallAnswered, event: Event) -> State:
 
 def previewed(state: State, call: str, body: e.EffectSettled, position: int) -> State:
     """Return the state in which the call that was answered at ``position`` has what could stand for its answer."""
-    found = _newest(state)
-    if found is None:
-        return state
-    calls = tuple(
-        replace(record, preview=body.preview, lines=body.lines)
-        if record.id == call and record.answered == position
-        else record
-        for record in found[1].calls
+    return _changed(
+        state,
+        call,
+        lambda record: (
+            replace(record, preview=body.preview, lines=body.lines) if record.answered == position else record
+        ),
     )
-    return _put(state, found[0], replace(found[1], calls=calls))
 
 
 def timer_answered(state: State, timer: str, position: int) -> State:
@@ -148,22 +151,17 @@ def change(
     key: str | None = None,
     approval: str | None = None,
 ) -> State:
-    """Return the state in which that call of the newest turn has these fields."""
-    found = _newest(state)
-    if found is None:
-        return state
-    calls = tuple(
-        replace(
+    """Return the state in which that call has these fields."""
+    return _changed(
+        state,
+        call,
+        lambda record: replace(
             record,
             accepted=record.accepted if accepted is None else accepted,
             key=record.key if key is None else key,
             approval=record.approval if approval is None else approval,
-        )
-        if record.id == call
-        else record
-        for record in found[1].calls
+        ),
     )
-    return _put(state, found[0], replace(found[1], calls=calls))
 
 
 def answer(
@@ -176,13 +174,24 @@ def answer(
     text: str = "",
 ) -> State:
     """Return the state in which that call is answered; an answered call stays as it is."""
+    return _changed(
+        state,
+        call,
+        lambda record: (
+            record
+            if record.answered
+            else replace(record, answered=position, answer=kind, content=content, text=text)
+        ),
+    )
+
+
+def _changed(state: State, call: str, change: Callable[[CallRecord], CallRecord]) -> State:
+    """Return the state in which that call is as ``change`` makes it: a foreign client's, or one of the newest turn."""
+    record = state.live.received.get(call)
+    if record is not None:
+        return calls.put(state, change(record))
     found = _newest(state)
     if found is None:
         return state
-    calls = tuple(
-        replace(record, answered=position, answer=kind, content=content, text=text)
-        if record.id == call and not record.answered
-        else record
-        for record in found[1].calls
-    )
-    return _put(state, found[0], replace(found[1], calls=calls))
+    changed = tuple(change(record) if record.id == call else record for record in found[1].calls)
+    return _put(state, found[0], replace(found[1], calls=changed))

@@ -19,6 +19,26 @@ RULE: Final = "perdure"
 """Who goes back without being asked to: a rule, not a person."""
 
 
+REQUEST: Final = "request-"
+"""Begins the name of the time in which a foreign client does what its model said in the reply to that request."""
+
+
+def client_asks(state: State, number: int, at: int) -> State:
+    """A foreign client asks its model: what it did for the reply before is done; the workspace is looked at anew."""
+    state = client_rests(turn_begins(state), at)
+    touch = Touch(f"{REQUEST}{number}", at)
+    return replace(state, live=replace(state.live, touched=_bounded((*state.live.touched, touch))))
+
+
+def client_rests(state: State, at: int) -> State:
+    """A foreign client does nothing more for the reply that it has."""
+    known = tuple(
+        replace(each, ends=at) if each.key.startswith(REQUEST) and not each.ends else each
+        for each in state.live.touched
+    )
+    return replace(state, live=replace(state.live, touched=known))
+
+
 def touched(state: State, body: e.EffectStarted, event: Event) -> State:
     """From here on the workspace may be another than was recorded, also if this is not the first request."""
     if body.effect == "read":
@@ -49,7 +69,12 @@ def recorded(
     body: e.CheckpointTaken | e.CheckpointSkipped | e.CheckpointRestored,
     event: Event,
 ) -> State:
-    """The workspace is this tree."""
+    """The workspace is this tree. What a foreign client may do in it goes on."""
+    goes_on = tuple(
+        replace(each, begins=event.at)
+        for each in state.live.touched
+        if each.key.startswith(REQUEST) and not each.ends and not isinstance(body, e.CheckpointRestored)
+    )
     live = replace(
         state.live,
         tree=body.tree,
@@ -57,7 +82,7 @@ def recorded(
         image=body.image,
         fresh=True,
         workspace_error="",
-        touched=(),
+        touched=goes_on,
         put_back=None,
     )
     return replace(state, live=live)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import msgspec
 
 from perdure.contract import Law
-from perdure.intention.reply import Reply
+from perdure.intention.reply import Call, Reply, call_of
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.log.events import KIND_OF
-from perdure.orchestrator.draft import Fact
+from perdure.orchestrator.draft import Fact, unanswered
 from perdure.orchestrator.step import STEP, step
 from perdure.projection.evolve import evolve, fold
 from perdure.projection.state import State, Turn
@@ -21,6 +21,10 @@ Laws = Callable[[str, str], Law]
 """(definition digest, contract digest) -> law"""
 Replies = Callable[[Turn | None], Reply | None]
 """the newest turn -> its reply in full"""
+
+
+Texts = Callable[[e.Content], str]
+"""content of an event -> its text"""
 
 
 class Difference(NamedTuple):
@@ -49,7 +53,7 @@ class Replayed(NamedTuple):
     difference: Difference | None = None
 
 
-def redo(events: Iterable[Event], *, laws: Laws, replies: Replies) -> Replayed:
+def redo(events: Iterable[Event], *, laws: Laws, replies: Replies, texts: Texts) -> Replayed:
     """Decide every fact of ``events`` again and compare, up to the first difference.
 
     A run that was begun under another ``step`` version is compared with today's all the same: the
@@ -57,12 +61,16 @@ def redo(events: Iterable[Event], *, laws: Laws, replies: Replies) -> Replayed:
     is compared.
     """
     state, facts, count, recorded_step = State(), 0, 0, STEP
+    asked: dict[str, Call] = {}
     whole = [*batches(events)]
     for batch, following in zip_longest(whole, whole[1:]):
         first = batch[0]
         if isinstance(first.body, e.RunOpened | e.RunForked):
             recorded_step = first.body.step
-        fact = Fact(first.body, first.at, first.epoch, replies(_newest(state, first)))
+        if isinstance(first.body, e.CallReceived):
+            arguments = texts(first.body.arguments)
+            asked.setdefault(first.body.call, call_of(first.body.call, first.body.tool, arguments))
+        fact = Fact(first.body, first.at, first.epoch, replies(_newest(state, first)), asked)
         decided = step(state, fact, _law(state, first.body, laws), run=first.run).events
         if following is not None and isinstance(following[0].body, e.RunForked):
             decided = decided[: len(batch)]
@@ -70,6 +78,7 @@ def redo(events: Iterable[Event], *, laws: Laws, replies: Replies) -> Replayed:
         if difference is not None:
             return Replayed(facts, count, recorded_step, difference)
         state, facts, count = fold(state, batch), facts + 1, count + len(batch)
+        asked = unanswered(state, asked)
     return Replayed(facts, count, recorded_step)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from perdure.assembly.inspect import Inspector
-from perdure.driver.books import read_state, reply_of
+from perdure.driver.books import read_state, reply_of, text_of
 from perdure.log import events as e
 from perdure.log.envelope import unseal
 from perdure.projection.state import Effect, State
@@ -213,6 +213,7 @@ def _replayed(ending: Ending, inspector: Inspector, run: str) -> list[str]:
         inspector.events(run),
         laws=lambda definition, contract: law_named(store, definition, contract),
         replies=lambda turn: reply_of(store, turn),
+        texts=lambda content: text_of(store, content),
     )
     if replayed.difference is None:
         return []

@@ -1,0 +1,243 @@
+"""Calls of a foreign client: judged, done once, answered, whatever becomes of the client."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from perdure.assembly.answering import Answer, Asked, Waiting
+from perdure.assembly.sessions import Session
+from perdure.assembly.store import open_store
+from perdure.driver.port import InDoubt, Undone
+from perdure.log import events as e
+from tests.sessions.ground import Bank, of, played, session
+
+
+def pay(name: str, invoice: str = "INV-1", reference: str = "r", tool: str = "bank__pay") -> Asked:
+    return Asked(name, tool, {"invoice": invoice, "reference": reference})
+
+
+async def told(opened: Session, asked: Asked, patience: float = 0) -> Answer:
+    return await opened.call(asked, patience=patience)
+
+
+def kinds(place: Path, run: str = "one") -> list[str]:
+    with open_store(place) as store:
+        return [type(event.body).__name__ for event in store.inspector.events(run)]
+
+
+def sound(place: Path, run: str = "one") -> None:
+    """The run verifies, and is decided again just so."""
+    with open_store(place) as store:
+        assert store.inspector.verify(run).ok
+        assert store.inspector.replay(run).difference is None
+
+
+def test_a_call_is_done_and_answered_and_the_same_name_is_the_same_call(tmp_path: Path):
+    bank = Bank()
+
+    async def story() -> tuple[Answer, Answer]:
+        async with session(tmp_path / "store", bank) as opened:
+            return await told(opened, pay("a.1")), await told(opened, pay("a.1"))
+
+    first, again = played(story())
+    assert first.kind == again.kind == "succeeded"
+    assert first == again
+    assert of("bank__pay", bank) == 1
+    assert kinds(tmp_path / "store") == [
+        "RunOpened", "LeaseAcquired", "CallReceived", "IntentionProposed", "EffectStarted", "EffectSettled"
+    ]  # fmt: skip
+    sound(tmp_path / "store")
+
+
+def test_an_identity_is_paid_once_and_a_repeat_without_one_is_a_new_act(tmp_path: Path):
+    bank = Bank()
+
+    async def story() -> list[str]:
+        async with session(tmp_path / "store", bank) as opened:
+            calls = [pay("1"), pay("2"), pay("3", tool="bank__send"), pay("4", tool="bank__send")]
+            return [(await told(opened, each)).kind for each in calls]
+
+    assert played(story()) == ["succeeded", "replayed", "succeeded", "succeeded"]
+    assert (of("bank__pay", bank), of("bank__send", bank)) == (1, 2)
+    sound(tmp_path / "store")
+
+
+def test_after_a_client_went_back_an_equal_call_gets_its_receipt_and_a_differing_one_asks(tmp_path: Path):
+    bank = Bank()
+
+    async def story() -> list[str]:
+        async with session(tmp_path / "store", bank) as opened:
+            before = opened.state.position
+            first = await told(opened, pay("1", tool="bank__send"))
+            await opened.went_back(before, "the client was cut back")
+            equal = await told(opened, pay("2", tool="bank__send"))
+            await opened.went_back(before, "once more")
+            other = await told(opened, pay("3", reference="~{x}", tool="bank__send"))
+            return [first.kind, equal.kind, other.kind]
+
+    assert played(story()) == ["succeeded", "replayed", "waits"]
+    assert of("bank__send", bank) == 1
+    sound(tmp_path / "store")
+
+
+def test_a_grant_waits_for_the_same_call_and_never_fires_by_itself(tmp_path: Path):
+    bank = Bank()
+
+    async def story() -> tuple[Answer, int, Answer]:
+        async with session(tmp_path / "store", bank) as opened:
+            before = opened.state.position
+            await told(opened, pay("1", tool="bank__send"))
+            await opened.went_back(before, "cut")
+            waits = await told(opened, pay("2", reference="new", tool="bank__send"))
+            await opened.decide(waits.approval, grant=True, by="ann")
+            await opened.tell(e.MessageReceived("m", "ann", e.Content(2, "hi")))
+            fired = of("bank__send", bank)
+            return waits, fired, await told(opened, pay("3", reference="new", tool="bank__send"))
+
+    waits, fired, again = played(story())
+    assert "perdure approve one " in waits.text
+    assert fired == 1
+    assert again.kind == "succeeded"
+    assert of("bank__send", bank) == 2
+    sound(tmp_path / "store")
+
+
+def test_who_is_asked_at_once_leads_the_call_on(tmp_path: Path):
+    bank = Bank()
+
+    async def story() -> str:
+        async with session(tmp_path / "store", bank) as opened:
+            before = opened.state.position
+            await told(opened, pay("1", tool="bank__send"))
+            await opened.went_back(before, "cut")
+
+            async def decide(waiting: Waiting) -> None:
+                await opened.decide(waiting.approval, grant=True, by="ann")
+
+            return (
+                await opened.call(pay("2", reference="n", tool="bank__send"), patience=60, on_wait=decide)
+            ).kind
+
+    assert played(story()) == "succeeded"
+
+
+def test_a_deed_in_doubt_is_said_and_blocks_its_equals_until_it_is_settled(tmp_path: Path):
+    bank = Bank()
+    bank.otherwise["bank__pay"] = InDoubt("the connection broke", ended=True)
+
+    async def story() -> list[Answer]:
+        async with session(tmp_path / "store", bank) as opened:
+            first = await told(opened, pay("1"), 60)
+            equal = await told(opened, pay("2", reference="other"), 60)
+            free = await told(opened, pay("3", invoice="INV-2"), 60)
+            return [first, equal, free]
+
+    first, equal, free = played(story())
+    assert [first.kind, equal.kind] == ["doubt", "doubt"]
+    assert "perdure settle one" in first.text
+    assert "equal call" in equal.text
+    assert free.kind == "doubt"
+    assert of("bank__pay", bank) == 2
+    sound(tmp_path / "store")
+
+
+def test_a_refusal_of_the_server_is_no_deed_and_may_be_tried_again(tmp_path: Path):
+    bank = Bank()
+    bank.otherwise["bank__pay"] = Undone("no such account")
+
+    async def story() -> tuple[Answer, Answer]:
+        async with session(tmp_path / "store", bank) as opened:
+            first = await told(opened, pay("1"))
+            bank.otherwise.clear()
+            return first, await told(opened, pay("2"))
+
+    first, second = played(story())
+    assert (first.kind, first.text) == ("failed", "no such account")
+    assert second.kind == "succeeded"
+
+
+def test_a_slow_call_holds_up_no_other(tmp_path: Path):
+    bank = Bank()
+    bank.holds["bank__send"] = asyncio.Event()
+
+    async def story() -> list[str]:
+        async with session(tmp_path / "store", bank) as opened:
+            slow = asyncio.create_task(told(opened, pay("1", tool="bank__send")))
+            await bank.begun.wait()
+            quick = await told(opened, pay("2"))
+            assert not slow.done()
+            bank.holds["bank__send"].set()
+            return [quick.kind, (await slow).kind]
+
+    assert played(story()) == ["succeeded", "succeeded"]
+    sound(tmp_path / "store")
+
+
+def test_what_a_client_does_itself_is_judged_and_recorded(tmp_path: Path):
+    bank = Bank()
+
+    async def story() -> list[str]:
+        async with session(tmp_path / "store", bank) as opened:
+            one = Asked("h.1", "client__bash", {"command": "ls"}, via="hook")
+            may = await told(opened, one)
+            await opened.client_did("h.1", "succeeded", '"a b c"')
+            return [may.kind, (await told(opened, one)).text]
+
+    assert played(story()) == ["allowed", '"a b c"']
+    assert bank.done == []
+    sound(tmp_path / "store")
+
+
+def test_an_unknown_tool_and_unfit_arguments_are_refused_in_words(tmp_path: Path):
+    async def story() -> Answer:
+        async with session(tmp_path / "store", Bank()) as opened:
+            return await told(opened, Asked("1", "bank__burn", {}))
+
+    answer = played(story())
+    assert answer.kind == "refused"
+    assert "there is no tool 'bank__burn'" in answer.text
+
+
+def test_a_run_that_is_taken_up_again_knows_its_calls(tmp_path: Path):
+    bank = Bank()
+
+    async def one() -> Answer:
+        async with session(tmp_path / "store", bank) as opened:
+            return await told(opened, pay("1"))
+
+    async def two() -> tuple[bool, Answer, Answer]:
+        async with session(tmp_path / "store", bank) as opened:
+            return opened.resumed, await told(opened, pay("1")), await told(opened, pay("2", reference="x"))
+
+    first = played(one())
+    resumed, same, equal = played(two())
+    assert resumed
+    assert same == first
+    assert equal.kind == "replayed"
+    assert of("bank__pay", bank) == 1
+    sound(tmp_path / "store")
+
+
+@pytest.mark.parametrize("changes", [True, False], ids=["with a change", "without one"])
+def test_the_workspace_is_recorded_as_of_a_request(tmp_path: Path, changes: bool):
+    root = tmp_path / "work"
+    root.mkdir()
+    (root / "file").write_text("one")
+
+    async def story() -> tuple[bool, str, str]:
+        async with session(tmp_path / "store", Bank(), root=root) as opened:
+            assert await opened.recorded(30)
+            first = opened.state.live.tree
+            if changes:
+                (root / "file").write_text("two")
+            await opened.attached("test/1")
+            opened_as = e.ConversationOpened(client="test/1", api="messages", model="m")
+            await opened.tell(opened_as, e.RequestForwarded(number=1))
+            assert not opened.state.live.fresh
+            return await opened.recorded(30), first, opened.state.live.tree
+
+    recorded, first, second = played(story())
+    assert recorded
+    assert (first != second) is changes
+    sound(tmp_path / "store")
