@@ -102,9 +102,8 @@ class Session:
         self.foreign: Foreign = foreign
         self.clock: Clock = writer.clock
         self._writer: RunWriter = writer
-        self.scribe: Scribe = Scribe(writer, desk)
+        self.scribe: Scribe = Scribe(writer, desk, self._take)
         """what a conversation is written with"""
-        writer.ahead = self.scribe.all_written
         self._workspace: OpenedWorkspace | None = None
         self._drive: Drive | None = None
         self._work: asyncio.Task[State] | None = None

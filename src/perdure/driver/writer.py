@@ -10,7 +10,7 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from perdure.contract import Law
@@ -72,8 +72,6 @@ class RunWriter:
         """
         self.quiet: asyncio.Lock = asyncio.Lock()
         """held while something is decided and not known to be durable"""
-        self.ahead: Callable[[], Awaitable[None]] = _nothing_ahead
-        """ends when what was written ahead has been handed to the store"""
         self._answers: Answers[Appended | Remembered] = answers
         self.store: Books = store
         self.run: str = run
@@ -106,7 +104,6 @@ class RunWriter:
         Raises what ``LogStore.append`` raises.
         """
         async with self.quiet:
-            await self.ahead()
             return await self._take(heard)
 
     async def _take(self, heard: Sequence[Heard]) -> tuple[Event, ...]:
@@ -229,7 +226,3 @@ class RunWriter:
             self._frozen_at = self.state.position
             frozen = self._freezer.freeze(self.state, self.head)
             self.store.save(self.run, self.state.position, frozen.manifest, frozen.chunks)
-
-
-async def _nothing_ahead() -> None:
-    """Nothing is written ahead."""
