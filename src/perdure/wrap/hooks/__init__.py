@@ -1,0 +1,1 @@
+"""What clients tell by their own hooks: before a tool of theirs runs, and after."""
