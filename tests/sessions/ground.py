@@ -82,3 +82,10 @@ def played(story: Coroutine[object, object, T]) -> T:
         return await asyncio.wait_for(story, 60)
 
     return asyncio.run(bounded())
+
+
+def sound(place: Path, run: str = "one") -> None:
+    """The run verifies, and is decided again just so."""
+    with open_store(place) as store:
+        assert store.inspector.verify(run).ok
+        assert store.inspector.replay(run).difference is None

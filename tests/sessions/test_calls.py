@@ -10,7 +10,7 @@ from perdure.assembly.sessions import Session
 from perdure.assembly.store import open_store
 from perdure.driver.port import InDoubt, Undone
 from perdure.log import events as e
-from tests.sessions.ground import Bank, of, played, session
+from tests.sessions.ground import Bank, of, played, session, sound
 
 
 def pay(name: str, invoice: str = "INV-1", reference: str = "r", tool: str = "bank__pay") -> Asked:
@@ -24,13 +24,6 @@ async def told(opened: Session, asked: Asked, patience: float = 0) -> Answer:
 def kinds(place: Path, run: str = "one") -> list[str]:
     with open_store(place) as store:
         return [type(event.body).__name__ for event in store.inspector.events(run)]
-
-
-def sound(place: Path, run: str = "one") -> None:
-    """The run verifies, and is decided again just so."""
-    with open_store(place) as store:
-        assert store.inspector.verify(run).ok
-        assert store.inspector.replay(run).difference is None
 
 
 def test_a_call_is_done_and_answered_and_the_same_name_is_the_same_call(tmp_path: Path):

@@ -155,15 +155,18 @@ def next_attempt(state: State, stem: str) -> Fresh | Blocked:
 
 
 def _unmet(state: State, tool: str, identity: Identity) -> Effect | None:
-    """Return a success of this tool that the present path hasn't met; a near-match if there is one."""
+    """Return a success of this tool that the present path hasn't met, or what may be one; a near-match if there is one."""
+    world = state.world
+    known = [each for each in world.receipts.values() if each.outcome in ("succeeded", "partial")]
+    if state.step >= 3:
+        known += (each for each in (*world.open.values(), *world.elsewhere.values()) if each.effect != "read")
     unmet = [
-        receipt
-        for receipt in state.world.receipts.values()
-        if receipt.tool == tool
-        and receipt.outcome in ("succeeded", "partial")
-        and receipt.stem not in state.live.met
-        and not receipt.undoes
-        and receipt.arguments != identity.arguments
+        each
+        for each in known
+        if each.tool == tool
+        and each.stem not in state.live.met
+        and not each.undoes
+        and each.arguments != identity.arguments
     ]
     near = [receipt for receipt in unmet if receipt.loose and receipt.loose == identity.loose]
     return (near or unmet or [None])[0]

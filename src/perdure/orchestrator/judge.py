@@ -175,7 +175,10 @@ def _differing(
     found: Differs,
 ) -> Upshot:
     policy = divergence(d.law, declaration)
-    told = f"{declaration.name} was done before: {found.receipt.what}"
+    before = (
+        "was done before" if found.receipt.settled or found.receipt.outcome else "may have been done before"
+    )
+    told = f"{declaration.name} {before}: {found.receipt.what}"
     if policy == "refuse":
         reason = f"{told}. The world remembers it, and this call differs from it."
         hint = "If it is the same act, use its result. If not, say how it differs to a person."

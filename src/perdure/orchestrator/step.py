@@ -7,6 +7,7 @@ Invariants:
   log can be decided again, fact by fact, and compared (``perdure.replay``).
 - ``STEP`` names the logic. It is recorded when a run opens; a change of any decision raises it. 2: a deed in
   the workspace is named by its place, not by its arguments, since the workspace goes back with a rewind.
+  3: after a rewind, what is in doubt behind it is a divergence as well, not only what succeeded.
 """
 
 from typing import Final
@@ -31,7 +32,7 @@ from perdure.values.limits import (
     MODEL_PAUSE_NS,
 )
 
-STEP: Final = 2
+STEP: Final = 3
 
 
 def step(state: State, fact: Fact, law: Law, *, run: str) -> Decision:
