@@ -9,7 +9,7 @@ Invariants:
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 from perdure.adapters.holders import this_holder
@@ -27,7 +27,7 @@ from perdure.log.envelope import Event, unseal
 from perdure.log.port import Appended, Batch, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State
-from perdure.values.errors import Busy, PerdureError, RunExists, require
+from perdure.values.errors import Broken, Busy, PerdureError, RunExists, require
 from perdure.values.limits import (
     CONTENT_WAITING_BYTES_MAX,
     LIGHT_BATCH_BYTES,
@@ -47,13 +47,18 @@ class Noted(NamedTuple):
     durable: Awaitable[None]
 
 
-class Scribe:
-    """The one writer of one conversation's run."""
+Through = Callable[[Sequence[Heard]], Awaitable[tuple[Event, ...]]]
+"""How facts reach a run that is driven: they are on disk when it ends."""
 
-    def __init__(self, writer: RunWriter, desk: "WritingDesk") -> None:
-        """Write by ``writer`` at ``desk``."""
+
+class Scribe:
+    """The one writer of one conversation's run; in a run that is driven, whoever drives writes, too."""
+
+    def __init__(self, writer: RunWriter, desk: "WritingDesk", through: Through | None = None) -> None:
+        """Write by ``writer`` at ``desk``; ``through`` where the run is driven, and its driver takes facts in."""
         self._writer: RunWriter = writer
         self._desk: WritingDesk = desk
+        self._through: Through | None = through
         self._newest: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self.failed: bool = False
@@ -78,18 +83,21 @@ class Scribe:
         """The state after all that was told, on disk or on its way there."""
         return self._writer.state
 
-    def tell(self, *bodies: e.Body, blobs: Sequence[tuple[str, bytes]] = ()) -> Noted:
+    async def tell(self, *bodies: e.Body, blobs: Sequence[tuple[str, bytes]] = ()) -> Noted:
         """Take ``bodies`` as facts; return what follows from them.
 
-        Raises what deciding raises; nothing is then written.
+        Where nobody drives the run, this is done without a pause. Raises what deciding raises; nothing is then
+        written.
         """
         heard = [Heard(body) for body in bodies]
         if heard and blobs:
             heard[0] = heard[0]._replace(blobs=tuple(blobs))
-        return self.begin(heard)
+        return self.begin(heard) if self._through is None else await self._taken(self._through, heard)
 
-    def obey(self) -> Noted | None:
-        """Take in what people have posted; None where that is nothing."""
+    async def obey(self) -> Noted | None:
+        """Take in what people have posted; None where that is nothing, or the driver does it."""
+        if self._through is not None:
+            return None
         posted = tuple(heard_post(post) for post in self._writer.store.inbox(self.run))
         return self.begin(posted) if posted else None
 
@@ -118,6 +126,20 @@ class Scribe:
         self._under_way.add(task)
         task.add_done_callback(self._arrived)
         return Noted(events, asyncio.shield(task))
+
+    async def _taken(self, through: Through, heard: Sequence[Heard]) -> Noted:
+        require(not self.failed, f"{self.run}: a fact is told after one that could not be written")
+        try:
+            events = await through(heard)
+        except PerdureError as error:
+            if not isinstance(error, Broken):
+                self.failed = True
+                self.failure = self.failure or f"{type(error).__name__}: {error}"
+            raise
+        self.settled = self._writer.state
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        durable.set_result(None)
+        return Noted(events, durable)
 
     async def _appended(self, before: "asyncio.Task[None] | None", batch: Batch, state: State) -> None:
         """Append ``batch`` behind the one ``before``; the state that it leads to is settled then."""

@@ -111,10 +111,10 @@ class Exchange:
         try:
             answer = await self._ask(self._edits)
         except UNREACHED as error:
-            self._failed(0, f"{type(error).__name__}: {error}")
+            await self._failed(0, f"{type(error).__name__}: {error}")
             raise
         except BaseException:
-            self._failed(0, GONE)
+            await self._failed(0, GONE)
             raise
         keeps = self._talk.conversation.kept == "full"
         async with answer:
@@ -138,9 +138,10 @@ class Exchange:
         """Decide how it goes on; what that depends on is on disk when this returns."""
         talk = self._talk
         try:
-            talk.scribe.obey()
-            self._know_model()
-            plan = self._planned()
+            await talk.scribe.obey()
+            async with talk.deciding:
+                await self._know_model()
+                plan = await self._planned()
             if plan.decided or talk.owes:
                 talk.owes = True
                 await self._parts.patience.until(plan.durable)
@@ -149,9 +150,9 @@ class Exchange:
         except TimeoutError:
             self._go_on_without()
         except Exception as error:  # noqa: BLE001 - economy fails open
-            self._fall_back(error)
+            await self._fall_back(error)
 
-    def _planned(self) -> Plan:
+    async def _planned(self) -> Plan:
         talk = self._talk
         kept = talk.conversation.kept
         recording = Recording(
@@ -160,11 +161,11 @@ class Exchange:
             moves=self._parts.may_move(talk),
             at=self._parts.now(),
         )
-        plan = planned(talk, self._read, self._parts.measure, recording, new=self._new)
+        plan = await planned(talk, self._read, self._parts.measure, recording, new=self._new)
         self._number, self._recall = plan.number, plan.recall
         return plan
 
-    def _know_model(self) -> None:
+    async def _know_model(self) -> None:
         """Another model has another price, and another cache."""
         talk, model = self._talk, self._read.model
         known = talk.conversation
@@ -177,7 +178,7 @@ class Exchange:
             subscription=known.tariff.subscription,
         )
         why = "the client asks another model"
-        talk.scribe.tell(e.PagingSet(known.mode, known.frozen, why, model=model, tariff=tariff))
+        await talk.scribe.tell(e.PagingSet(known.mode, known.frozen, why, model=model, tariff=tariff))
 
     def _go_on_without(self) -> None:
         """The log takes too long: what it holds goes on. What was decided meanwhile waits for it, here and next time."""
@@ -193,7 +194,7 @@ class Exchange:
             self._edits = ()
         self._recall = bool(self._edits) and may_ask(self._read)
 
-    def _fall_back(self, error: Exception) -> None:
+    async def _fall_back(self, error: Exception) -> None:
         """Paging has failed: what was recorded goes on, and nothing more is decided."""
         talk, parts = self._talk, self._parts
         parts.counts.failed_open += 1
@@ -202,7 +203,9 @@ class Exchange:
         if not talk.scribe.failed and not talk.conversation.frozen:
             why = f"paging failed: {type(error).__name__}: {error}"[:WORDS_CHARACTERS_MAX]
             try:
-                talk.scribe.tell(e.PagingSet(talk.conversation.mode, frozen=True, why=why, by="perdure"))
+                await talk.scribe.tell(
+                    e.PagingSet(talk.conversation.mode, frozen=True, why=why, by="perdure")
+                )
             except Exception:  # noqa: BLE001 - as above
                 parts.counts.unlogged += 1
         self._take_recorded(state)
@@ -278,7 +281,8 @@ class Exchange:
     async def _recorded(self, facts: Sequence[e.Body], blobs: Sequence[tuple[str, bytes]] = ()) -> None:
         """They are on disk; a log that can't take them holds up no reply, which stands without them too."""
         try:
-            await self._parts.patience.until(self._talk.scribe.tell(*facts, blobs=blobs).durable)
+            told = await self._talk.scribe.tell(*facts, blobs=blobs)
+            await self._parts.patience.until(told.durable)
         except Exception as error:  # noqa: BLE001 - as above
             self._parts.counts.unlogged += 1
             _LOG.warning("%s: a recall goes unrecorded: %s", self._talk.run, type(error).__name__)
@@ -312,17 +316,17 @@ class Exchange:
 
     # -- the end -------------------------------------------------------------------------------------
 
-    def _done(self, outcome: Outcome) -> None:
+    async def _done(self, outcome: Outcome) -> None:
         """Tell the log how it went; and what the next request would have to wait for is done."""
         self._talk.name_kept()
         if outcome.status >= FINE:
-            self._failed(outcome.status, outcome.error)
+            await self._failed(outcome.status, outcome.error)
         elif not outcome.whole and not outcome.usages:
-            self._failed(outcome.status, outcome.error or BROKEN_OFF)
+            await self._failed(outcome.status, outcome.error or BROKEN_OFF)
         else:
-            self._answered(outcome)
+            await self._answered(outcome)
 
-    def _answered(self, outcome: Outcome) -> None:
+    async def _answered(self, outcome: Outcome) -> None:
         model = self._read.model
         long = any(usage.cache_write_tokens for usage in outcome.usages) and is_long(self._read.body)
         calls = [_priced(usage, cost_of(usage, model, long=long)) for usage in outcome.usages]
@@ -346,19 +350,19 @@ class Exchange:
             reply=reply,
             alone_microusd=alone(talk.state, calls[0] if calls else told, told),
         )
-        self._tell(fact, blobs)
+        await self._tell(fact, blobs)
         if len(calls) == 1 and not self._edits:
             self._parts.measure.learn(model, self._read.characters, told.input_tokens)
 
-    def _failed(self, status: int, error: str) -> None:
-        self._tell(e.RequestFailed(self._number, status, error[:WORDS_CHARACTERS_MAX]), ())
+    async def _failed(self, status: int, error: str) -> None:
+        await self._tell(e.RequestFailed(self._number, status, error[:WORDS_CHARACTERS_MAX]), ())
 
-    def _tell(self, fact: e.Body, blobs: Sequence[tuple[str, bytes]]) -> None:
+    async def _tell(self, fact: e.Body, blobs: Sequence[tuple[str, bytes]]) -> None:
         """The client has its reply, or is gone: that the log can't say so is only counted."""
         if not self._number or self._talk.scribe.failed:
             return
         try:
-            self._talk.scribe.tell(fact, blobs=blobs)
+            await self._talk.scribe.tell(fact, blobs=blobs)
         except Exception:  # noqa: BLE001 - as above
             self._parts.counts.unlogged += 1
 

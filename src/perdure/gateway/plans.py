@@ -50,13 +50,15 @@ class Recording(NamedTuple):
     """when the request came, ns"""
 
 
-def planned(talk: Talk, read: RequestBody, measure: Measure, recording: Recording, *, new: bool) -> Plan:
+async def planned(
+    talk: Talk, read: RequestBody, measure: Measure, recording: Recording, *, new: bool
+) -> Plan:
     """Tell the fact of ``read`` and return what goes on; ``new``: the conversation began with it."""
     stubs = stubs_due(talk, read, measure, recording.at) if recording.moves and may_ask(read) else Stubs()
     if stubs.facts:
-        talk.scribe.tell(*stubs.facts, blobs=stubs.blobs)
+        await talk.scribe.tell(*stubs.facts, blobs=stubs.blobs)
     fact, blobs = _fact(talk, read, measure, recording)
-    told = talk.scribe.tell(fact, blobs=blobs)
+    told = await talk.scribe.tell(fact, blobs=blobs)
     talk.standing = (read.tools_digest, read.system)
     talk.tail = next(
         (n for n, item in enumerate(reversed(read.items)) if item.role == "assistant"), len(read.items)

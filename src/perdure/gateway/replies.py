@@ -107,7 +107,12 @@ class Tape:
 
 
 async def watched(
-    line: Line, answer: aiohttp.ClientResponse, api: Api, *, keeps: bool, done: Callable[[Outcome], None]
+    line: Line,
+    answer: aiohttp.ClientResponse,
+    api: Api,
+    *,
+    keeps: bool,
+    done: Callable[[Outcome], Awaitable[None]],
 ) -> web.StreamResponse:
     """Pass the answer on byte for byte, and read on the side what it took; ``done`` hears how it went."""
     fine = answer.status < FINE
@@ -125,7 +130,7 @@ async def watched(
         kept = tape.kept if unpacking.plain else b""
         learned = reader.learned
         usages = (learned.usage,) if learned.counted else ()
-        done(Outcome(answer.status, usages, kept, learned.ended, tape.first_ns, stop=learned.stop))
+        await done(Outcome(answer.status, usages, kept, learned.ended, tape.first_ns, stop=learned.stop))
 
 
 class _Reader:
@@ -162,7 +167,7 @@ async def relayed(
     host: Host,
     *,
     keeps: bool,
-    done: Callable[[Outcome], None],
+    done: Callable[[Outcome], Awaitable[None]],
     knows: Memory = NOTHING,
 ) -> web.StreamResponse:
     """Give the client the reply that the model makes with what the host answers it in between."""
@@ -196,7 +201,7 @@ async def relayed(
         await tape.write(body)
         return await line.finish()
     finally:
-        done(Outcome(status, relay.usages, tape.kept, whole, tape.first_ns, error))
+        await done(Outcome(status, relay.usages, tape.kept, whole, tape.first_ns, error))
 
 
 async def _exchanged(

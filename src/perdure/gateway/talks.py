@@ -4,6 +4,7 @@ Invariant: all that matters is in the run. What is remembered here is found agai
 next request quicker, or one figure less exact.
 """
 
+import asyncio
 from itertools import islice
 from typing import Final
 
@@ -29,6 +30,8 @@ class Talk:
         """Hold what ``scribe`` writes open; ``bucket`` is whose handles it shares."""
         self.scribe: Scribe = scribe
         self.bucket: str = bucket
+        self.deciding: asyncio.Lock = asyncio.Lock()
+        """held while a request is decided on: what it is told of was read from the state that it is told to"""
         self.under_way: int = 0
         """requests that were forwarded and are not answered yet"""
         self.made: dict[str, MadeCall] = {}
