@@ -110,7 +110,10 @@ class _Ear:
             return _Told()
         call = self._newest(said.before.call)
         record = self._session.state.live.received.get(call)
-        if record is not None and record.answer in _TOLD_BY_CLIENT:
+        if record is not None and (
+            record.answer in _TOLD_BY_CLIENT or (record.answered and said.outcome == "failed")
+        ):
+            # Told before, or the client's own word for our refusal.
             return _Told()
         if record is not None and record.answered:
             return _Told(
