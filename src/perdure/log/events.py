@@ -119,6 +119,8 @@ class RunRewound(Body, frozen=True):
     """processes to bring back with the files"""
     keep: tuple[str, ...] = ()
     """paths that are left as they are, as ``checkpoint.tree.spelled`` gives them"""
+    session: str = ""
+    """the foreign client's new session, which ends where ``to`` says; empty where none is written"""
 
 
 class RunSuspended(Body, frozen=True):
@@ -158,6 +160,13 @@ class MessageReceived(Body, frozen=True):
 
     id: str
     sender: str
+    text: Content
+
+
+class NoteMade(Body, frozen=True):
+    """Somebody left a note beside what happened; the model isn't told."""
+
+    by: str
     text: Content
 
 
@@ -832,6 +841,7 @@ KINDS: dict[str, type[Body]] = {
     "run.closed": RunClosed,
     "contract.adopted": ContractAdopted,
     "message.received": MessageReceived,
+    "note.made": NoteMade,
     "timer.set": TimerSet,
     "timer.fired": TimerFired,
     "model.requested": ModelRequested,

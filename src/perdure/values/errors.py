@@ -321,6 +321,48 @@ class NotWrapped(FixTheCall):
     next_step: ClassVar[str] = "list the runs with `perdure ls`, and begin a new one with `perdure wrap -- CLIENT`"
 
 
+class SessionUnknown(FixTheCall):
+    """No session that the client has stored is the one that is needed, or it can't be read."""
+
+    code: ClassVar[str] = "P623"
+    next_step: ClassVar[str] = "go back with the files alone: say --no-session"
+
+
+class NoTurn(FixTheCall):
+    """The wrapped run has no such turn."""
+
+    code: ClassVar[str] = "P624"
+    next_step: ClassVar[str] = "read the turns with `perdure log RUN --kind request.forwarded`"
+
+
+class ClientRunning(AskSomeone):
+    """The client works in the run: it would write into files that are put back beneath it, with a history that goes on."""
+
+    code: ClassVar[str] = "P625"
+    next_step: ClassVar[str] = "end the client, then go back"
+
+
+class SessionTaken(FixTheCall):
+    """There is a file already where the new session would be written; it stays as it is."""
+
+    code: ClassVar[str] = "P626"
+    next_step: ClassVar[str] = "call it again: a new session gets a new name each time"
+
+
+class NoHooks(FixTheCall):
+    """That client has no hooks, or none that perdure knows."""
+
+    code: ClassVar[str] = "P605"
+    next_step: ClassVar[str] = "name one of those that have: `perdure hooks print --help` lists them"
+
+
+class UnboundView(FixTheCall):
+    """Our MCP server was told of no run, and shows none by itself."""
+
+    code: ClassVar[str] = "P606"
+    next_step: ClassVar[str] = "bind it to one with --run NAME, or say --all-runs"
+
+
 def require(truth: bool, sentence: str) -> None:
     """Stop with ``Broken`` unless ``truth`` holds; unlike ``assert``, ``-O`` can't remove it."""
     if not truth:

@@ -585,3 +585,23 @@ VIEW_READ_EVENTS_MAX: Final = 200_000
 
 NOTE_BYTES_MAX: Final = 16 * 1024
 """A note in a run: a page or two of text."""
+
+# -- sessions of foreign clients ------------------------------------------------------------------------
+
+SESSION_BYTES_MAX: Final = 512 * 1024 * 1024
+"""One session's file, which is read whole to be cut: the longest of the recorded ones has 60 MB."""
+
+SESSIONS_SEARCHED_MAX: Final = 50
+"""Stored sessions that are looked through for a request, the newest first: a second or two."""
+
+# --- a wrapped client's conversation -------------------------------------------------------------------
+
+CALL_HELD_SECONDS: Final = 10.0
+"""The first call of a reply waits so long for the workspace to be recorded: it was begun when the request came, and most
+models think longer than it takes. A person still takes a longer pause for the model's."""
+
+ANSWER_WORDS_COMPARED: Final = 400
+"""Words of an answer that are looked for in what a client tells its model of it: more say nothing new."""
+
+ANSWER_CUT_CHARACTERS: Final = 20_000
+"""An answer beyond this may be cut short, or put into a file, by its client before the model sees it."""

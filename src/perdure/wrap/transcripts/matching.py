@@ -1,0 +1,77 @@
+"""Which line of a session's file a request ends at: found by what was said, never by counting.
+
+The last thing that the model had said in the request is looked for in the file; what was said to it behind that, up
+to where it speaks again, is the end of the request. Where a person went back in the client, several such ends stand
+behind the same words: the one that the request ends with is taken, else the newest that is not younger than it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from perdure.wrap.transcripts.nouns import Cut, SentRequest, StoredForm, StoredMessage
+
+_SLACK_NS: Final = 1_000_000_000
+"""A client notes when a person spoke before it sends that; clocks of two processes are read at two moments."""
+
+
+def cut_for(form: StoredForm, entries: Sequence[StoredMessage], lines: int, sent: SentRequest) -> Cut | None:
+    """Return where a file of so many ``lines``, which holds ``entries``, is cut; None: it doesn't hold the request."""
+    end = _end_of(entries, sent)
+    if end is None:
+        return None
+    later = (entry.record for entry in entries if entry.said and entry.record > end.record)
+    stays = end.end if form.tight else next(later, lines)
+    return Cut(stays, _expected(form, entries, sent))
+
+
+def _end_of(entries: Sequence[StoredMessage], sent: SentRequest) -> StoredMessage | None:
+    """Return what was said to the model last in the request."""
+    said = _last_said(entries, sent)
+    under = [entry for entry in entries if not entry.said and entry.after == said]
+    last = _names_at(sent, len(sent.digests) - 1)
+    exact = [entry for entry in under if entry.names & last]
+    if not exact and said >= 0:
+        # Formats that tell of a going back elsewhere than in their order.
+        exact = [entry for entry in entries[said:] if not entry.said and entry.names & last]
+    return _newest(exact, sent.at) or _newest(_answered(entries, under), sent.at)
+
+
+def _last_said(entries: Sequence[StoredMessage], sent: SentRequest) -> int:
+    """Return the place, among the entries, of what the model said last in the request; -1: it had said nothing."""
+    places: dict[str, list[int]] = {}
+    for place, entry in enumerate(entries):
+        for name in entry.names if entry.said else ():
+            places.setdefault(name, []).append(place)
+    for at in reversed(range(len(sent.digests))):
+        found = [place for name in _names_at(sent, at) for place in places.get(name, ())]
+        if found:
+            before = [place for place in found if entries[place].at <= sent.at + _SLACK_NS]
+            return max(before or found)
+    return -1
+
+
+def _answered(entries: Sequence[StoredMessage], under: Sequence[StoredMessage]) -> Iterable[StoredMessage]:
+    """Yield those after which the model spoke: that it had been sent them is known, whatever was added to them."""
+    spoke = {(entry.after, entry.record) for entry in entries if entry.said}
+    for entry in under:
+        if any(after == entry.after and record > entry.record for after, record in spoke):
+            yield entry
+
+
+def _newest(found: Iterable[StoredMessage], at: int) -> StoredMessage | None:
+    known = list(found)
+    before = [entry for entry in known if entry.at <= at + _SLACK_NS]
+    return max(before or known, key=lambda entry: entry.record, default=None)
+
+
+def _expected(form: StoredForm, entries: Sequence[StoredMessage], sent: SentRequest) -> tuple[str, ...]:
+    if not form.makes_anew:
+        return sent.digests
+    known = {name for entry in entries for name in entry.names}
+    return tuple(digest if digest in known else "" for digest in sent.digests)
+
+
+def _names_at(sent: SentRequest, place: int) -> frozenset[str]:
+    if place < 0:
+        return frozenset()
+    return sent.names.get(place, frozenset()) | {sent.digests[place]}

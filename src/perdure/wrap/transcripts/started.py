@@ -1,0 +1,58 @@
+"""How a client was started in a wrapped run: what is needed to find its sessions again, and to go on with one."""
+
+from typing import Final
+
+import msgspec
+
+from perdure.driver.books import Books, events_after
+from perdure.log import events as e
+
+_MARK: Final = '{"wrap":'
+
+
+class Started(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A client's start. Nothing of its environment is in it but where its sessions are."""
+
+    profile: str
+    program: str
+    """as it was called"""
+    arguments: tuple[str, ...] = ()
+    """the user's own, without what wrap adds"""
+    version: str = ""
+    directory: str = ""
+    profile_file: str = ""
+    """of a profile that isn't one of ours"""
+    format: str = ""
+    """of its sessions"""
+    sessions: tuple[str, ...] = ()
+    """patterns of paths under which they stand"""
+    variables: dict[str, str] = {}
+    """those of the environment that say where, as far as they were set"""
+
+
+class _Spelled(msgspec.Struct, frozen=True):
+    wrap: Started
+
+
+def spelled_start(started: Started) -> str:
+    """Return it as ``client.attached`` holds it."""
+    return msgspec.json.encode(_Spelled(started)).decode()
+
+
+def start_of(words: str) -> Started | None:
+    """Return the start that the words of a ``client.attached`` spell; None where they are words for people."""
+    if not words.startswith(_MARK):
+        return None
+    try:
+        return msgspec.json.decode(words, type=_Spelled).wrap
+    except msgspec.DecodeError:
+        return None
+
+
+def newest_start(books: Books, run: str) -> Started | None:
+    """Return how the client of ``run`` was started last; None where nothing tells."""
+    found: Started | None = None
+    for event in events_after(books, run, 0):
+        if isinstance(event.body, e.ClientAttached):
+            found = start_of(event.body.words) or found
+    return found
