@@ -97,7 +97,8 @@ def read_responses(body: dict[str, Json], signet: Signet, past: Past) -> Questio
     _ruled_pairs(items)
     tools = dicts_at(body, "tools")
     for item in items:
-        if item.get("type") == "additional_tools":
+        # What a search of the client's found may be called from there on.
+        if item.get("type") in {"additional_tools", "tool_search_output"}:
             tools = [*tools, *dicts_at(item, "tools")]
     instructions = text_raw(body, "instructions")
     return Question(

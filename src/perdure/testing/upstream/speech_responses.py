@@ -89,6 +89,15 @@ def _call_item(call: ToolCall, signet: Signet) -> Shape:
             "call_id": call.id,
             "action": action,
         }
+    if call.offer.manner == "tool_search":
+        return {
+            "id": signet.fresh("tsc_"),
+            "type": "tool_search_call",
+            "status": "completed",
+            "call_id": call.id,
+            "execution": "client",
+            "arguments": dict(call.arguments),
+        }
     item: Shape = {
         "id": signet.fresh("fc_"),
         "type": "function_call",
@@ -114,7 +123,7 @@ def _events(whole: Shape, items: list[Shape]) -> Iterator[bytes]:
     for place, item in enumerate(items):
         bare: Shape = {**item, "status": "in_progress"} if "status" in item else item
         for field in ("content", "arguments", "input"):
-            if field in item:
+            if isinstance(item.get(field), str | list):
                 bare = {**bare, field: [] if field == "content" else ""}
         yield tell("response.output_item.added", output_index=place, item=bare)
         for kind, fields in _inside(item):
