@@ -39,11 +39,23 @@ def directory_of(given: Path | None) -> Path:
     return state if (state / LOG).exists() else Path(".perdure")
 
 
+def home_store() -> Path:
+    """Return where the runs of wrapped clients are: outside of every directory that one would work in."""
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "perdure"
+
+
 def known_directory(given: Path | None) -> Path:
-    """Return the directory of the store that is meant; raise ``BadInput`` if there is none."""
+    """Return the directory of the store that is meant; raise ``BadInput`` if there is none.
+
+    Where nothing is named and none is here, that of wrapped clients is meant.
+    """
     directory = directory_of(given)
     if (directory / LOG).exists():
         return directory
+    named = given is not None or os.environ.get("PERDURE_STORE")
+    if not named and (home_store() / LOG).exists():
+        return home_store()
     raise BadInput(
         f"there is no store in {directory}",
         hint="say where it is with --store DIR or PERDURE_STORE, or begin one with `perdure run`",

@@ -24,13 +24,15 @@ it, and nothing is lost or done twice.
 """
 
 EPILOG: Final = """
-The store is a directory: --store DIR, else PERDURE_STORE, else ./state if that is one, else ./.perdure.
+The store is a directory: --store DIR, else PERDURE_STORE, else ./state if that is one, else ./.perdure; where
+there is none, that of wrapped clients, ~/.local/state/perdure.
 
 \b
 Exit codes: 0 finished   3 waits for a person    4 failed or refused
             2 wrong use  5 another writer has it
 """
 
+_AROUND: Final = "Around an agent that you have"
 _DRIVE: Final = "Drive"
 _DECIDE: Final = "Decide, where a person must"
 _LOOK: Final = "Look"
@@ -40,6 +42,13 @@ _CONTEXT: Final = "Watch and keep an agent's context"
 _KEEP: Final = "Keep"
 
 VERBS: Final = {
+    "wrap": Verb(
+        "perdure.cli.wrap:wrap", _AROUND, "Run an agent client as it is, with log, receipts and files kept."
+    ),
+    "hooks": Verb("perdure.cli.hooks:hooks", _AROUND, "Have a client's own tools judged, by its own hooks."),
+    "mcp-server": Verb(
+        "perdure.cli.mcp_server:mcp_server", _AROUND, "Let an agent look at its own run, over MCP."
+    ),
     "run": Verb("perdure.cli.driving:run", _DRIVE, "Start an agent on a task and drive it until it rests."),
     "resume": Verb("perdure.cli.driving:resume", _DRIVE, "Go on with a run, after a crash or a pause."),
     "message": Verb("perdure.cli.people:message", _DRIVE, "Say something to a run's model."),

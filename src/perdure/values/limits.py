@@ -531,6 +531,12 @@ MCP_LAST_SECONDS: Final = 30.0
 MCP_SESSIONS_MAX: Final = 64
 """Clients that are connected over HTTP at once: each may have servers of its own."""
 
+MCP_EVENTS_MAX: Final = 256
+"""Messages of one client over HTTP that can be sent again after its connection was cut."""
+
+MCP_IDLE_SECONDS: Final = 1800.0
+"""A client over HTTP that asks nothing and listens to nothing for so long has gone."""
+
 MCP_SETTINGS_BYTES_MAX: Final = 1024 * 1024
 """A file of servers or of effects is written by people."""
 

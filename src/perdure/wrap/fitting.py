@@ -1,0 +1,255 @@
+"""A client looked at before it starts: whose profile, which version, which servers, from where it goes on."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from perdure.assembly.gateways import Mode, upstreams_of
+from perdure.mcp.servers import Server
+from perdure.values.digest import Json
+from perdure.values.errors import BadInput, NotWrapped
+from perdure.values.ids import checked_name
+from perdure.wire.bodies.nouns import Api
+from perdure.wrap.foreground import program_of
+from perdure.wrap.hooks.snippets import hooks_of
+from perdure.wrap.keeping import PYTHON, Sockets
+from perdure.wrap.order import KeepingOrder, Ready
+from perdure.wrap.profiles.dressing import dressed, is_bare
+from perdure.wrap.profiles.finding import found
+from perdure.wrap.profiles.nouns import Dress, FoundServer, Seam, Surroundings, Whereabouts
+from perdure.wrap.profiles.reading import known, read_profile, recognised
+from perdure.wrap.profiles.resuming import continuing
+from perdure.wrap.profiles.sources import places_of
+from perdure.wrap.profiles.templates import text_of
+from perdure.wrap.profiles.versions import asked_version, untested
+from perdure.wrap.profiles.words import ClientProfile
+from perdure.wrap.transcripts.resuming import GoingOn, going_on
+from perdure.wrap.transcripts.started import Started, spelled_start
+from perdure.wrap.wish import Cover, Wish
+
+_SHIM: Final = "perdure.wrap.shim"
+_UNNAMED: Final = "http://unnamed.invalid"
+
+
+class Planned(NamedTuple):
+    """Which client is to be started, and from where it goes on."""
+
+    profile: ClientProfile
+    words: tuple[str, ...]
+    """its program and the arguments of its user"""
+    continues: GoingOn | None
+    """None: it begins anew"""
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is called for something else than a session."""
+        return is_bare(self.profile, self.words[1:])
+
+
+class Standpoint(NamedTuple):
+    """Where a client stands, and what it has there."""
+
+    whereabouts: Whereabouts
+    has: Surroundings
+
+
+class Fitted(NamedTuple):
+    """A client, looked at, and what it is given."""
+
+    wish: Wish
+    run: str
+    profile: ClientProfile
+    version: str
+    untested: str
+    words: tuple[str, ...]
+    whereabouts: Whereabouts
+    has: Surroundings
+    continues: GoingOn | None
+    hooks: Mapping[str, Json]
+    started: Started
+
+    @property
+    def mode(self) -> Mode:
+        """What may be moved in its window: nothing, where its version wasn't tested."""
+        return "observe" if self.untested else self.wish.mode
+
+    def dressed(self, sockets: Sockets, folder: Path) -> Dress:
+        """Return how it is started so that it meets ``sockets``."""
+        token = sockets.token
+        shims = {each.name: (*PYTHON, _SHIM, str(sockets.path), each.name) for each in self.has.servers}
+        seam = Seam(f"http://127.0.0.1:{sockets.port}/-/{token}", token, folder, shims, self.hooks)
+        dress = dressed(self.profile, self.whereabouts, self.has, seam)
+        ours = {
+            "PERDURE_SOCKET": str(sockets.path),
+            "PERDURE_RUN": self.run,
+            "PERDURE_STORE": str(self.wish.store),
+        }
+        return dress._replace(environment={**dress.environment, **_unproxied(dress.environment), **ours})
+
+
+def planned(wish: Wish) -> Planned:
+    """Return which client ``wish`` is about.
+
+    Raises ``UnknownClient``, ``BadProfile``, ``BadInput``, ``NotWrapped``, ``NoSession``.
+    """
+    goes = _going_on(wish) if wish.resume else None
+    started = goes.started if goes is not None else None
+    words = wish.words or ((started.program, *started.arguments) if started is not None else ())
+    if not words:
+        raise BadInput(
+            f"{wish.resume}: how its client was started isn't known",
+            hint=f"say it: perdure wrap --resume {wish.resume} -- CLIENT",
+        )
+    path = wish.profile or (Path(started.profile_file) if started and started.profile_file else None)
+    profile = read_profile(path) if path is not None else recognised(words[0], known())
+    if goes is not None:
+        words = (words[0], *continuing(profile, words[1:], goes.session))
+    return Planned(profile, words, goes)
+
+
+def standpoint_of(plan: Planned, environment: Mapping[str, str]) -> Standpoint:
+    """Return where the client of ``plan`` stands, and what it has there; its user's files are only read.
+
+    Raises ``BadSettings``, ``NoWayToProvider``.
+    """
+    home = Path(environment.get("HOME") or Path.home())
+    whereabouts = Whereabouts(home, Path.cwd(), environment, plan.words[1:])
+    return Standpoint(whereabouts, found(plan.profile, whereabouts))
+
+
+def fitted(plan: Planned, wish: Wish, standpoint: Standpoint) -> Fitted:
+    """Return the client of ``plan``, asked for its version. Raises ``BadName``."""
+    profile, (whereabouts, has) = plan.profile, standpoint
+    program = program_of(plan.words[0], whereabouts.environment)
+    version = asked_version(profile, program, whereabouts.environment)
+    run = wish.resume or wish.run or _new_name(profile.name, wish.root)
+    return Fitted(
+        wish,
+        checked_name(run, field="run"),
+        profile,
+        version,
+        untested(profile, version),
+        plan.words,
+        whereabouts,
+        has,
+        plan.continues,
+        hooks_of(profile.hooks.client) if profile.hooks is not None and wish.hooks else {},
+        _started(profile, plan, wish, version, whereabouts),
+    )
+
+
+def order_of(fit: Fitted, sockets: Sockets, folder: Path) -> KeepingOrder:
+    """Return what the keeper of ``fit`` is told."""
+    wish, profile = fit.wish, fit.profile
+    upstreams = dict(fit.has.upstreams) | _asked_for(wish.upstreams)
+    return KeepingOrder(
+        store=str(wish.store),
+        run=fit.run,
+        client=profile.name,
+        version=fit.version,
+        root=str(wish.root),
+        goes_on=bool(wish.resume),
+        contract=str(wish.contract or ""),
+        effects=str(wish.effects or ""),
+        mode=fit.mode,
+        room=wish.room,
+        upstreams=tuple(upstreams.items()),
+        token=sockets.token,
+        trusted=() if fit.untested else profile.agents,
+        servers=tuple(map(_server, fit.has.servers)),
+        hooks=profile.hooks.client if fit.hooks and profile.hooks is not None else "",
+        attached=spelled_start(fit.started),
+        transcript=profile.transcript.format if profile.transcript is not None and not fit.untested else "",
+        expects=fit.continues.expects if fit.continues is not None else (),
+        folder=str(folder),
+        listener=sockets.gateway.fileno(),
+        door=sockets.door.fileno(),
+    )
+
+
+def cover_of(fit: Fitted, ready: Ready) -> Cover:
+    """Return what of the session is covered."""
+    wish = fit.wish
+    return Cover(
+        run=fit.run,
+        title=fit.profile.title,
+        version=fit.version,
+        untested=fit.untested,
+        store=wish.store,
+        root=wish.root,
+        mode=fit.mode,
+        resumed=ready.resumed,
+        servers=tuple(each.name for each in fit.has.servers),
+        hooked=bool(fit.hooks),
+        contract=wish.contract is not None,
+        isolated="",
+        continues=fit.continues.words if fit.continues is not None else (),
+        notes=(*fit.profile.said, *fit.has.notes),
+    )
+
+
+def _going_on(wish: Wish) -> GoingOn:
+    from perdure.assembly.store import open_store  # noqa: PLC0415 - only who goes on looks into the store here
+
+    with open_store(wish.store, create=False) as store:
+        if all(row.run != wish.resume for row in store.runs()):
+            raise NotWrapped(f"there is no run {wish.resume!r} in {wish.store}")
+        return going_on(store.books, wish.resume)
+
+
+def _started(
+    profile: ClientProfile, plan: Planned, wish: Wish, version: str, whereabouts: Whereabouts
+) -> Started:
+    """Return how the client is started, for who goes on with it: its user's own words, and where its sessions are."""
+    own = wish.words or (
+        (plan.continues.started.program, *plan.continues.started.arguments)
+        if plan.continues is not None and plan.continues.started is not None
+        else plan.words
+    )
+    places = places_of(profile, whereabouts)
+    variables = {place.variable for place in profile.places.values() if place.variable}
+    transcript = profile.transcript
+    return Started(
+        profile=profile.name,
+        profile_file=str(wish.profile or ""),
+        program=own[0],
+        arguments=own[1:],
+        version=version,
+        directory=str(whereabouts.directory),
+        format=transcript.format if transcript is not None else "",
+        sessions=tuple(text_of(each, places) for each in transcript.files) if transcript is not None else (),
+        variables={name: value for name in sorted(variables) if (value := whereabouts.environment.get(name))},
+    )
+
+
+def _new_name(client: str, root: Path) -> str:
+    """Return a name for a run that says whose it is, where, and when it was begun."""
+    place = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in root.name).strip("-")[:24]
+    return f"{client}-{place or 'root'}-{time.strftime('%m%d-%H%M%S')}"
+
+
+def _asked_for(given: tuple[str, ...]) -> dict[Api, str]:
+    """Return the addresses that ``--upstream`` names, and no others. Raises ``BadInput``."""
+    return {api: url for api, url in upstreams_of((_UNNAMED, *given)) if url != _UNNAMED}
+
+
+def _server(server: FoundServer) -> Server:
+    return Server(
+        name=server.name,
+        kind=server.transport,
+        command=server.command,
+        env=dict(server.environment),
+        cwd=server.directory,
+        url=server.url,
+        headers=dict(server.headers),
+    )
+
+
+def _unproxied(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that keep requests to this machine from a proxy, beside what the user has in them."""
+    made: dict[str, str] = {}
+    for name in ("NO_PROXY", "no_proxy"):
+        before = environment.get(name, "")
+        made[name] = ",".join(filter(None, (before, "127.0.0.1,localhost")))
+    return made
