@@ -38,6 +38,7 @@ INBOX_SECONDS = 0.25
 
 POSTABLE = (
     "message.received",
+    "note.made",
     "approval.granted",
     "approval.denied",
     "effect.settled",

@@ -186,6 +186,7 @@ RULES: dict[type[e.Body], Rule[e.Body]] = {
     e.RunClosed: _rule(_closed),
     e.ContractAdopted: _rule(_adopted),
     e.MessageReceived: _rule(turns.message),
+    e.NoteMade: _rule(_kept),
     e.TimerSet: _rule(_timer_set),
     e.TimerFired: _rule(_timer_fired),
     e.ModelRequested: _rule(turns.requested),
