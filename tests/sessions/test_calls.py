@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from perdure.assembly import sessions
 from perdure.assembly.answering import Answer, Asked, Waiting
 from perdure.assembly.sessions import Session
 from perdure.assembly.store import open_store
+from perdure.driver import drive
 from perdure.driver.port import InDoubt, Undone
 from perdure.log import events as e
+from perdure.values.errors import Broken
 from tests.sessions.ground import Bank, of, played, session, sound
 
 
@@ -233,4 +236,48 @@ def test_the_workspace_is_recorded_as_of_a_request(tmp_path: Path, changes: bool
     recorded, first, second = played(story())
     assert recorded
     assert (first != second) is changes
+    sound(tmp_path / "store")
+
+
+def test_a_call_behind_which_the_client_went_back_is_let_go_of_and_its_deed_is_remembered(tmp_path: Path):
+    bank = Bank()
+    bank.holds["bank__send"] = asyncio.Event()
+
+    async def story() -> tuple[Answer, Answer]:
+        async with session(tmp_path / "store", bank) as opened:
+            before = opened.state.position
+            slow = asyncio.create_task(told(opened, pay("1", tool="bank__send")))
+            await bank.begun.wait()
+            await opened.went_back(before, "cut")
+            gone = await slow
+            again = asyncio.create_task(opened.call(pay("2", tool="bank__send"), patience=60))
+            bank.holds["bank__send"].set()
+            return gone, await again
+
+    gone, again = played(story())
+    assert gone.kind == "gone"
+    assert again.kind == "replayed"
+    assert of("bank__send", bank) == 1
+    sound(tmp_path / "store")
+
+
+def test_a_session_that_ends_puts_a_deed_that_hangs_in_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sessions, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(drive, "GRACE_SECONDS", 0.05)
+    bank = Bank()
+    bank.holds["bank__pay"] = asyncio.Event()
+
+    async def one() -> None:
+        async with session(tmp_path / "store", bank) as opened:
+            hangs = asyncio.create_task(told(opened, pay("1")))
+            await bank.begun.wait()
+        with pytest.raises(Broken):
+            await hangs
+
+    async def two() -> Answer:
+        async with session(tmp_path / "store", bank) as opened:
+            return await told(opened, pay("1"))
+
+    played(one())
+    assert played(two()).kind == "doubt"
     sound(tmp_path / "store")

@@ -35,11 +35,11 @@ from perdure.log.envelope import Event
 from perdure.log.port import NewRun
 from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.step import STEP
-from perdure.projection.state import CallRecord, State
+from perdure.projection.state import State
 from perdure.values.digest import canonical
 from perdure.values.errors import AgentChanged, Broken, PerdureError
 from perdure.values.ids import checked_name
-from perdure.values.limits import TALK_RECENT_BYTES_MAX
+from perdure.values.limits import GRACE_SECONDS, TALK_RECENT_BYTES_MAX
 from perdure.wire.prompt import Prompt
 
 BY_CLIENT: Final = "client"
@@ -195,7 +195,11 @@ class Session:
         told: str = ""
         until = asyncio.get_running_loop().time() + patience
         while True:
-            record = self._record(asked.id)
+            record = self.state.live.received.get(asked.id)
+            if record is None:
+                return Answer(
+                    "gone", "The client went back to before this call; what was begun for it goes on."
+                )
             found = answer_of(record, self.scribe.text)
             if found is not None:
                 return found
@@ -262,7 +266,10 @@ class Session:
         drive, work = self._drive, self._work
         if drive is not None and work is not None:
             drive.leave()
-            await asyncio.wait((work,))
+            await asyncio.wait((work,), timeout=GRACE_SECONDS)
+            if not work.done():
+                work.cancel()
+                await asyncio.wait((work,))
         await self._give_back(ended=drive is None or not drive.loose)
 
     # -- inside --------------------------------------------------------------------------------------
@@ -336,12 +343,6 @@ class Session:
             return ()
         self._writer.begin(rules.definition, rules.contract, rules.law)
         return (Heard(e.ContractAdopted(rules.contract, rules.definition, "resume"), rules.blobs),)
-
-    def _record(self, call: str) -> CallRecord:
-        record = self.state.live.received.get(call)
-        if record is None:
-            raise Broken(f"{self.run}: the call {call} is not known any more")
-        return record
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
