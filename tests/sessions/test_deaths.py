@@ -14,7 +14,6 @@ from perdure.assembly.store import Store
 from perdure.driver.books import Books
 from perdure.driver.port import Deed, Outcome
 from perdure.effect import doubt
-from perdure.orchestrator import advance
 from tests.sessions.ground import LOOK, PAY, SEND, Bank, played, sound
 
 CHANGES = ("create", "acquire", "append", "release")
@@ -85,7 +84,7 @@ async def life(
     """Live until moment ``until``, or to the end; with ``back`` the client begins anew before its first call."""
     this = Life(until)
     books = SqliteStore(place)
-    store = Store(cast("Books", MortalBooks(books, this)), books.close, location=place)
+    store = Store(cast("Books", cast("object", MortalBooks(books, this))), books.close, location=place)
     try:
         foreign = Foreign("wrap:test", (PAY, SEND, LOOK))
         opened = await Session.open(store, "one", foreign, MortalBank(bank, this), take_over=True)
@@ -150,6 +149,6 @@ def test_whenever_a_sessions_process_dies_nothing_is_done_twice_and_nobody_is_to
 def test_a_session_that_sends_again_what_is_in_doubt_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(advance.ways, "way_out", lambda *_: doubt.Send())
+    monkeypatch.setattr(doubt, "way_out", lambda *_: doubt.Send())
     found = [tried(tmp_path / str(until), until, "bank__pay", reworded=False)[1] for until in range(1, 16)]
     assert any("was done 2 times" in each for wrong in found for each in wrong)
