@@ -96,17 +96,19 @@ class People:
         why: str = "",
         files: bool = True,
         keep: Sequence[str] = (),
+        session: str = "",
     ) -> bool:
         """Take the run back to position ``to``; what the world remembers stays.
 
         With ``files`` the workspace goes back too, but for the paths in ``keep``, before anything goes on.
+        ``session``: what a foreign client goes on with.
         """
         state = self._state(run)
         if not 1 <= to < state.position:
             raise BadPosition(f"run {run!r} can go back to 1 up to {state.position - 1}, not {to}")
         at = files_of(self._store, run, to) if files else None
         named = (at.tree, at.image, tuple(keep)) if at is not None and at.tree else ("", "", ())
-        return self._post(run, e.RunRewound(to, by, why, *named), self._mint())
+        return self._post(run, e.RunRewound(to, by, why, *named, session), self._mint())
 
     def cancel(self, run: str, *, by: str, why: str = "") -> bool:
         """End the run; what is under way is put in doubt, not forgotten."""

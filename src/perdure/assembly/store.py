@@ -165,12 +165,13 @@ class Store:
         why: str = "",
         files: bool = True,
         foreign: Foreign = "refuse",
+        session: str = "",
     ) -> State:
         """Take ``run`` back to position ``to`` and return its state; the world's memory stays.
 
         With ``files`` its workspace goes back as well; what is there now is recorded first. ``foreign`` says
         what becomes of paths that nobody's tool has changed last: raise ``RestoreRefused``, keep them as they
-        are, or put them back, too.
+        are, or put them back, too. ``session`` is what a foreign client goes on with.
         """
         keep: tuple[str, ...] = ()
         if files:
@@ -180,7 +181,7 @@ class Store:
                 if foreign == "refuse":
                     raise refused_for(run, way)
                 keep = tuple(map(spelled, way.foreign)) if foreign == "keep" else ()
-        self.people.rewind(run, to, by=by, why=why, files=files, keep=keep)
+        self.people.rewind(run, to, by=by, why=why, files=files, keep=keep, session=session)
         return self._told(run)
 
     def way_back(self, run: str, to: int, keep: Sequence[str] = ()) -> Way | None:

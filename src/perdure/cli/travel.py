@@ -16,10 +16,12 @@ from perdure.cli.portrait import portrait, remembered
 from perdure.cli.resting import rest_shape
 from perdure.cli.tables import table
 from perdure.cli.telling import told
+from perdure.cli.turns import Aim, Going, took_back
 from perdure.cli.ways import say_way, way_shape
 from perdure.log import events as e
 from perdure.values.digest import Json
 from perdure.values.errors import BadPosition
+from perdure.wrap.transcripts.asked import is_wrapped
 
 SIGNS: dict[str, Tone] = {"+": "good", "-": "bad", "~": "doubt"}
 
@@ -134,15 +136,23 @@ def fork(
     return FINISHED
 
 
-@click.command(epilog=example("perdure rewind march --to 18 --resume"))
+@click.command(
+    epilog=example("perdure rewind march --to 18 --resume", "perdure rewind claude-shop --to 7 --dry-run")
+)
 @run_argument
 @click.option(
     "--to",
-    "position",
+    "place_wanted",
     metavar="N",
-    required=True,
     type=click.IntRange(min=1),
-    help="The last position that stays.",
+    help="The last position that stays; of a wrapped client's run, the turn.",
+)
+@click.option(
+    "--to-position",
+    "position_wanted",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="The last position that stays, whatever run it is.",
 )
 @click.option("--why", default="", metavar="TEXT", help="Why; it is logged.")
 @click.option("--dry-run", is_flag=True, help="Only show what it would do.")
@@ -151,6 +161,7 @@ def fork(
 )
 @click.option("--discard-foreign", is_flag=True, help="Put those back as well.")
 @click.option("--no-files", is_flag=True, help="Leave all files as they are.")
+@click.option("--no-session", is_flag=True, help="Of a wrapped client's run: cut no session for the client.")
 @by_option
 @resume_option
 @store_option
@@ -158,12 +169,14 @@ def fork(
 def rewind(
     *,
     run: str,
-    position: int,
+    place_wanted: int | None,
+    position_wanted: int | None,
     why: str,
     dry_run: bool,
     keep_foreign: bool,
     discard_foreign: bool,
     no_files: bool,
+    no_session: bool,
     by: str,
     go_on: bool,
     agent: str | None,
@@ -175,11 +188,21 @@ def rewind(
     Conversation and workspace go back. What was done in the world does not: receipts, doubts, denials
     and money stay, and the model is told. The files as they are now are recorded first, so this can be
     undone by another rewind. What somebody else has changed in them is not touched unless you say so.
+
+    In the run of a wrapped client N is a turn: its files become those that the model was asked with, and
+    a new session of the client is written that ends there. Its own sessions stay as they are.
     """
-    if keep_foreign and discard_foreign:
-        raise click.UsageError("--keep-foreign and --discard-foreign exclude each other.")
-    foreign: Foreign = "keep" if keep_foreign else "discard" if discard_foreign else "refuse"
+    if (place_wanted is None) == (position_wanted is None):
+        raise click.UsageError("Say either --to N or --to-position N.")
+    foreign = _foreign(keep=keep_foreign, discard=discard_foreign)
     with opened(store) as place:
+        place.store.inspector.row(run)
+        if is_wrapped(place.store.state(run)):
+            if go_on:
+                raise click.UsageError(f"A client goes on in its terminal: perdure wrap --resume {run}")
+            aim = Aim(place_wanted, position_wanted, sessions=not no_session)
+            return took_back(place, run, aim, Going(by, why, not no_files, foreign, dry_run, as_json))
+        position = place_wanted or position_wanted or 0
         way = None if no_files else place.store.way_back(run, position)
         if way is not None and keep_foreign:
             way = place.store.way_back(run, position, way.foreign)
@@ -201,6 +224,12 @@ def rewind(
         words = f"{run} is back at {position}"
         shape: dict[str, Json] = {"to": position, **way_shape(way), "undo": again}
         return told(place, state, words, resume=go_on, agent=agent, as_json=as_json, shape=shape)
+
+
+def _foreign(*, keep: bool, discard: bool) -> Foreign:
+    if keep and discard:
+        raise click.UsageError("--keep-foreign and --discard-foreign exclude each other.")
+    return "keep" if keep else "discard" if discard else "refuse"
 
 
 def _left(place: Place, run: str, after: int) -> int:

@@ -1,5 +1,6 @@
 """The main requests of a wrapped run, as its log has them."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from perdure.driver.books import Books, events_after, read_state
@@ -29,17 +30,55 @@ def client_of_run(state: State) -> str:
     return state.agent.removeprefix(WRAPPED)
 
 
-def sent_request(books: Books, run: str, number: int) -> SentRequest:
-    """Return the main request of turn ``number``. Raises ``NoTurn``."""
-    events = [event for event in main_requests(books, run) if _number(event) <= number]
-    wanted = next((event for event in reversed(events) if _number(event) == number), None)
-    if wanted is None:
-        last = max(map(_number, main_requests(books, run)), default=0)
-        raise NoTurn(
-            f"run {run!r} has no turn {number}",
-            hint=f"its newest turn is {last}; `perdure log {run} --kind request.forwarded` shows all",
-        )
-    return as_sent(books, run, wanted)
+def turn_event(books: Books, run: str, number: int) -> Event:
+    """Return what tells of the main request of turn ``number``. Raises ``NoTurn``."""
+    last = 0
+    for event in main_requests(books, run):
+        last = max(last, number_of(event))
+        if number_of(event) == number:
+            return event
+    raise NoTurn(
+        f"run {run!r} has no turn {number}",
+        hint=f"its newest turn is {last}; `perdure log {run} --kind request.forwarded` shows all",
+    )
+
+
+def standing_at(books: Books, run: str, position: int) -> Event | None:
+    """Return what tells of the newest main request on the path that stood at ``position``; None: there was none."""
+    return next((newest for at, newest in reversed(requests_standing(books, run)) if at <= position), None)
+
+
+def requests_standing(books: Books, run: str) -> list[tuple[int, Event | None]]:
+    """Return which main request was the newest on the run's path, from which position on."""
+    found: list[tuple[int, Event | None]] = [(0, None)]
+    for event in events_after(books, run, 0):
+        match event.body:
+            case e.RequestForwarded(purpose="main"):
+                found.append((event.position, event))
+            case e.RunRewound(to=to) if to < event.position - 1:
+                place = bisect_right(found, to, key=lambda each: each[0]) - 1
+                found.append((event.position, found[place][1]))
+            case _:
+                continue
+    return found
+
+
+def recorded_for(books: Books, run: str, request: Event) -> int:
+    """Return the position at which the files stood recorded as they were for ``request``; its own where none tells.
+
+    A deed that began before that makes it another's.
+    """
+    for event in events_after(books, run, request.position):
+        match event.body:
+            case e.CheckpointTaken() | e.CheckpointSkipped():
+                return event.position
+            case e.CallReceived() | e.EffectStarted() | e.RunRewound() | e.ClientAttached():
+                break
+            case e.RequestForwarded(purpose="main"):
+                break
+            case _:
+                continue
+    return request.position
 
 
 def as_sent(books: Books, run: str, event: Event) -> SentRequest:
@@ -51,7 +90,7 @@ def as_sent(books: Books, run: str, event: Event) -> SentRequest:
     body = _body(books, run, event)
     read = read_request(_ENDPOINTS[api], body, Memo()) if body and api in _ENDPOINTS else None
     names = names_in(read) if read is not None and read.digests == digests else {}
-    return SentRequest(_number(event), event.position, event.at, digests, names)
+    return SentRequest(number_of(event), event.position, event.at, digests, names)
 
 
 def main_requests(books: Books, run: str) -> Iterator[Event]:
@@ -66,7 +105,8 @@ def session_named(state: State) -> str:
     return state.live.conversation.session if state.live.conversation is not None else ""
 
 
-def _number(event: Event) -> int:
+def number_of(event: Event) -> int:
+    """Return the turn of a request that ``event`` tells of."""
     return event.body.number if isinstance(event.body, e.RequestForwarded) else 0
 
 

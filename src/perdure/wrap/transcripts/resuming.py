@@ -1,6 +1,5 @@
 """What a wrapped run goes on with after its client has ended, however that ended."""
 
-from bisect import bisect_right
 from typing import NamedTuple
 
 from perdure.assembly.sessions import BY_CLIENT
@@ -9,7 +8,7 @@ from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection.state import State
 from perdure.values.errors import PerdureError
-from perdure.wrap.transcripts.asked import as_sent, session_named
+from perdure.wrap.transcripts.asked import as_sent, requests_standing, session_named
 from perdure.wrap.transcripts.finding import held_in
 from perdure.wrap.transcripts.forms import FORMS, why_uncut
 from perdure.wrap.transcripts.nouns import SentRequest
@@ -72,7 +71,7 @@ def _from_turn(
     if not back.session:
         told = (words, "no session ends there: the client begins a new one, with the files as they were")
         return GoingOn(started, told, sent.number, anew=True, rewound=True)
-    found = returning(books, run, sent.number, session=back.session)
+    found = returning(books, run, sent, session=back.session)
     if found.new is None:
         told = (words, f"{found.why}: the client begins a new session, with the files as they were")
         return GoingOn(started, told, sent.number, anew=True, rewound=True)
@@ -115,18 +114,14 @@ def doubts_left(state: State) -> tuple[str, ...]:
 
 def _end_of(books: Books, run: str) -> _End:
     """Return the newest main request that stands, however often somebody went back."""
-    positions: list[int] = [0]
-    standing: list[Event | None] = [None]
+    at, request = requests_standing(books, run)[-1]
     back: e.RunRewound | None = None
-    for event in events_after(books, run, 0):
+    for event in events_after(books, run, request.position if request is not None else at):
         match event.body:
             case e.RequestForwarded(purpose="main"):
-                newest, back = event, None
+                back = None
             case e.RunRewound(to=to) as body if to < event.position - 1:
-                newest = standing[bisect_right(positions, to) - 1]
                 back = back if body.by == BY_CLIENT else body
             case _:
                 continue
-        positions.append(event.position)
-        standing.append(newest)
-    return _End(standing[-1], back)
+    return _End(request, back)

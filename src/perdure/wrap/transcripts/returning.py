@@ -10,7 +10,7 @@ from perdure.values.errors import BadInput, PerdureError
 from perdure.wrap.profiles.reading import known, read_profile
 from perdure.wrap.profiles.resuming import continuing
 from perdure.wrap.profiles.words import ClientProfile
-from perdure.wrap.transcripts.asked import sent_request, session_named
+from perdure.wrap.transcripts.asked import session_named
 from perdure.wrap.transcripts.finding import KeptSession, held_in
 from perdure.wrap.transcripts.forms import FORMS, why_uncut
 from perdure.wrap.transcripts.nouns import SentRequest, StoredForm
@@ -42,8 +42,6 @@ class Returning(NamedTuple):
     """Where going back to a turn leads."""
 
     turn: int
-    position: int
-    """of the request"""
     new: NewSession | None
     why: str
     """why there is no session to go on with; empty where there is one"""
@@ -56,25 +54,25 @@ class Returning(NamedTuple):
         return bare_command(self.started, self.new.session)
 
 
-def returning(books: Books, run: str, turn: int, *, session: str = "", cuts: bool = True) -> Returning:
-    """Return where going back to ``turn`` leads; with ``cuts`` a session is cut, which gets the name ``session``.
+def returning(
+    books: Books, run: str, sent: SentRequest, *, session: str = "", cuts: bool = True
+) -> Returning:
+    """Return where going back to ``sent`` leads; with ``cuts`` a session is cut, which gets the name ``session``.
 
     Where that names a session of the client's that holds the turn, it is that one, uncut. Nothing is written.
-    Raises ``NoTurn``, and ``SessionUnknown`` where the client stores sessions in a known format and none of them
-    holds the turn.
+    Raises ``SessionUnknown`` where the client stores sessions in a known format and none of them holds the turn.
     """
-    sent = sent_request(books, run, turn)
     started = newest_start(books, run)
     why = "" if cuts else "nobody asked for one"
     why = why or (
         why_uncut(started.format) if started is not None else "how the client was started is not known"
     )
     if why or started is None:
-        return Returning(turn, sent.position, None, why, started)
+        return Returning(sent.number, None, why, started)
     named = session or session_named(read_state(books, run, sent.position).state)
     form = FORMS[started.format]
     held = held_in(form, started.sessions, sent, named)
-    return Returning(turn, sent.position, _cut(form, held, session), "", started)
+    return Returning(sent.number, _cut(form, held, session), "", started)
 
 
 def _cut(form: StoredForm, held: KeptSession, session: str) -> NewSession:
