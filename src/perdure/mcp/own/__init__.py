@@ -1,0 +1,1 @@
+"""perdure as an MCP server: an agent looks at its own run."""
