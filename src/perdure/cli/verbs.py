@@ -46,6 +46,7 @@ VERBS: Final = {
         "perdure.cli.wrap:wrap", _AROUND, "Run an agent client as it is, with log, receipts and files kept."
     ),
     "hooks": Verb("perdure.cli.hooks:hooks", _AROUND, "Have a client's own tools judged, by its own hooks."),
+    "mcp": Verb("perdure.cli.mcp:mcp", _AROUND, "Stand between any MCP client and its servers."),
     "mcp-server": Verb(
         "perdure.cli.mcp_server:mcp_server", _AROUND, "Let an agent look at its own run, over MCP."
     ),

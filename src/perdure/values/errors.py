@@ -265,6 +265,13 @@ class BadTranscript(FixTheCall):
     )
 
 
+class ServerFailed(FixTheCall):
+    """An MCP server can't be started, or doesn't say what it can do."""
+
+    code: ClassVar[str] = "P601"
+    next_step: ClassVar[str] = "start it by itself, as the command has it, and read what it says"
+
+
 class BadProfile(FixTheCall):
     """A client's profile has a word that isn't one, or lacks one."""
 
@@ -361,6 +368,26 @@ class UnboundView(FixTheCall):
 
     code: ClassVar[str] = "P606"
     next_step: ClassVar[str] = "bind it to one with --run NAME, or say --all-runs"
+
+
+class WrongPrefix(FixTheCall):
+    """A client that was resumed asks with another history than the one that it was to go on from."""
+
+    code: ClassVar[str] = "P619"
+    next_step: ClassVar[str] = (
+        "end the client and resume it with the command that `perdure rewind` or `perdure wrap --resume` printed; to go "
+        "on with this history, begin a run of its own with `perdure wrap --run NEW -- CLIENT`"
+    )
+
+
+class RunStopped(StopNow):
+    """The run of a wrapped session can't be written any more, so its client is not answered."""
+
+    code: ClassVar[str] = "P620"
+    next_step: ClassVar[str] = (
+        "end the client, mend what is named, and go on with `perdure wrap --resume NAME`; without perdure the client's own "
+        "resume continues the session"
+    )
 
 
 def require(truth: bool, sentence: str) -> None:

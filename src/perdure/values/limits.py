@@ -611,3 +611,7 @@ ANSWER_WORDS_COMPARED: Final = 400
 
 ANSWER_CUT_CHARACTERS: Final = 20_000
 """An answer beyond this may be cut short, or put into a file, by its client before the model sees it."""
+
+RUN_WAIT_SECONDS: Final = 30.0
+"""A main request waits so long to be placed in its session's run, which takes milliseconds: a disk that hangs for longer
+is said, and nothing is done behind the log's back."""

@@ -1,0 +1,210 @@
+"""A gateway before MCP servers in this process: one run, its clients, and their servers, from start to end."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
+
+from mcp.shared._stream_protocols import ReadStream, WriteStream
+from mcp.shared.message import SessionMessage
+
+from perdure.assembly.declared import tools_declared
+from perdure.assembly.gateways import is_loopback
+from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.store import Store, open_store
+from perdure.mcp.hub import Hub
+from perdure.mcp.lines import line_streams
+from perdure.mcp.listening import Listening
+from perdure.mcp.settings import Standing
+from perdure.mcp.taken import goes_back_to, newest_call, unread
+from perdure.values.errors import GatewayExposed, Held
+from perdure.values.limits import MCP_LAST_SECONDS, MCP_LINE_BYTES_MAX, MCP_SESSIONS_MAX
+
+AGENT: Final = "mcp"
+"""Whose run it is, as the log names it; a client's own name is told when it attaches."""
+
+
+class Lines(NamedTuple):
+    """The client on the standard streams."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    descriptor: int
+    """of what is written to it"""
+
+
+class House(NamedTuple):
+    """What stands while a gateway does."""
+
+    session: Session
+    hub: Hub
+
+
+@asynccontextmanager
+async def standing(settings: Standing, say: Callable[[str], None]) -> AsyncGenerator[House]:
+    """Open the run and have its servers ready to be started; at the end none of them lives.
+
+    Raises ``Held``, ``BadInput``, ``BadContract``, ``ServerFailed``, and what opening the store raises.
+    """
+    store = await asyncio.to_thread(open_store, settings.store)
+    try:
+        house = await _free(store, settings, say)
+        try:
+            yield house
+            await house.hub.settled(MCP_LAST_SECONDS)
+        finally:
+            await house.session.close()
+            await house.hub.close()
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+async def _free(store: Store, settings: Standing, say: Callable[[str], None]) -> House:
+    """Open the run that is meant; where none is named and another client has it, one of its own."""
+    if settings.run:
+        return await _begun(store, settings, settings.run, say)
+    first = f"mcp-{settings.servers[0].name if len(settings.servers) == 1 else 'servers'}"
+    for number in range(1, MCP_SESSIONS_MAX):
+        run = first if number == 1 else f"{first}-{number}"
+        try:
+            house = await _begun(store, settings, run, say)
+        except Held:
+            continue
+        if number > 1:
+            say(f"another client has {first}, so this is run {run}, which has receipts of its own")
+        return house
+    return await _begun(store, settings, first, say)
+
+
+async def _begun(store: Store, settings: Standing, run: str, say: Callable[[str], None]) -> House:
+    known = await asyncio.to_thread(tools_declared, store, run)
+    hub = Hub(settings.servers, settings.effects, patience=settings.patience, say=say, known=known)
+    await hub.start()
+    try:
+        if settings.contract.tools and not known:
+            # It names tools: they have to be known before it can be judged.
+            await hub.discover()
+        foreign = Foreign(AGENT, hub.declarations(), settings.contract)
+        session = await Session.open(store, run, foreign, hub.tools, take_over=settings.take_over)
+    except BaseException:
+        await hub.close()
+        raise
+    crashed = session.state.live.client
+    to = goes_back_to(session.state, newest_call(session.state) if crashed else frozenset())
+    if crashed:
+        await session.left("perdure's process ended while it was there")
+    await _goes_back(session, to)
+    return House(session, hub)
+
+
+async def went(session: Session, unread_calls: frozenset[str]) -> None:
+    """The client has gone; what it did not hear of is behind an abandoned tail from here on."""
+    if session.state.live.client:
+        await session.left("it closed the connection")
+    await _goes_back(session, goes_back_to(session.state, unread_calls))
+
+
+async def _goes_back(session: Session, to: int | None) -> None:
+    if to is not None:
+        await session.went_back(to, "the client went away without having taken every answer")
+
+
+async def serve_here(settings: Standing, say: Callable[[str], None], stop: asyncio.Event) -> None:
+    """Serve the client on the standard streams until it goes, its only server has ended, or ``stop`` is set."""
+    async with standing(settings, say) as house:
+        session, hub = house
+        lines = await _standard_streams()
+        connection = f"c{session.state.position}"
+        async with line_streams(lines.reader, lines.writer) as streams:
+            work = hub.serve(
+                session, streams.read, streams.write, connection=connection, greeted=session.attached
+            )
+            await _until(work, stop)
+        await hub.settled(MCP_LAST_SECONDS)
+        await went(
+            session, newest_call(session.state, connection) if unread(lines.descriptor) else frozenset()
+        )
+
+
+async def serve_there(
+    settings: Standing, say: Callable[[str], None], stop: asyncio.Event, listening: Callable[[int, str], None]
+) -> None:
+    """Serve clients over HTTP until ``stop``; ``listening`` hears the port once they may come.
+
+    Raises ``GatewayExposed``, ``Unlistenable``.
+    """
+    if not settings.token and not is_loopback(settings.host):
+        raise GatewayExposed(f"--host {settings.host} lets other machines in, and no --token keeps them out")
+    async with standing(settings, say) as (session, hub):
+        open_now = 0
+
+        async def serve(
+            read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage], name: str
+        ) -> None:
+            nonlocal open_now
+            open_now += 1
+            try:
+                await hub.serve(session, read, write, connection=f"h{name[:12]}", greeted=session.attached)
+            finally:
+                open_now -= 1
+                if not open_now and not stop.is_set():
+                    hub.later(went(session, frozenset()))
+
+        front = Listening(settings.host, settings.port or 0, settings.token, serve)
+        await front.open()
+        try:
+            listening(front.port, session.run)
+            await stop.wait()
+        finally:
+            await front.close()
+        await hub.settled(MCP_LAST_SECONDS)
+        await went(session, frozenset())
+
+
+async def _until(work: Coroutine[None, None, tuple[str, ...]], stop: asyncio.Event) -> None:
+    served = asyncio.ensure_future(work)
+    told = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((served, told), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
+        served.cancel()
+        await asyncio.wait((served,))
+    if not served.cancelled():
+        served.result()
+
+
+async def _standard_streams() -> Lines:
+    """Return the streams to the client; what else in this process writes there goes to standard error."""
+    loop = asyncio.get_running_loop()
+    into, out_of = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    reader = asyncio.StreamReader(limit=MCP_LINE_BYTES_MAX)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(into, "rb", 0))
+    transport, protocol = await loop.connect_write_pipe(
+        asyncio.streams.FlowControlMixin, os.fdopen(out_of, "wb", 0)
+    )
+    return Lines(reader, asyncio.StreamWriter(transport, protocol, None, loop), out_of)
+
+
+async def until_told(
+    settings: Standing, say: Callable[[str], None], listening: Callable[[int, str], None]
+) -> None:
+    """Serve until the client goes or a signal says to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(each, stop.set)
+    try:
+        if settings.port is None:
+            await serve_here(settings, say, stop)
+        else:
+            await serve_there(settings, say, stop, listening)
+    finally:
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(each)
