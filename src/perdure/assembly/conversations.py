@@ -17,13 +17,13 @@ from perdure.assembly.agent import Rules
 from perdure.assembly.beginnings import acquired
 from perdure.contract import Contract, Law, compile_law, contract_bytes, contract_digest
 from perdure.driver.answers import Answers
-from perdure.driver.books import Books, Recent, text_of
+from perdure.driver.books import Books, Recent, events_after, text_of
 from perdure.driver.drive import heard_post
 from perdure.driver.port import Clock
 from perdure.driver.writer import Heard, RunWriter
 from perdure.intention.declaration import Definition, definition_bytes, definition_digest, read_definition
 from perdure.log import events as e
-from perdure.log.envelope import Event, unseal
+from perdure.log.envelope import Event
 from perdure.log.port import Appended, Batch, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State
@@ -31,7 +31,6 @@ from perdure.values.errors import Broken, Busy, PerdureError, RunExists, require
 from perdure.values.limits import (
     CONTENT_WAITING_BYTES_MAX,
     LIGHT_BATCH_BYTES,
-    READ_PAGE_EVENTS,
     TALK_RECENT_BYTES_MAX,
 )
 
@@ -280,14 +279,9 @@ class Conversations:
             # A store that failed can't be told; the next writer finds this process dead.
             scribe.failed = True
 
-    def events(self, run: str) -> list[Event]:
-        """Return all events of the run, its parent's among them."""
-        found: list[Event] = []
-        while True:
-            page = self._books.read(run, found[-1].position if found else 0, READ_PAGE_EVENTS)
-            found += [unseal(stored) for stored in page]
-            if len(page) < READ_PAGE_EVENTS:
-                return found
+    def events(self, run: str, after: int = 0) -> list[Event]:
+        """Return all events of the run past ``after``, its parent's among them."""
+        return list(events_after(self._books, run, after))
 
     def _leased(self, run: str) -> tuple[RunWriter, Lease]:
         lease = self._books.acquire(run, this_holder(uuid.uuid4().hex))

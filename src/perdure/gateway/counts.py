@@ -17,5 +17,9 @@ class Counts:
     """requests too large to be held"""
     failed_open: int = 0
     """questions in which paging failed, and that went on without it"""
+    refused: int = 0
+    """questions of a wrapped client that were not forwarded: it was resumed elsewhere, or its run can't be written"""
+    unrecorded: int = 0
+    """replies whose first call went to the client before the workspace stood recorded"""
     recalls: int = 0
     """pages that models asked for"""

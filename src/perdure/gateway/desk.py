@@ -7,6 +7,7 @@ something was ever moved, else as it came.
 import asyncio
 import hmac
 import logging
+from collections.abc import Coroutine
 from typing import Final, cast
 
 import aiohttp
@@ -16,12 +17,14 @@ from perdure.assembly.conversations import Conversations
 from perdure.assembly.gateways import GatewaySettings, Mode
 from perdure.assembly.pricing import tariff_of
 from perdure.gateway import heads
-from perdure.gateway.answers import Line
+from perdure.gateway.answers import Line, refusal
 from perdure.gateway.clients import Client, client_of, untested
 from perdure.gateway.counts import Counts
 from perdure.gateway.editing import may_ask
-from perdure.gateway.exchange import Exchange, Parts, is_long
+from perdure.gateway.exchange import Exchange, is_long
+from perdure.gateway.main_loop import MainLoop
 from perdure.gateway.measure import Measure
+from perdure.gateway.parts import Parts
 from perdure.gateway.patience import Patience
 from perdure.gateway.plans import edited, trackable
 from perdure.gateway.routes import Route, is_local
@@ -30,8 +33,8 @@ from perdure.gateway.tracking import Caller, Found, Opened, Tracker
 from perdure.gateway.upstream import Upstream
 from perdure.log import events as e
 from perdure.values.digest import Json
-from perdure.values.errors import PerdureError
-from perdure.values.limits import GATEWAY_PARTS_MAX
+from perdure.values.errors import PerdureError, RunStopped
+from perdure.values.limits import GATEWAY_PARTS_MAX, RUN_WAIT_SECONDS
 from perdure.wire.bodies.nouns import Endpoint
 from perdure.wire.bodies.reading import Memo, read_request
 from perdure.wire.bodies.request import RequestBody
@@ -49,6 +52,11 @@ _SESSIONS: Final = (
 )
 """Headers in which clients name their session."""
 
+REFUSED: Final = 409
+"""The status with which a wrapped client's request is refused, with words for whoever started it."""
+
+_NO_RETRY: Final = {"x-should-retry": "false"}
+
 _ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("messages", "ask"): "messages",
     ("messages", "count"): "count_tokens",
@@ -62,13 +70,22 @@ class Desk:
     """Takes questions of clients to models."""
 
     def __init__(
-        self, settings: GatewaySettings, conversations: Conversations, upstream: Upstream, key: bytes
+        self,
+        settings: GatewaySettings,
+        conversations: Conversations,
+        upstream: Upstream,
+        key: bytes,
+        main: MainLoop | None = None,
     ) -> None:
-        """Record in ``conversations``; ``key`` keeps digests of credentials from being looked up anywhere."""
+        """Record in ``conversations``; ``key`` keeps digests of credentials from being looked up anywhere.
+
+        ``main``: the requests are a wrapped client's, whose main conversation is written into its session's run.
+        """
         self.settings: GatewaySettings = settings
         self.upstream: Upstream = upstream
         self.counts: Counts = Counts()
         self.tracker: Tracker = Tracker(conversations)
+        self.main: MainLoop | None = main
         self._parts: Parts = Parts(
             upstream,
             Measure(),
@@ -78,6 +95,7 @@ class Desk:
             observes=settings.mode == "observe",
             now=conversations.clock.now,
             is_behind=lambda: conversations.is_behind,
+            main=main,
         )
         self._key: bytes = key
         self._said: set[str] = set()
@@ -95,48 +113,90 @@ class Desk:
         caller = self._caller(request, read)
         if route.verb == "count":
             return await self._plain(line, request, address, await self._counted(caller, read))
-        found = await self._found(caller, read, lambda: self._opened(request, route, caller, read))
+        try:
+            found = await self._found(caller, read, lambda: self._opened(request, route, caller, read))
+        except PerdureError as error:
+            self.counts.refused += 1
+            said = f"{error} {error.code}: {error.hint}"
+            return refusal(route.api, REFUSED, "invalid_request_error", said, **_NO_RETRY)
         if found is None:
             self.counts.unlogged += 1
             return await self._plain(line, request, address, body)
         try:
-            return await Exchange(self._parts, line, request, address, found, read).run()
+            return await Exchange(self._parts, line, request, address, found, read, caller.session).run()
         finally:
             self.tracker.leave(found.talk)
 
     async def _found(self, caller: Caller, read: RequestBody, opened: Opened) -> Found | None:
         """Return the conversation of ``read``; None where the log doesn't give it in time.
 
-        Finding it goes on by itself, so that a run that is taken up is never left behind by a client that has gone.
+        Raises why a wrapped client isn't answered.
         """
-        work = asyncio.get_running_loop().create_task(self.tracker.find(caller, read.digests, opened))
+        main = self.main
+        if main is not None:
+            found = await self._mains(main, caller, read, opened)
+            if found is not None:
+                return found
+        work = self.tracker.find(caller, read.digests, opened)
+        found = await self._by_itself(work, self._parts.patience.seconds)
+        if isinstance(found, TimeoutError):
+            self._parts.patience.ran_out()
+        elif isinstance(found, BaseException) and not isinstance(found, PerdureError):
+            _LOG.warning("a request goes on unrecorded: %s", type(found).__name__)
+        if not isinstance(found, Found):
+            return None
+        if main is not None and found.begun:
+            await self._joined(main, found.talk.run, read)
+        return found
+
+    async def _mains(self, main: MainLoop, caller: Caller, read: RequestBody, opened: Opened) -> Found | None:
+        """Return the main conversation where ``read`` is of it. What was done unseen isn't forgotten for a fault of ours."""
+        found = await self._by_itself(main.find(caller, read, opened), RUN_WAIT_SECONDS)
+        if not isinstance(found, BaseException):
+            return found
+        if isinstance(found, PerdureError):
+            raise found
+        if main.pending or isinstance(found, TimeoutError):
+            raise RunStopped(f"the run {main.session.run} doesn't take it: {type(found).__name__}: {found}")
+        _LOG.warning("%s: a request goes on beside it: %s", main.session.run, type(found).__name__)
+        return None
+
+    async def _joined(self, main: MainLoop, run: str, read: RequestBody) -> None:
         try:
-            await asyncio.wait((work,), timeout=self._parts.patience.seconds)
+            await main.joined(run, read)
+        except PerdureError:
+            self.counts.unlogged += 1
+
+    async def _by_itself(
+        self, finding: Coroutine[None, None, Found | None], seconds: float
+    ) -> Found | BaseException | None:
+        """Return what is found, or why nothing can be.
+
+        It goes on by itself, so that a run that is taken up is never left behind by a client that has gone.
+        """
+        work = asyncio.get_running_loop().create_task(finding)
+        try:
+            await asyncio.wait((work,), timeout=seconds)
         except asyncio.CancelledError:
             work.add_done_callback(self._leave_late)
             raise
         if not work.done():
             work.add_done_callback(self._leave_late)
-            self._parts.patience.ran_out()
-            return None
-        error = work.exception()
-        if error is not None:
-            if not isinstance(error, PerdureError):
-                _LOG.warning("a request goes on unrecorded: %s", type(error).__name__)
-            return None
-        return work.result()
+            return TimeoutError(f"the log takes longer than {seconds:g} s")
+        return work.exception() or work.result()
 
-    def _leave_late(self, work: "asyncio.Task[Found]") -> None:
-        if not work.cancelled() and work.exception() is None:
-            self.tracker.leave(work.result().talk)
+    def _leave_late(self, work: "asyncio.Task[Found | None]") -> None:
+        found = work.result() if not work.cancelled() and work.exception() is None else None
+        if found is not None:
+            self.tracker.leave(found.talk)
 
     def is_busy(self) -> bool:
         """Tell whether a question is under way."""
-        return any(talk.under_way for talk in self.tracker.open_talks)
+        return any(talk.under_way for talk in self._talks())
 
     def status(self) -> Json:
         """Return what this gateway has done, and how its open conversations stand."""
-        talks = [_standing(talk) for talk in reversed(self.tracker.open_talks)]
+        talks = [_standing(talk) for talk in reversed(self._talks())]
         counts = cast("dict[str, Json]", dict(vars(self.counts)))
         return {
             "mode": self.settings.mode,
@@ -148,6 +208,11 @@ class Desk:
             "saved_microusd": sum(int(cast("int", talk["saved_microusd"])) for talk in talks),
             "conversations": cast("list[Json]", talks),
         }
+
+    def _talks(self) -> tuple[Talk, ...]:
+        own = self.main.talk if self.main is not None else None
+        known = own is not None and own.state.live.conversation is not None
+        return (*self.tracker.open_talks, own) if own is not None and known else self.tracker.open_talks
 
     async def close(self) -> None:
         """Write what is on its way, and give all runs back."""

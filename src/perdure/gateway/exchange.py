@@ -10,9 +10,9 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import aiohttp
 import msgspec
@@ -22,18 +22,17 @@ from perdure.assembly.pricing import cost_of, tariff_of
 from perdure.gateway import heads
 from perdure.gateway.answers import Line
 from perdure.gateway.arrivals import stored
-from perdure.gateway.counts import Counts
 from perdure.gateway.editing import may_ask
-from perdure.gateway.measure import Measure
-from perdure.gateway.patience import Patience
+from perdure.gateway.main_reply import MainReply
+from perdure.gateway.parts import Parts
 from perdure.gateway.plans import Plan, Recording, edited, planned
 from perdure.gateway.replies import FINE, Outcome, relayed, watched
 from perdure.gateway.routes import is_local
 from perdure.gateway.stubs import schema_misses, schema_told, stubbed
 from perdure.gateway.talks import Talk
-from perdure.gateway.tracking import Found, Tracker
+from perdure.gateway.tracking import Found
 from perdure.gateway.unpacking import Unpacking
-from perdure.gateway.upstream import UNREACHED, Upstream
+from perdure.gateway.upstream import UNREACHED
 from perdure.log import events as e
 from perdure.page.alone import alone
 from perdure.page.handles import RECALL_NAME
@@ -59,26 +58,6 @@ UNREADABLE: Final = "perdure can not read this page now. Call the tool itself ag
 MILLISECOND: Final = 1_000_000
 
 
-class Parts(NamedTuple):
-    """What all requests of one gateway share."""
-
-    upstream: Upstream
-    measure: Measure
-    tracker: Tracker
-    counts: Counts
-    patience: Patience
-    observes: bool
-    """whether no byte is ever changed"""
-    now: Callable[[], int]
-    """the time, ns"""
-    is_behind: Callable[[], bool]
-    """whether the log is so far behind that it is spared what can be done without"""
-
-    def may_move(self, talk: Talk) -> bool:
-        """Tell whether what was moved in ``talk`` stays moved, and more may be."""
-        return not self.observes and talk.conversation.mode != "observe"
-
-
 class Exchange:
     """One request under way."""
 
@@ -90,14 +69,19 @@ class Exchange:
         address: str,
         found: Found,
         read: RequestBody,
+        session: str = "",
     ) -> None:
-        """Take ``read``, which belongs to the conversation ``found``."""
+        """Take ``read``, which belongs to the conversation ``found``; ``session`` is the client's name for it."""
         self._parts: Parts = parts
         self._line: Line = line
         self._request: web.BaseRequest = request
         self._address: str = address
         self._talk: Talk = found.talk
         self._new: bool = found.new
+        main = parts.main if found.mains else None
+        self._main: MainReply | None = (
+            MainReply(main, read, session, parts.counts) if main is not None else None
+        )
         self._read: RequestBody = read
         self._begun_ns: int = time.monotonic_ns()
         self._edits: Sequence[Edit] = ()
@@ -119,17 +103,19 @@ class Exchange:
         keeps = self._talk.conversation.kept == "full"
         async with answer:
             packed = answer.headers.get("Content-Encoding", "")
-            if not self._recall or answer.status >= FINE or not Unpacking(packed).readable:
+            relays = self._recall or self._main is not None
+            if not relays or answer.status >= FINE or not Unpacking(packed).readable:
                 return await watched(self._line, answer, self._read.api, keeps=keeps, done=self._done)
             return await relayed(
                 self._line,
                 answer,
                 self._read.api,
-                self._screen(),
+                self._screen() if self._recall else SHOWN,
                 self,
                 keeps=keeps,
                 done=self._done,
                 knows=memory_of(self._read.api, self._read.body),
+                holds=self._main.held if self._main is not None else None,
             )
 
     # -- the way there -------------------------------------------------------------------------------
@@ -160,9 +146,12 @@ class Exchange:
             pages=kept != "none",
             moves=self._parts.may_move(talk),
             at=self._parts.now(),
+            toolless=self._main is not None and self._main.toolless,
         )
         plan = await planned(talk, self._read, self._parts.measure, recording, new=self._new)
         self._number, self._recall = plan.number, plan.recall
+        if self._main is not None:
+            self._main.asked(plan.position)
         return plan
 
     async def _know_model(self) -> None:
@@ -212,7 +201,9 @@ class Exchange:
 
     async def _ask(self, edits: Sequence[Edit]) -> aiohttp.ClientResponse:
         request = self._request
-        headers = heads.onward(request.raw_headers, plain=self._recall, watched=True)
+        headers = heads.onward(
+            request.raw_headers, plain=self._recall or self._main is not None, watched=True
+        )
         return await self._parts.upstream.ask(
             request.method, self._address, headers, splice(self._read.body, edits)
         )
@@ -319,6 +310,8 @@ class Exchange:
     async def _done(self, outcome: Outcome) -> None:
         """Tell the log how it went; and what the next request would have to wait for is done."""
         self._talk.name_kept()
+        if self._main is not None:
+            self._main.answered(whole=outcome.whole)
         if outcome.status >= FINE:
             await self._failed(outcome.status, outcome.error)
         elif not outcome.whole and not outcome.usages:
@@ -349,6 +342,8 @@ class Exchange:
             whole_ms=(time.monotonic_ns() - self._begun_ns) // MILLISECOND,
             reply=reply,
             alone_microusd=alone(talk.state, calls[0] if calls else told, told),
+            held_ms=self._main.held_ms if self._main is not None else 0,
+            unrecorded=self._main is not None and self._main.unrecorded,
         )
         await self._tell(fact, blobs)
         if len(calls) == 1 and not self._edits:
@@ -365,6 +360,14 @@ class Exchange:
             await self._talk.scribe.tell(fact, blobs=blobs)
         except Exception:  # noqa: BLE001 - as above
             self._parts.counts.unlogged += 1
+
+
+def _shown(_name: str, _arguments: str) -> bool:
+    return False
+
+
+SHOWN: Final = Screen(frozenset(), _shown)
+"""Nothing is withheld from the client."""
 
 
 def is_long(body: bytes) -> bool:

@@ -30,6 +30,8 @@ class Plan(NamedTuple):
     """One request, decided on."""
 
     number: int
+    position: int
+    """of the fact"""
     edits: tuple[Edit, ...]
     """of the body that came, after which it goes on"""
     durable: Awaitable[None]
@@ -48,6 +50,8 @@ class Recording(NamedTuple):
     moves: bool
     at: int
     """when the request came, ns"""
+    toolless: bool = False
+    """whether it is the main loop's of a client that offers no tools"""
 
 
 async def planned(
@@ -67,6 +71,7 @@ async def planned(
     edits = edited(state, talk, read) if recording.moves else []
     return Plan(
         fact.number,
+        told.events[0].position,
         tuple(edits),
         told.durable,
         decided=moves_in(told.events) or bool(stubs.facts) or (new and bool(edits)),
@@ -141,7 +146,7 @@ def _fact(
         talk.keep(read.body, stored.content.blob or "" if stored.whole else "")
     fact = e.RequestForwarded(
         number=talk.conversation.requests + 1,
-        purpose=read.purpose,
+        purpose="main" if recording.toolless and read.purpose == "side" else read.purpose,
         model=read.model,
         tokens=measure.tokens(read.model, read.characters),
         kept=kept,

@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 
 from perdure.gateway.answers import Line
 from perdure.gateway.heads import backward
+from perdure.gateway.holding import Hold, Write
 from perdure.gateway.unpacking import ANY_SIZE, Unpacking
 from perdure.log.events import Usage
 from perdure.values.limits import GATEWAY_BODY_BYTES_MAX
@@ -169,18 +170,26 @@ async def relayed(
     keeps: bool,
     done: Callable[[Outcome], Awaitable[None]],
     knows: Memory = NOTHING,
+    holds: Callable[[Write, bool], Hold] | None = None,
 ) -> web.StreamResponse:
-    """Give the client the reply that the model makes with what the host answers it in between."""
+    """Give the client the reply that the model makes with what the host answers it in between.
+
+    ``holds``: its first call waits on its way, which this makes from where it goes on to, and whether it is a stream.
+    """
     tape = Tape(line, keeps=keeps)
     streamed = is_streamed(answer)
+    hold = holds(tape.write, streamed) if holds is not None else None
+    write = hold.write if hold is not None else tape.write
     relay = Relay(api, screen, streamed=streamed, knows=knows)
     status, whole, error = answer.status, False, ""
     headers = _unpacked(answer)
     try:
         if streamed:
             await line.begin(answer.status, answer.reason, headers)
-            refused = await _exchanged(answer, relay, host, tape.write)
+            refused = await _exchanged(answer, relay, host, write)
             error = refused.error if refused is not None else ""
+            if hold is not None:
+                await hold.close()
             whole = relay.stage == "ended"
             return await line.finish()
         gathered: list[bytes] = []
@@ -198,10 +207,13 @@ async def relayed(
         body = b"".join(gathered)
         headers["Content-Length"] = str(len(body))
         await line.begin(status, answer.reason, headers)
-        await tape.write(body)
+        await write(body)
+        if hold is not None:
+            await hold.close()
         return await line.finish()
     finally:
-        await done(Outcome(status, relay.usages, tape.kept, whole, tape.first_ns, error))
+        stop = relay.learned.stop
+        await done(Outcome(status, relay.usages, tape.kept, whole, tape.first_ns, error, stop))
 
 
 async def _exchanged(

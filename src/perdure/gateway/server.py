@@ -8,6 +8,7 @@ Invariants:
 
 import hmac
 import logging
+import socket
 from typing import Final, cast
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ from perdure.values.limits import GATEWAY_DRAIN_SECONDS, GATEWAY_HEADER_BYTES_MA
 OWN: Final = "/perdure/"
 SHOWN_IN_PATH: Final = "/-/"
 
+_BACKLOG: Final = 1024
+
 _READ_BYTES: Final = 512 * 1024
 """Of one request that may wait to be looked at before its client has to: most come whole without a pause."""
 
@@ -38,8 +41,12 @@ _WEBSOCKET: Final = (
 class Gateway:
     """One listening gateway."""
 
-    def __init__(self, settings: GatewaySettings, desk: Desk) -> None:
-        """Serve ``settings``; ``desk`` takes questions to models. Needs a running loop."""
+    def __init__(self, settings: GatewaySettings, desk: Desk, listener: socket.socket | None = None) -> None:
+        """Serve ``settings``; ``desk`` takes questions to models. Needs a running loop.
+
+        ``listener``: where it is asked, if somebody listens there already and keeps the place over restarts.
+        """
+        self._listener: socket.socket | None = listener
         self._settings: GatewaySettings = settings
         self._desk: Desk = desk
         self._upstream: Upstream = desk.upstream
@@ -61,7 +68,11 @@ class Gateway:
         )
         runner = web.ServerRunner(server, shutdown_timeout=GATEWAY_DRAIN_SECONDS)
         await runner.setup()
-        site = web.TCPSite(runner, self._settings.host, self._settings.port, backlog=1024)
+        if self._listener is not None:
+            # A copy: what is closed with the server is not the place itself.
+            site: web.BaseSite = web.SockSite(runner, self._listener.dup(), backlog=_BACKLOG)
+        else:
+            site = web.TCPSite(runner, self._settings.host, self._settings.port, backlog=_BACKLOG)
         try:
             await site.start()
         except (OSError, OverflowError) as error:

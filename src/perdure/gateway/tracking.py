@@ -48,6 +48,10 @@ class Found(NamedTuple):
 
     talk: Talk
     new: bool = False
+    begun: bool = False
+    """whether its run was begun for the request"""
+    mains: bool = False
+    """whether it is the main conversation of a wrapped client"""
 
 
 Opened = Callable[[], e.ConversationOpened]
@@ -90,8 +94,8 @@ class Tracker:
             if talk is not None:
                 at = await self._last_shared(talk, shared)
                 if at:
-                    return Found(self._entered(await self._fork(key, talk, at)))
-            return Found(self._entered(await self._begin(key, opened())), new=True)
+                    return Found(self._entered(await self._fork(key, talk, at)), begun=True)
+            return Found(self._entered(await self._begin(key, opened())), new=True, begun=True)
 
     async def peek(self, caller: Caller, digests: tuple[str, ...]) -> Talk | None:
         """Return the conversation that these messages extend, if there is one; nothing is begun."""
