@@ -33,7 +33,7 @@ def installed(client: Client) -> Path:
     if client.npm:
         home.mkdir()
         npm = [
-            "npm",
+            *npm_command(),
             "install",
             "--prefix",
             str(home),
@@ -49,6 +49,12 @@ def installed(client: Client) -> Path:
         _ran([*pip, *client.packages])
     mark.write_text(wanted, encoding="utf-8")
     return home
+
+
+def npm_command() -> list[str]:
+    """Return how npm is called: the one that came with the installed Node, whose own starter finds itself no more."""
+    script = node_bin().parent / "lib/node_modules/npm/bin/npm-cli.js"
+    return [str(node_bin() / "node"), str(script)] if script.exists() else ["npm"]
 
 
 def _ran(command: list[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from perdure.testing.upstream.question import Api, without_marks
+from perdure.testing.upstream.question import Spoken, without_marks
 from perdure.values.digest import Json
 from perdure.wire.reading import dicts_at, text_raw
 
@@ -37,7 +37,7 @@ class Break(msgspec.Struct, frozen=True):
     after: str = ""
 
 
-def units_of(api: Api, body: bytes) -> list[str]:
+def units_of(api: Spoken, body: bytes) -> list[str]:
     """Return a request as the stretches that a cache can hold, in the order in which it holds them."""
     shape = msgspec.json.decode(body, type=dict[str, Json])
     parts: list[Json] = [*dicts_at(shape, "tools")]
@@ -54,6 +54,8 @@ def units_of(api: Api, body: bytes) -> list[str]:
             alone: dict[str, Json] = {"role": "user", "content": given}
             items = [alone] if isinstance(given, str) else dicts_at(shape, "input")
             parts += [_one_shape(item) for item in items]
+        case "gemini":
+            parts += [shape.get("systemInstruction"), *dicts_at(shape, "contents")]
     return [msgspec.json.encode(without_marks(part), order="deterministic").decode() for part in parts]
 
 

@@ -12,15 +12,27 @@ from typing import Final, Literal
 import msgspec
 
 from perdure.testing.upstream.ledgers import Ledgers
-from perdure.testing.upstream.plots import Act, Fetch, Pause, Plot, Quote, Small
+from perdure.testing.upstream.plots import Act, Fetch, Pause, Plot, Put, Quote, Run, Small, Use
 from perdure.testing.upstream.question import Offer, Passage, Question, ToolCall, Utterance
+from perdure.testing.upstream.rejection import Rejection
 from perdure.testing.upstream.schemas import filled
 from perdure.testing.upstream.signet import Signet
-from perdure.testing.upstream.tools import reading, shell, told_to_read, told_to_run
+from perdure.testing.upstream.tools import (
+    named,
+    reading,
+    searching,
+    shell,
+    told_to_read,
+    told_to_run,
+    told_to_search,
+    told_to_use,
+    told_to_write,
+)
 from perdure.values.digest import Json
 
 RECALL: Final = "perdure_recall"
 RECALLS_MAX: Final = 3
+WAITS_MAX: Final = 30
 ANSWERS: Final = "answers.txt"
 SUBMIT: Final = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 """How some clients want to be told that all is done."""
@@ -147,8 +159,29 @@ class Narrator:
                 return told_to_run(hands, f"echo {self._ledgers.token(file)} >> {ANSWERS}", name)
             case Small(word=word):
                 return told_to_run(hands, f"echo {word}", name)
+            case Run(command=command):
+                return told_to_run(hands, command, name)
+            case Put(file=file, text=text):
+                place = f"{self._workspace}/{file}" if self._workspace else file
+                return told_to_write(question.offers, hands, place, text, name)
+            case Use():
+                return self._used(question, hands, step, act)
             case Pause():
                 return told_to_run(hands, "true", name)
+
+    def _used(self, question: Question, hands: Offer, step: int, act: Use) -> ToolCall:
+        """A tool that is kept back is searched for; one whose server is slow to start is waited for."""
+        offer = named(question.offers, act.tool)
+        if offer is not None:
+            return told_to_use(offer, act.arguments, self._signet.call(_prefix(question), step))
+        waits = [p for p in question.passages if p.role == "call" and self._signet.step(p.id) == (step, True)]
+        if len(waits) >= WAITS_MAX:
+            raise Rejection(f"no tool {act.tool} was offered")
+        name = self._signet.call(_prefix(question), step, recall=True)
+        search = searching(question.offers)
+        if search is not None and len(waits) % 2:
+            return told_to_search(search, act.tool, name)
+        return told_to_run(hands, f"sleep 0.3; : {len(waits)}", name)
 
     def _standing(self, passages: tuple[Passage, ...], file: str) -> str:
         """Return the handle that stands where the ledger stood, or beside its name."""

@@ -4,6 +4,8 @@ from typing import Final
 
 import msgspec
 
+from perdure.values.digest import Json
+
 
 class Fetch(msgspec.Struct, frozen=True):
     """Look at a ledger, whole."""
@@ -29,7 +31,27 @@ class Pause(msgspec.Struct, frozen=True):
     """Say that the step is done, and wait for the person."""
 
 
-Act = Fetch | Quote | Small | Pause
+class Run(msgspec.Struct, frozen=True):
+    """Run a command, whatever it does."""
+
+    command: str
+
+
+class Put(msgspec.Struct, frozen=True):
+    """Write a new file: by a tool that writes files, where the client has one."""
+
+    file: str
+    text: str
+
+
+class Use(msgspec.Struct, frozen=True):
+    """Call a tool that the client was given, by the end of its name."""
+
+    tool: str
+    arguments: dict[str, Json] = {}
+
+
+Act = Fetch | Quote | Small | Pause | Run | Put | Use
 Plot = tuple[tuple[Act, ...], ...]
 """The acts of each message, from step 1."""
 

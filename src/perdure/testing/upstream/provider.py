@@ -14,9 +14,11 @@ import msgspec
 
 from perdure.testing.upstream.caching import MarkedCache, Metered, PrefixCache
 from perdure.testing.upstream.chat import read_chat
+from perdure.testing.upstream.gemini import PATH as GEMINI
+from perdure.testing.upstream.gemini import read_gemini, spoken_gemini
 from perdure.testing.upstream.messages import read_messages
 from perdure.testing.upstream.narrator import Narrator, Verse
-from perdure.testing.upstream.question import Api, Question
+from perdure.testing.upstream.question import Api, Question, Spoken
 from perdure.testing.upstream.rejection import Rejection, shaped
 from perdure.testing.upstream.responses import read_responses, whole_input
 from perdure.testing.upstream.signet import Signet
@@ -45,7 +47,7 @@ class Recorded(msgspec.Struct, frozen=True):
     status: int
     at: float = 0.0
     """when it came, seconds"""
-    api: Api | None = None
+    api: Spoken | None = None
     purpose: str = ""
     """'main', 'side', 'compaction', 'count', 'compact', or empty where it was refused"""
     step: int = 0
@@ -102,9 +104,9 @@ class Provider:
             try:
                 given, record = self._answered(_api_at(path), record, at)
             except Rejection as refusal:
-                shape = shaped(PATHS.get(path, "chat"), refusal, f"req_{number:06d}")
+                shape = shaped(_shape_at(path), refusal, f"req_{number:06d}")
                 given = Delivery(refusal.status, {"request-id": f"req_{number:06d}"}, encoded(shape))
-                record = msgspec.structs.replace(record, api=PATHS.get(path), error=refusal.message)
+                record = msgspec.structs.replace(record, api=_shape_at(path), error=refusal.message)
             whole = b"".join(given.events) or given.whole
             self.recorded.append(msgspec.structs.replace(record, status=given.status, answer=whole))
             return given
@@ -115,14 +117,15 @@ class Provider:
             question = self._read(_api_at(path), path, _parsed(body))
             return self._narrator.answer(question).purpose
 
-    def _answered(self, api: Api, record: Recorded, at: float) -> tuple[Delivery, Recorded]:
+    def _answered(self, api: Spoken, record: Recorded, at: float) -> tuple[Delivery, Recorded]:
         owner = _owner(api, dict(record.headers))
         body = _parsed(record.body)
         question = self._read(api, record.path, body)
         record = msgspec.structs.replace(record, api=api)
-        if record.path == "/messages/count_tokens":
+        if record.path.endswith(("/count_tokens", ":countTokens")):
             tokens = sum(unit.tokens for unit in question.units)
-            given = Delivery(200, {}, encoded({"input_tokens": tokens}))
+            field = "totalTokens" if api == "gemini" else "input_tokens"
+            given = Delivery(200, {}, encoded({field: tokens}))
             return given, msgspec.structs.replace(record, purpose="count")
         if record.path == "/responses/compact":
             return self._compacted(question, body), msgspec.structs.replace(record, purpose="compact")
@@ -142,7 +145,7 @@ class Provider:
         headers = {"request-id": f"req_{record.number:06d}"}
         return Delivery(200, headers, encoded(spoken.whole), events, trouble), record
 
-    def _read(self, api: Api, path: str, body: dict[str, Json]) -> Question:
+    def _read(self, api: Spoken, path: str, body: dict[str, Json]) -> Question:
         match api:
             case "messages":
                 return read_messages(body, self._signet, counting=path.endswith("count_tokens"))
@@ -150,6 +153,8 @@ class Provider:
                 return read_chat(body)
             case "responses":
                 return read_responses(body, self._signet, self._past)
+            case "gemini":
+                return read_gemini(body, path)
 
     def _trouble(self, verse: Verse) -> Trouble | None:
         if verse.purpose != "main":
@@ -157,7 +162,7 @@ class Provider:
         self._mains += 1
         return self._troubles.pop(self._mains, None)
 
-    def _metered(self, api: Api, owner: str, question: Question, at: float) -> Metered:
+    def _metered(self, api: Spoken, owner: str, question: Question, at: float) -> Metered:
         if not self._caching:
             return Metered(fresh=sum(unit.tokens for unit in question.units))
         cache = self._marked if api == "messages" else self._prefix
@@ -172,6 +177,8 @@ class Provider:
                 return spoken_chat(question, said, metered, self._signet, at)
             case "responses":
                 return spoken_responses(question, said, metered, self._signet, at)
+            case "gemini":
+                return spoken_gemini(question, said, metered, self._signet)
 
     def _compacted(self, question: Question, body: dict[str, Json]) -> Delivery:
         """What the person said stays; all else is one sealed item."""
@@ -194,11 +201,17 @@ class Provider:
         return Delivery(200, {}, encoded(shape))
 
 
-def _api_at(path: str) -> Api:
+def _api_at(path: str) -> Spoken:
     api = PATHS.get(path)
-    if api is None:
-        raise Rejection(f"Unknown request URL: POST {path}", status=404, code="unknown_url")
-    return api
+    if api is not None:
+        return api
+    if GEMINI.fullmatch(path):
+        return "gemini"
+    raise Rejection(f"Unknown request URL: POST {path}", status=404, code="unknown_url")
+
+
+def _shape_at(path: str) -> Spoken:
+    return "gemini" if GEMINI.match(path) else PATHS.get(path, "chat")
 
 
 def _parsed(body: bytes) -> dict[str, Json]:
@@ -210,10 +223,14 @@ def _parsed(body: bytes) -> dict[str, Json]:
         raise Rejection(f"The request body is not valid JSON: {error}") from None
 
 
-def _owner(api: Api, headers: dict[str, str]) -> str:
+def _owner(api: Spoken, headers: dict[str, str]) -> str:
     """Return whose cache it is. Raises ``Rejection`` where nobody says."""
     lower = {name.lower(): value for name, value in headers.items()}
-    key = lower.get("x-api-key") or lower.get("authorization", "").removeprefix("Bearer ").strip()
+    key = (
+        lower.get("x-api-key")
+        or lower.get("x-goog-api-key")
+        or lower.get("authorization", "").removeprefix("Bearer ").strip()
+    )
     if api == "messages":
         if not key:
             raise Rejection("x-api-key header is required", status=401)
@@ -226,7 +243,7 @@ def _owner(api: Api, headers: dict[str, str]) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _failed(api: Api, trouble: Trouble, number: int) -> Delivery:
+def _failed(api: Spoken, trouble: Trouble, number: int) -> Delivery:
     status = STATUS[trouble.kind]
     refusal = Rejection(
         WORDS[trouble.kind], status=status, code="rate_limit_exceeded" if status == 429 else None

@@ -8,6 +8,8 @@ import msgspec
 from perdure.values.digest import Json
 
 Api = Literal["messages", "chat", "responses"]
+Spoken = Api | Literal["gemini"]
+"""What is spoken here: the gateway's three, and one that it lets through unread."""
 Role = Literal["system", "user", "assistant", "reasoning", "call", "result", "summary"]
 
 
@@ -35,7 +37,7 @@ class Offer(msgspec.Struct, frozen=True):
 class Question(msgspec.Struct, frozen=True):
     """A request that passed every check."""
 
-    api: Api
+    api: Spoken
     model: str
     stream: bool
     system: str

@@ -1,6 +1,6 @@
 """The providers' errors, in their own shapes and with their own statuses."""
 
-from perdure.testing.upstream.question import Api
+from perdure.testing.upstream.question import Spoken
 from perdure.values.digest import Json
 
 KINDS = {
@@ -36,7 +36,7 @@ class Rejection(Exception):
         return f"{self.status} {self.message}"
 
 
-def shaped(api: Api, rejection: Rejection, request: str) -> dict[str, Json]:
+def shaped(api: Spoken, rejection: Rejection, request: str) -> dict[str, Json]:
     """Return the body that says so in the words of ``api``."""
     if api == "messages":
         kind = KINDS.get(rejection.status, "invalid_request_error")
@@ -45,6 +45,9 @@ def shaped(api: Api, rejection: Rejection, request: str) -> dict[str, Json]:
             "error": {"type": kind, "message": rejection.message},
             "request_id": request,
         }
+    if api == "gemini":
+        status = "INVALID_ARGUMENT" if rejection.status == 400 else "UNAVAILABLE"
+        return {"error": {"code": rejection.status, "message": rejection.message, "status": status}}
     kind = OPENAI_KINDS.get(rejection.status, "invalid_request_error")
     return {
         "error": {

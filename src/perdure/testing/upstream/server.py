@@ -108,7 +108,7 @@ def served(ask: Ask) -> web.Application:
 
     async def post(request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        path = request.path.removeprefix("/v1")
+        path = request.path.removeprefix("/v1") if request.path.startswith("/v1/") else request.path
         headers = tuple((str(name), value) for name, value in request.headers.items())
         given = await asyncio.to_thread(ask, path, headers, body, time.time())
         return await _sent(request, given)

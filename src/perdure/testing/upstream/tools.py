@@ -1,5 +1,7 @@
 """Which of a client's tools runs commands and which reads files, and how each wants to be called."""
 
+import re
+import shlex
 from typing import Final
 
 from perdure.testing.upstream.question import Offer, ToolCall
@@ -25,7 +27,11 @@ SHELLS: Final = [
     "exec",
 ]
 READERS: Final = ("Read", "read", "read_file", "view_file")
+WRITERS: Final = ("Write", "write", "write_file", "create_file")
+PATCHERS: Final = ("apply_patch",)
+SEARCHERS: Final = ("ToolSearch", "tool_search")
 COMMANDS: Final = ("command", "cmd", "script", "commands", "input")
+TEXTS: Final = ("content", "contents", "text", "file_text")
 PATHS: Final = ("file_path", "filePath", "path", "absolute_path", "filename")
 
 
@@ -55,6 +61,45 @@ def told_to_run(offer: Offer, command: str, name: str) -> ToolCall:
 def told_to_read(offer: Offer, path: str, name: str) -> ToolCall:
     """Return a call that reads the file at ``path``."""
     return _fitting(offer, {_named(offer, PATHS): path}, name)
+
+
+def told_to_write(offers: tuple[Offer, ...], hands: Offer, path: str, text: str, name: str) -> ToolCall:
+    """Return a call that makes a new file of ``text``, by the client's own tool for it, else by its shell."""
+    pen = _first(offers, WRITERS)
+    if pen is not None and _named(pen, PATHS) and _named(pen, TEXTS):
+        return _fitting(pen, {_named(pen, PATHS): path, _named(pen, TEXTS): text}, name)
+    patcher = _first(offers, PATCHERS)
+    if patcher is not None and patcher.manner == "custom":
+        lines = "".join(f"+{line}\n" for line in text.splitlines())
+        return ToolCall(
+            name, patcher, {}, free=f"*** Begin Patch\n*** Add File: {path}\n{lines}*** End Patch\n"
+        )
+    return told_to_run(hands, f"printf '%s' {shlex.quote(text)} > {shlex.quote(path)}", name)
+
+
+def named(offers: tuple[Offer, ...], tool: str) -> Offer | None:
+    """Return the tool whose name is, or ends with, ``tool``; None where it isn't offered yet."""
+    ends = re.compile(rf"(?:.*[._])?{re.escape(tool)}")
+    return next((offer for offer in offers if ends.fullmatch(offer.name)), None)
+
+
+def searching(offers: tuple[Offer, ...]) -> Offer | None:
+    """Return the tool by which tools that were kept back are found."""
+    kept = next((offer for offer in offers if offer.manner == "tool_search"), None)
+    return kept or _first(offers, SEARCHERS)
+
+
+def told_to_search(offer: Offer, tool: str, name: str) -> ToolCall:
+    """Return a call that looks for ``tool``."""
+    if offer.manner == "tool_search":
+        return ToolCall(name, offer, {"query": tool})
+    return _fitting(offer, {"query": tool}, name)
+
+
+def told_to_use(offer: Offer, arguments: dict[str, Json], name: str) -> ToolCall:
+    """Return a call of ``offer`` with exactly ``arguments``."""
+    require(fits(offer.schema, arguments), f"{sorted(arguments)} does not fit the schema of {offer.name}")
+    return ToolCall(name, offer, arguments)
 
 
 def _fitting(offer: Offer, arguments: dict[str, Json], name: str) -> ToolCall:
