@@ -89,7 +89,7 @@ def as_sent(books: Books, run: str, event: Event) -> SentRequest:
     api = state.live.conversation.api if state.live.conversation is not None else ""
     body = _body(books, run, event)
     read = read_request(_ENDPOINTS[api], body, Memo()) if body and api in _ENDPOINTS else None
-    names = names_in(read) if read is not None and read.digests == digests else {}
+    names = names_in(read) if read is not None and read.digests == digests else None
     return SentRequest(number_of(event), event.position, event.at, digests, names)
 
 

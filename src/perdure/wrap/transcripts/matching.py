@@ -26,28 +26,33 @@ def cut_for(form: StoredForm, entries: Sequence[StoredMessage], lines: int, sent
 
 def _end_of(entries: Sequence[StoredMessage], sent: SentRequest) -> StoredMessage | None:
     """Return what was said to the model last in the request."""
-    said = _last_said(entries, sent)
+    said, place = _last_said(entries, sent)
+    if sent.says_past(place):
+        # The model had said more than this file has: it is an earlier part of the conversation, or another's.
+        return None
     under = [entry for entry in entries if not entry.said and entry.after == said]
-    last = _names_at(sent, len(sent.digests) - 1)
+    last = sent.names_at(len(sent.digests) - 1)
     exact = [entry for entry in under if entry.names & last]
     if not exact and said >= 0:
         # Formats that tell of a going back elsewhere than in their order.
         exact = [entry for entry in entries[said:] if not entry.said and entry.names & last]
-    return _newest(exact, sent.at) or _newest(_answered(entries, under), sent.at)
+    # What was added to a message on its way isn't in the file; who said what is known from the body alone.
+    known = _answered(entries, under) if sent.names is not None else ()
+    return _newest(exact, sent.at) or _newest(known, sent.at)
 
 
-def _last_said(entries: Sequence[StoredMessage], sent: SentRequest) -> int:
-    """Return the place, among the entries, of what the model said last in the request; -1: it had said nothing."""
+def _last_said(entries: Sequence[StoredMessage], sent: SentRequest) -> tuple[int, int]:
+    """Return what the model said last in the request: its places among the entries and in the request; -1: nothing."""
     places: dict[str, list[int]] = {}
     for place, entry in enumerate(entries):
         for name in entry.names if entry.said else ():
             places.setdefault(name, []).append(place)
     for at in reversed(range(len(sent.digests))):
-        found = [place for name in _names_at(sent, at) for place in places.get(name, ())]
+        found = [place for name in sent.names_at(at) for place in places.get(name, ())]
         if found:
             before = [place for place in found if entries[place].at <= sent.at + _SLACK_NS]
-            return max(before or found)
-    return -1
+            return max(before or found), at
+    return -1, -1
 
 
 def _answered(entries: Sequence[StoredMessage], under: Sequence[StoredMessage]) -> Iterable[StoredMessage]:
@@ -69,9 +74,3 @@ def _expected(form: StoredForm, entries: Sequence[StoredMessage], sent: SentRequ
         return sent.digests
     known = {name for entry in entries for name in entry.names}
     return tuple(digest if digest in known else "" for digest in sent.digests)
-
-
-def _names_at(sent: SentRequest, place: int) -> frozenset[str]:
-    if place < 0:
-        return frozenset()
-    return sent.names.get(place, frozenset()) | {sent.digests[place]}

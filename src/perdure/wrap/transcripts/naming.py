@@ -1,11 +1,14 @@
 """Names by which a message in a file and a message in a request are known to be the same."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from perdure.values.digest import Json
 from perdure.wire.bodies.digests import cache_digest, merged_digest, merged_parts
 from perdure.wire.bodies.nouns import Api
 from perdure.wire.bodies.request import RequestBody
+
+_SAID: Final = "said "
 
 
 def names_of(api: Api, message: Json) -> frozenset[str]:
@@ -32,5 +35,10 @@ def names_in(read: RequestBody) -> dict[int, frozenset[str]]:
     return found | {place: answered_name(calls) for place, calls in answers.items()}
 
 
+def is_said(name: str) -> bool:
+    """Tell whether it is the name of something that the model said."""
+    return name.startswith(_SAID)
+
+
 def _said(name: str) -> str:
-    return f"said {name}"
+    return _SAID + name

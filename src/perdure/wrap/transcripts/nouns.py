@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from perdure.values.digest import Json
+from perdure.wrap.transcripts.naming import is_said
 
 Record = dict[str, Json]
 """One line of a session's file; empty where the line holds no object."""
@@ -55,8 +56,18 @@ class SentRequest(NamedTuple):
     position: int
     at: int
     digests: tuple[str, ...]
-    names: Mapping[int, frozenset[str]]
-    """further names of messages by place, where the body was kept"""
+    names: Mapping[int, frozenset[str]] | None
+    """further names of messages by place; None where the body wasn't kept"""
+
+    def names_at(self, place: int) -> frozenset[str]:
+        """Return all names of the message at ``place``; none before the first."""
+        if place < 0:
+            return frozenset()
+        return (self.names or {}).get(place, frozenset()) | {self.digests[place]}
+
+    def says_past(self, place: int) -> bool:
+        """Tell whether the model is known to have said something behind ``place``."""
+        return any(is_said(name) for at in range(place + 1, len(self.digests)) for name in self.names_at(at))
 
 
 class Cut(NamedTuple):
