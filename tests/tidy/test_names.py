@@ -11,7 +11,7 @@ EMPTY_WORDS = {"manager", "helper", "helpers", "util", "utils", "misc", "common"
 EMPTY_VERBS = {"handle", "process", "manage"}
 OF_A_NOUN = {"of", "in"}
 """Behind them the word is a noun: ``handle_of`` gives the handle of a page."""
-SURFACES = {"cli", "console", "demo", "gateway", "integrations", "mcp", "worker"}
+SURFACES = {"cli", "console", "demo", "gateway", "integrations", "mcp", "worker", "wrap"}
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 

@@ -15,7 +15,7 @@ SettleIndex = Callable[[str, Entry, bytes, Sheet | None], Entry]
 """(path, entry, content, node before) -> the entry of a git index as the tree holds it"""
 
 
-class Asked(NamedTuple):
+class LookedFor(NamedTuple):
     """What a pass has to know."""
 
     rules: IgnoreRules

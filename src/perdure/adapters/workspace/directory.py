@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from perdure.adapters.workspace.asking import Asked, grouped
+from perdure.adapters.workspace.asking import LookedFor, grouped
 from perdure.adapters.workspace.attribution import Seen, attributed
 from perdure.adapters.workspace.cache import Cache
 from perdure.adapters.workspace.guard import checked_root
@@ -161,7 +161,7 @@ class Directory:
         try:
             mounts, rules = mounts_at(self.root), self._rules(fd)
             anew = last is None or last.mounts != mounts or last.rules != rules.text
-            asked = Asked(
+            asked = LookedFor(
                 rules,
                 now,
                 owners=self._owners,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from operator import is_
 from typing import Final, NamedTuple
 
-from perdure.adapters.workspace.asking import Asked
+from perdure.adapters.workspace.asking import LookedFor
 from perdure.adapters.workspace.guard import STORE_NAME, is_store
 from perdure.adapters.workspace.keeping import Keeper
 from perdure.adapters.workspace.marks import Marks, settled
@@ -52,9 +52,9 @@ class Listed(NamedTuple):
 class Scan:
     """A pass, for one use."""
 
-    def __init__(self, asked: Asked, keeper: Keeper) -> None:
+    def __init__(self, asked: LookedFor, keeper: Keeper) -> None:
         """Keep what is found with ``keeper``."""
-        self._asked: Asked = asked
+        self._asked: LookedFor = asked
         self._keeper: Keeper = keeper
         self._sheets: Sheets = Sheets(asked, keeper)
         self._files: int = 0

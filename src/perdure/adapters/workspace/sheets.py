@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from perdure.adapters.workspace.asking import Asked
+from perdure.adapters.workspace.asking import LookedFor
 from perdure.adapters.workspace.content import Kept, digest_file, keep_file, read_up_to
 from perdure.adapters.workspace.gitindex import is_index
 from perdure.adapters.workspace.keeping import Keeper
@@ -45,9 +45,9 @@ class Taken(NamedTuple):
 class Sheets:
     """Looks at sheets in one pass."""
 
-    def __init__(self, asked: Asked, keeper: Keeper) -> None:
+    def __init__(self, asked: LookedFor, keeper: Keeper) -> None:
         """Keep contents with ``keeper``."""
-        self._asked: Asked = asked
+        self._asked: LookedFor = asked
         self._keeper: Keeper = keeper
         self._first: dict[tuple[int, int], tuple[str, Sheet]] = {}
         self.torn: list[str] = []
