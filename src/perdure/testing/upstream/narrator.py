@@ -179,6 +179,10 @@ class Narrator:
             raise Rejection(f"no tool {act.tool} was offered")
         name = self._signet.call(_prefix(question), step, recall=True)
         search = searching(question.offers)
+        hidden, opener = _hidden(question, act.tool), named(question.offers, "tool_call")
+        if hidden and opener is not None:
+            whole: dict[str, Json] = {"name": hidden, "arguments": act.arguments}
+            return told_to_use(opener, whole, self._signet.call(_prefix(question), step))
         if search is not None and len(waits) % 2:
             return told_to_search(search, act.tool, name)
         return told_to_run(hands, f"sleep 0.3; : {len(waits)}", name)
@@ -219,6 +223,13 @@ class Narrator:
         lines = [line.strip()[:300] for line in tail if _HANDLE.search(line)]
         kept = "\n".join(dict.fromkeys(lines))
         return f"<analysis>Ledgers.</analysis>\n<summary>\nStep {done} is done.\n{kept}\n</summary>"
+
+
+def _hidden(question: Question, tool: str) -> str:
+    """Return the name of a tool that a search has shown, of a client that goes on hiding what it found."""
+    shown = re.compile(rf'\\*"name\\*":\s*\\*"([\w.-]*[_.]{re.escape(tool)})\\*"')
+    found = [shown.search(passage.text) for passage in question.passages if passage.role == "result"]
+    return next((each[1] for each in found if each), "")
 
 
 def _nothing(line: str) -> bool:

@@ -5,6 +5,8 @@ Invariants:
 - A server for which there is no shim doesn't appear in the table of shims: it isn't started in our name.
 """
 
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -29,6 +31,10 @@ def dressed(
 ) -> Dress:
     """Return how the client is started so that it meets ``seam``."""
     words = _words(profile, whereabouts, surroundings, seam)
+    notes: list[str] = []
+    if words["hooks"] and not _heeded(profile, whereabouts):
+        words["hooks"] = {}
+        notes.append(profile.hooks.without if profile.hooks else "")
     environment = {**profile.gateway.defaults, **whereabouts.environment}
     environment |= {
         text_of(name, words): text_of(value, words) for name, value in profile.gateway.environment.items()
@@ -36,11 +42,27 @@ def dressed(
     dress = Dress(environment, whereabouts.arguments, {})
     front = [text_of(each, words) for each in profile.gateway.arguments]
     for settings in profile.settings:
-        if settings.needs and not words[settings.needs]:
+        if settings.owned and not roots_own(seam.folder):
+            notes.append(settings.without)
             continue
         dress, more = _settled(settings, words, dress, whereabouts, seam)
         front += more
-    return dress._replace(arguments=(*front, *dress.arguments))
+    return dress._replace(arguments=(*front, *dress.arguments), notes=tuple(filter(None, notes)))
+
+
+def roots_own(folder: Path) -> bool:
+    """Tell whether nobody but root can write ``folder`` or what lies above it."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return False
+    real = folder.resolve()
+    above = [each.stat() for each in (real, *real.parents) if each.exists()]
+    return all(each.st_uid == 0 and not each.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for each in above)
+
+
+def _heeded(profile: ClientProfile, whereabouts: Whereabouts) -> bool:
+    """Tell whether the client would run hooks that it is given for a session."""
+    options = profile.hooks.only_with if profile.hooks else ()
+    return not options or any(each in whereabouts.arguments for each in options)
 
 
 def _words(
@@ -55,7 +77,11 @@ def _words(
                 "arguments": list(argv[1:]),
                 "command_line": list(argv),
             }
-            shims[server.name] = {**server.kept, **cast("Table", filled(profile.servers.shim, line))}
+            name = server.name
+            if server.url and profile.servers.apart:
+                shims[name] = dict(profile.servers.off)
+                name += profile.servers.apart
+            shims[name] = {**server.kept, **cast("Table", filled(profile.servers.shim, line))}
     providers: Table = {}
     for key, end in surroundings.providers.values():
         providers = merged(providers, nested(key, seam.base_url + end))
@@ -99,10 +125,12 @@ def _settled(
 
 
 def _content(template: Table, words: Mapping[str, Json]) -> Table:
-    """Return the document; a table that stands under the empty name is the document's own, beside what it has."""
+    """Return the document; tables that stand under the empty name are part of the document itself."""
     made = cast("Table", filled(template, words))
     own = made.pop("", {})
-    return merged(made, own) if isinstance(own, dict) else made
+    for table in own if isinstance(own, list) else [own]:
+        made = merged(made, table) if isinstance(table, dict) else made
+    return made
 
 
 def _beneath(settings: SettingsWords, words: Mapping[str, Json], whereabouts: Whereabouts) -> Table:

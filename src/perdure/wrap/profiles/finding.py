@@ -191,7 +191,8 @@ def _providers(
         api, url, key = way
         base = url.rstrip("/").removesuffix(words.suffix)
         if upstreams.setdefault(api, base) != base:
-            notes.append(f"the provider {name} at {url} is reached around the gateway")
+            if name == chosen or name in tables:
+                notes.append(f"the provider {name} at {url} is reached around the gateway")
             continue
         pointed[name] = (key, words.suffix)
     return upstreams, pointed

@@ -73,3 +73,5 @@ class Dress(NamedTuple):
     """without the program"""
     files: dict[Path, str]
     """to be written before it starts, for its user alone, and removed when it has ended"""
+    notes: tuple[str, ...] = ()
+    """what can't be covered here, for the user to read"""

@@ -1,9 +1,10 @@
-"""How a client goes on with a session of its own."""
+"""How a client goes on with a session of its own, and where its sessions lie."""
 
 from collections.abc import Sequence
 
 from perdure.values.errors import BadInput
-from perdure.wrap.profiles.sources import dropped
+from perdure.wrap.profiles.nouns import Whereabouts
+from perdure.wrap.profiles.sources import dropped, places_of
 from perdure.wrap.profiles.templates import text_of
 from perdure.wrap.profiles.words import ClientProfile
 
@@ -27,3 +28,11 @@ def continuing(profile: ClientProfile, arguments: Sequence[str], session: str) -
         if each in words.after:
             return (*rest[: index + 1], *made, *rest[index + 1 :])
     return (*made, *rest)
+
+
+def session_files(profile: ClientProfile, whereabouts: Whereabouts) -> tuple[str, ...]:
+    """Return where the client's sessions lie, as paths with ``*``; the newest is the one under way."""
+    if profile.transcript is None:
+        return ()
+    places = places_of(profile, whereabouts)
+    return tuple(text_of(each, places) for each in profile.transcript.files)

@@ -146,6 +146,10 @@ class ServerWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     fields: ServerFields = ServerFields()
     shim: dict[str, Json]
     """the entry that stands in: ``"{command}"``, ``"{arguments}"`` and ``"{command_line}"`` are the shim's"""
+    apart: str = ""
+    """of a client that merges entries and refuses one with both a command and an address: the end of the name under
+    which the shim of a server with an address stands, beside the user's entry, which is switched ``off``"""
+    off: dict[str, Json] = {}
     expands: Literal["", "shell", "braces"] = ""
     """'shell': ``$NAME``, ``${NAME}``, ``${NAME:-otherwise}``; 'braces': ``{env:NAME}``"""
     merged: bool = False
@@ -160,7 +164,8 @@ class SettingsWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """One document of settings that a client is given beside the user's."""
 
     content: dict[str, Json]
-    """a template; ``"{servers}"`` is the table of shims, ``"{hooks}"`` that of hooks, ``"{providers}"`` the addresses"""
+    """a template; ``"{servers}"`` is the table of shims, ``"{hooks}"`` that of hooks, ``"{providers}"`` the addresses.
+    What stands under the empty name is part of the document itself."""
     to: Literal["file", "variable", "overrides"]
     """a private file; the text itself in ``variable``; ``key=value`` arguments, each behind ``option``"""
     name: str = ""
@@ -175,8 +180,10 @@ class SettingsWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """the option takes all that follows it, up to the next option"""
     arguments: tuple[str, ...] = ()
     """that come with it"""
-    needs: Literal["", "servers", "hooks"] = ""
-    """it is given only where there are some"""
+    owned: bool = False
+    """the client reads it only where nobody but root can write it or a directory above it"""
+    without: str = ""
+    """what a user should know where it can't be given so"""
 
 
 class HookWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -186,6 +193,10 @@ class HookWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """its name there"""
     key: tuple[str, ...] = ()
     """where the table of hooks stands in the document that is printed; empty: the document is the table"""
+    only_with: tuple[str, ...] = ()
+    """options of the user's without one of which the client would not run them"""
+    without: str = ""
+    """what a user should know who gave none of them"""
 
 
 class ResumeWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
