@@ -45,8 +45,8 @@ def moved(body: e.Body, pages: Mapping[str, str]) -> Line | None:
             return None
 
 
-def conversed(body: e.Body) -> Line | None:
-    """Return the line for what a conversation asks and what it is answered."""
+def conversed(body: e.Body, noun: str = "request") -> Line | None:
+    """Return the line for what a conversation asks and what it is answered; ``noun`` is what a main request is."""
     match body:
         case e.ConversationOpened(client=client, api=api, model=model, mode=mode):
             return Line("▶", "head", f"{client} {model}".strip(), f"{api}, {mode}")
@@ -55,10 +55,8 @@ def conversed(body: e.Body) -> Line | None:
         ):
             new = f", {count(len(arrived), 'result')} new" if arrived else ""
             rewrote = f", {broken} rewrote what was sent before" if broken else ""
-            kind = "" if purpose == "main" else f" ({purpose})"
-            return Line(
-                "»", "quiet", f"request {number}{kind}", f"about {count(tokens, 'token')}{new}{rewrote}"
-            )
+            what = f"{noun} {number}" if purpose == "main" else f"request {number} ({purpose})"
+            return Line("»", "head", what, f"about {count(tokens, 'token')}{new}{rewrote}")
         case e.RequestAnswered(number=number, usage=usage, alone_microusd=alone):
             read = f", {usage.cache_read_tokens:,} from the cache" if usage.cache_read_tokens else ""
             saved = alone - usage.cost_microusd
@@ -70,11 +68,11 @@ def conversed(body: e.Body) -> Line | None:
             return Line(
                 "«",
                 "quiet",
-                f"request {number}: {usage.input_tokens:,} tokens{read}",
+                f"{noun} {number}: {usage.input_tokens:,} tokens{read}",
                 f"{money(usage.cost_microusd)}{beside}",
             )
         case e.RequestFailed(number=number, status=status, error=error):
-            return Line("✗", "bad", f"request {number}: {status or ''} {error}".replace("  ", " ").rstrip())
+            return Line("✗", "bad", f"{noun} {number}: {status or ''} {error}".replace("  ", " ").rstrip())
         case e.RecallHidden(number=number, split=split):
             return Line("·", "quiet", f"request {number}: a reply goes on split", f"{split.size:,} bytes")
         case e.PagingSet(mode=mode, frozen=frozen, why=why, by=by):

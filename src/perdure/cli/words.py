@@ -7,6 +7,7 @@ import msgspec
 
 from perdure.cli.ink import Line, Tone, clock, count, money, one_line
 from perdure.cli.moving import conversed, moved
+from perdure.cli.visiting import visited
 from perdure.intention.reply import read_reply
 from perdure.log import events as e
 from perdure.log.envelope import Event
@@ -27,6 +28,9 @@ OUTCOMES: Final[dict[str, tuple[str, Tone]]] = {
     "barred": ("○", "doubt"),
     "unknown": ("?", "doubt"),
 }
+WRAPPED: Final = "wrap:"
+"""How the agent's name begins in the run of a wrapped client."""
+
 _CHANGES: Final = {"created": "+", "changed": "~", "deleted": "-"}
 PATHS_SHOWN: Final = 4
 """Changed paths in a line: what fits beside position, time and kind."""
@@ -43,6 +47,9 @@ class Names:
         self.calls: dict[str, str] = {}
         self.approvals: dict[str, str] = {}
         self.pages: dict[str, str] = {}
+        self.turns: dict[int, int] = {}
+        """requests of a wrapped client by position, as far as they were told since this began"""
+        self.wrapped: bool = state is not None and state.agent.startswith(WRAPPED)
         if state is not None:
             for effect in (*state.world.receipts.values(), *state.world.open.values()):
                 self.acts[effect.key] = f"{effect.tool} {effect.what}".rstrip()
@@ -53,6 +60,7 @@ class Names:
             }
             turn = state.live.turn
             self.calls |= {call.id: call.tool for call in turn.calls} if turn is not None else {}
+            self.calls |= {call.id: call.tool for call in state.live.received.values()}
 
     def learn(self, event: Event) -> None:
         """Know what ``event`` names."""
@@ -67,8 +75,19 @@ class Names:
                 self.approvals[approval] = why
             case e.PageAdmitted(page=page, tool=tool, about=about):
                 self.pages[page] = f"{tool} {about}".strip()
+            case e.RunOpened(agent=agent):
+                self.wrapped = agent.startswith(WRAPPED)
+            case e.RequestForwarded(number=number, purpose="main"):
+                self.turns[event.position] = number
+            case e.CallReceived(call=call, tool=tool):
+                self.calls.setdefault(call, tool)
             case _:
                 return
+
+    def turn_at(self, position: int) -> int:
+        """Return the newest turn of a wrapped client that was known at ``position``; 0 where none was."""
+        known = [number for at, number in self.turns.items() if at <= position] if self.wrapped else []
+        return known[-1] if known else 0
 
     def text(self, content: e.Content | None) -> str:
         """Return the content's text; what stands in a blob only if it can be read from here."""
@@ -126,8 +145,11 @@ def _run(body: e.Body, names: Names) -> Line | None:
             )
         case e.RunForked(parent=parent, at=at, why=why):
             return Line("⑂", "head", f"from {parent} at {at}", why)
-        case e.RunRewound(to=to, by=by, why=why):
-            return Line("↶", "head", f"back to {to} by {by}", why)
+        case e.RunRewound(to=to, by=by, why=why, session=session):
+            turn = names.turn_at(to)
+            where = f"turn {turn}, position {to}," if turn else f"{to}"
+            asides = (why, f"session {session}" if session else "")
+            return Line("↶", "head", f"back to {where} by {by}", " · ".join(filter(None, asides)))
         case e.RunSuspended(why=why, text=text):
             return Line("‖", "ask", text, why)
         case e.RunResumed(why=why):
@@ -143,6 +165,8 @@ def _talk(body: e.Body, names: Names) -> Line | None:
     match body:
         case e.MessageReceived(sender=sender, text=text):
             return Line("»", "head", f"{sender}: {names.text(text)}")
+        case e.NoteMade(by=by, text=text):
+            return Line("❞", "head", f"{by} notes: {names.text(text)}")
         case e.ModelRequested(turn=turn, attempt=attempt):
             return Line("…", "model", f"turn {turn}" + (f", attempt {attempt}" if attempt > 1 else ""))
         case e.ModelReplied(turn=turn, usage=usage, reply=reply):
@@ -217,7 +241,7 @@ def _effect(body: e.Body, names: Names) -> Line | None:
 
 
 def _around(body: e.Body, names: Names) -> Line | None:
-    """Tell of the workspace, children and drift."""
+    """Tell of children, drift, and what is taken back."""
     match body:
         case e.DriftFound(key=key, text=text):
             return Line("!", "bad", f"{names.act(key)}: the world is otherwise: {text}")
@@ -226,10 +250,22 @@ def _around(body: e.Body, names: Names) -> Line | None:
         case e.ChildFinished(child=child, status=status, why=why):
             sign, tone = OUTCOMES.get(status, UNKNOWN)
             return Line(sign, tone, f"{child} {status} {why}".rstrip())
+        case e.ChangeReverted(position=position, key=key, by=by):
+            return Line("↶", "head", f"{by} asks to undo {names.act(key)}", f"event {position}")
+        case _:
+            return None
+
+
+def _checkpoint(body: e.Body, names: Names) -> Line | None:
+    """Tell of how the workspace was recorded and put back."""
+    del names
+    match body:
         case e.CheckpointTaken(files=files, new_bytes=new, tree=tree, level=level):
             return Line(
                 "▣", "quiet", f"{count(files, 'file')}, {new:,} bytes new", f"{level} {tree[:12]}".strip()
             )
+        case e.CheckpointSkipped():
+            return Line("▣", "quiet", "the files are as before")
         case e.CheckpointRestored(written=written, deleted=deleted, why=why):
             return Line("▣", "doubt", f"{written} written, {deleted} deleted: {why}")
         case e.CheckpointFailed(error=error):
@@ -238,8 +274,6 @@ def _around(body: e.Body, names: Names) -> Line | None:
             return Line("▣", "head", f"{by} {'pins' if stays else 'unpins'} position {position}")
         case e.CheckpointReleased(before=before, by=by):
             return Line("▣", "doubt", f"{by} lets the files of positions before {before} go")
-        case e.ChangeReverted(position=position, key=key, by=by):
-            return Line("↶", "head", f"{by} asks to undo {names.act(key)}", f"event {position}")
         case _:
             return None
 
@@ -281,24 +315,39 @@ def _rest(body: e.Body, names: Names) -> Line | None:
 
 def _window(body: e.Body, names: Names) -> Line | None:
     """Tell of pages, and of what was asked with them."""
-    return moved(body, names.pages) or conversed(body)
+    return moved(body, names.pages) or conversed(body, "turn" if names.wrapped else "request")
+
+
+def _client(body: e.Body, names: Names) -> Line | None:
+    """Tell of a foreign client, and of its calls."""
+    match body:
+        case e.CallReceived(of=of):
+            return visited(body, "", names.turns.get(of, 0), names.text)
+        case e.CallAnswered(call=call) | e.CallReleased(call=call):
+            return visited(body, names.call(call), 0, names.text)
+        case e.ConversationOpened():
+            return conversed(body)
+        case _:
+            return visited(body, "", 0, names.text)
 
 
 _TELLERS: Final[dict[str, Callable[[e.Body, Names], Line | None]]] = {
     "run": _run,
     "message": _talk,
+    "note": _talk,
     "model": _talk,
     "intention": _intention,
     "approval": _approval,
     "effect": _effect,
     "drift": _around,
     "child": _around,
-    "checkpoint": _around,
+    "checkpoint": _checkpoint,
     "workspace": _files,
     "change": _around,
     "lease": _rest,
     "timer": _rest,
     "contract": _rest,
     "memory": _rest,
-    **dict.fromkeys(("page", "recall", "conversation", "request", "paging"), _window),
+    **dict.fromkeys(("page", "recall", "request", "paging"), _window),
+    **dict.fromkeys(("call", "client", "conversation"), _client),
 }
