@@ -9,7 +9,6 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from perdure.adapters.workspace.guard import runtime_folder
 from perdure.log.port import Holder
 
 _LOCK: Final = "lock"
+_BESIDE: Final = "beside"
 _GATE: Final = ".gate"
 _SHORT: Final = "w"
 
@@ -31,12 +31,21 @@ class PrivateFolder:
         self.path: Path = path
         self._held: int = held
 
+    def beside(self, place: Path) -> Path:
+        """Return a new folder below ``place`` that goes with this one, for what may not lie where all can write."""
+        made = place / self.path.name
+        (self.path / _BESIDE).write_bytes(os.fsencode(made))
+        made.mkdir(mode=0o700, parents=True)
+        return made
+
     def let_go(self) -> None:
         """It isn't held here any more; where nobody else holds it, it is gone, and all that is in it."""
         if self._held < 0:
             return
         with suppress(OSError):
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                shutil.rmtree(Path(os.fsdecode((self.path / _BESIDE).read_bytes())), ignore_errors=True)
             shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._held)
         self._held = -1
@@ -55,15 +64,16 @@ def hold_folder(path: Path) -> PrivateFolder:
     return PrivateFolder(path, _locked(path / _LOCK, fcntl.LOCK_SH))
 
 
-def left_folders() -> Iterator[PrivateFolder]:
-    """Yield the folders whose processes are all gone, held by us; ``let_go`` removes them."""
+def left_folders() -> list[PrivateFolder]:
+    """Return the folders whose processes are all gone, held by us; ``let_go`` removes them."""
     base = runtime_folder(_SHORT)
+    left: list[PrivateFolder] = []
     with _Gate(base):
         for path in sorted(base.iterdir()):
-            if not path.is_dir() or path.is_symlink():
-                continue
-            with suppress(OSError):
-                yield PrivateFolder(path, _locked(path / _LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB))
+            if path.is_dir() and not path.is_symlink():
+                with suppress(OSError):
+                    left.append(PrivateFolder(path, _locked(path / _LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)))
+    return left
 
 
 def named(pid: int) -> str:

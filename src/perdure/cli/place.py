@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from perdure.assembly.store import Store, open_store
+from perdure.cli.homes import home_store
 from perdure.log.port import RunRow
 from perdure.values.errors import BadInput
 
@@ -37,12 +38,6 @@ def directory_of(given: Path | None) -> Path:
         return Path(named)
     state = Path("state")
     return state if (state / LOG).exists() else Path(".perdure")
-
-
-def home_store() -> Path:
-    """Return where the runs of wrapped clients are: outside of every directory that one would work in."""
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "perdure"
 
 
 def known_directory(given: Path | None) -> Path:

@@ -9,10 +9,10 @@ from typing import Final, cast
 import click
 
 from perdure.assembly.gateways import MODES, Mode
+from perdure.cli.homes import home_store
 from perdure.cli.ink import Line, Tone, clean, count, inked, money
 from perdure.cli.options import example, json_option
 from perdure.cli.out import plain
-from perdure.cli.place import home_store
 from perdure.cli.tables import facts
 from perdure.values.errors import BadInput
 from perdure.wrap.order import Summary

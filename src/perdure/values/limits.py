@@ -471,7 +471,7 @@ KEEPER_LIVES_SECONDS: Final = 60.0
 KEEPER_SAID_BYTES_MAX: Final = 4000
 """The end of what a keeper said, shown where it failed: a stack and its error."""
 
-CLIENT_GRACE_SECONDS: Final = 5.0
+CLIENT_GRACE_SECONDS: Final = 3.0
 """A client whose wrapper was killed may take so long to put its terminal in order before it is killed, too."""
 
 SHIM_PATIENCE_SECONDS: Final = 60.0

@@ -103,7 +103,7 @@ def planned(wish: Wish) -> Planned:
         )
     path = wish.profile or (Path(started.profile_file) if started and started.profile_file else None)
     profile = read_profile(path) if path is not None else recognised(words[0], known())
-    if goes is not None:
+    if goes is not None and (profile.resume is not None or not wish.words):
         words = (words[0], *continuing(profile, words[1:], goes.session))
     return Planned(profile, words, goes)
 

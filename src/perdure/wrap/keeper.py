@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from perdure.assembly.gateways import GatewaySettings
+from perdure.assembly.replies import LastReply
 from perdure.assembly.sessions import Foreign, Session
 from perdure.assembly.store import Store, open_store
 from perdure.assembly.trial import loaded_contract
 from perdure.assembly.wraps import hold_folder, named, still_lives
 from perdure.contract import Contract
 from perdure.gateway.sessions import SessionGateway
+from perdure.gateway.tidying import collected_in_quiet
 from perdure.intention.declaration import Declaration
 from perdure.values.errors import NotWrapped, PerdureError, RunExists
 from perdure.values.limits import CLIENT_GRACE_SECONDS
@@ -57,6 +59,9 @@ SERVERS: Final = "--servers"
 
 _PAUSE_SECONDS: Final = 0.05
 
+_SWITCH_SECONDS: Final = 0.0005
+"""As in a gateway of its own: the thread that writes the log gives the interpreter back, and takes it, for each row."""
+
 
 class Keeping:
     """One session, kept."""
@@ -69,6 +74,8 @@ class Keeping:
         self._client: str = ""
         self._left: str = ""
         self.over: asyncio.Event = asyncio.Event()
+        self.reply: LastReply = LastReply()
+        """what the model said last: the calls that come are of it"""
 
     def guests(self) -> Door:
         """Return the door behind which this session is."""
@@ -120,7 +127,7 @@ class Keeping:
     ) -> Words | None:
         if self._servers is None:
             return {"error": {"message": "this client has no MCP servers"}}
-        await self._servers.serve(self._session, words, reader, writer)
+        await self._servers.serve(self._session, self.reply, words, reader, writer)
         return None
 
     async def _hear_hook(
@@ -157,7 +164,7 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
         keeping = Keeping(order, session, servers)
         if not order.began:
             await session.attached(_client(order), words=order.attached, transcript=order.transcript)
-        await opened.enter_async_context(_listening(order, session, keeping.guests()))
+        await opened.enter_async_context(_listening(order, session, keeping))
         _say(Ready(run=order.run, resumed=session.resumed, position=session.state.position))
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, keeping.told_to_end)
@@ -211,7 +218,7 @@ async def _session(order: KeepingOrder, store: Store, servers: "Serving | None")
 
 
 @contextlib.asynccontextmanager
-async def _listening(order: KeepingOrder, session: Session, door: Door) -> AsyncGenerator[None]:
+async def _listening(order: KeepingOrder, session: Session, keeping: Keeping) -> AsyncGenerator[None]:
     """Gateway and door are served within, and streams end before what they speak of does."""
     settings = GatewaySettings(
         Path(order.store),
@@ -222,11 +229,13 @@ async def _listening(order: KeepingOrder, session: Session, door: Door) -> Async
         trusted=frozenset(order.trusted),
     )
     listener = socket.socket(fileno=order.listener)
-    gateway = SessionGateway(settings, session, listener, expects=order.expects)
+    gateway = SessionGateway(settings, session, listener, reply=keeping.reply, expects=order.expects)
+    door = keeping.guests()
     await gateway.open()
     try:
         await door.open()
-        yield
+        with collected_in_quiet():
+            yield
     finally:
         await door.close()
         await gateway.close()
@@ -266,6 +275,7 @@ async def _kept(order: KeepingOrder) -> int:
 def main() -> int:
     """Keep one session, as the first line of standard input says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     if SERVERS in sys.argv:
         import_module("perdure.wrap.serving")
     with open(0, "rb", buffering=0, closefd=False) as orders:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from perdure.assembly.replies import LastReply, is_named, names_in
 from perdure.assembly.sessions import Session
 from perdure.driver.port import Tools
 from perdure.intention.declaration import Declaration
@@ -37,9 +38,18 @@ class Serving:
         await self._hub.start()
 
     async def serve(
-        self, session: Session, words: Words, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        session: Session,
+        reply: LastReply,
+        words: Words,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
-        """Carry one connection of a shim, until either side ends it."""
+        """Carry one connection of a shim, until either side ends it; ``reply`` tells whose calls come."""
+
+        def of(tool: str) -> int:
+            server, name = names_in(tool)
+            return reply.of if any(is_named(each.name, server, name) for each in reply.calls) else 0
 
         async def adopt(tools: tuple[Declaration, ...]) -> None:
             own = (each for each in session.foreign.tools if of_client(each))
@@ -47,7 +57,9 @@ class Serving:
 
         server, connection = str(words.get("server", "")), str(words.get("connection", ""))
         async with line_streams(reader, writer) as (read, write):
-            await self._hub.serve(session, read, write, connection=connection, server=server, adopt=adopt)
+            await self._hub.serve(
+                session, read, write, connection=connection, server=server, adopt=adopt, of=of
+            )
 
     async def close(self) -> None:
         """No server is left."""

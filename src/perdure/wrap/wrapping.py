@@ -100,7 +100,8 @@ def _for_two(error: PerdureError) -> PerdureError:
 def _run(stage: _Stage, fit: Fitted, voice: Voice) -> Ended:
     """The client runs in the foreground, and its keeper beside it, one after another if need be."""
     kept = stage.kept
-    dress = fit.dressed(stage.sockets, stage.folder.path)
+    # Not beside the socket: some clients read no settings below a directory that all can write, as /tmp is.
+    dress = fit.dressed(stage.sockets, stage.folder.beside(fit.wish.store / "wraps"))
     for path, text in dress.files.items():
         _written(path, text)
     with Signals() as signals:
