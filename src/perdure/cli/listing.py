@@ -7,12 +7,14 @@ import click
 
 from perdure.assembly.presence import driver_of
 from perdure.cli.ending import FINISHED
+from perdure.cli.guests import guest_shape, guest_state, guest_word, left_open, tally
 from perdure.cli.ink import Tone, span
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import Place, opened
 from perdure.cli.tables import Cell, table
 from perdure.log.port import RunRow
+from perdure.projection.state import State
 from perdure.values.digest import Json
 
 TONES: dict[str, Tone] = {
@@ -21,6 +23,10 @@ TONES: dict[str, Tone] = {
     "cancelled": "quiet",
     "waiting": "ask",
     "running": "head",
+    "works": "head",
+    "starts": "head",
+    "ended": "good",
+    "broke off": "doubt",
     "stopped": "doubt",
 }
 
@@ -32,30 +38,48 @@ TONES: dict[str, Tone] = {
 def ls(*, status: str | None, store: Path | None, as_json: bool) -> int:
     """List the runs of a store, oldest first.
 
-    A run is *stopped* if it could go on and nobody drives it: resume it.
+    A run is *stopped* if it could go on and nobody drives it: resume it. A wrapped client *works*, has
+    *ended*, or *broke off*: `perdure wrap --resume` goes on with it.
     """
     with opened(store) as place:
-        rows = [row for row in place.runs() if status is None or status in (_word(row), row.status)]
+        guests = {row.run: guest_state(place, row) for row in place.runs()}
+        rows = [
+            row
+            for row in place.runs()
+            if status is None or status in (_word(row, guests.get(row.run)), row.status)
+        ]
         if as_json:
-            put({"runs": [_shape(row) for row in rows]})
+            put({"runs": [_shape(row, guests.get(row.run)) for row in rows]})
         elif rows:
-            head = ("RUN", "STATUS", "EVENTS", "BEGUN", "FROM", "WAITS FOR")
-            click.echo(table([_cells(place, row) for row in rows], head=head))
+            wrapped = any(guests.get(row.run) for row in rows)
+            head = (
+                "RUN",
+                "STATUS",
+                "EVENTS",
+                "BEGUN",
+                "FROM",
+                "WAITS FOR",
+                *(("CLIENT",) if wrapped else ()),
+            )
+            cells = [_cells(place, row, guests.get(row.run)) for row in rows]
+            click.echo(table([each[: len(head)] for each in cells], head=head))
         else:
             click.echo("no such runs" if status else "no runs yet: begin one with `perdure run`")
     return FINISHED
 
 
-def _word(row: RunRow) -> str:
+def _word(row: RunRow, guest: State | None) -> str:
     """Return the run's status; one that is 'running' by its log, and driven by nobody, is stopped."""
+    if guest is not None and not guest.closed:
+        return guest_word(row, guest)
     if row.status == "running" and driver_of(row).presence != "alive":
         return "stopped"
     return row.status
 
 
-def _shape(row: RunRow) -> dict[str, Json]:
+def _shape(row: RunRow, guest: State | None) -> dict[str, Json]:
     driver = driver_of(row)
-    return {
+    shape: dict[str, Json] = {
         "run": row.run,
         "status": row.status,
         "driver": driver.presence,
@@ -69,11 +93,16 @@ def _shape(row: RunRow) -> dict[str, Json]:
         "forked_at": row.forked_at,
         "created": row.created,
     }
+    if guest is not None:
+        shape["wrapped"] = guest_shape(row, guest)
+    return shape
 
 
-def _cells(place: Place, row: RunRow) -> list[Cell]:
-    word = _word(row)
+def _cells(place: Place, row: RunRow, guest: State | None) -> list[Cell]:
+    word = _word(row, guest)
     waits = place.store.state(row.run).wait_text if row.status == "waiting" else ""
+    if guest is not None:
+        waits = left_open(guest) or waits
     return [
         (row.run, "plain"),
         (word, TONES.get(word, "plain")),
@@ -81,4 +110,5 @@ def _cells(place: Place, row: RunRow) -> list[Cell]:
         (f"{span(max(time.time_ns() - row.created, 0))} ago", "quiet"),
         (f"{row.parent}@{row.forked_at}" if row.parent else "", "quiet"),
         (waits, "plain"),
+        (tally(guest) if guest is not None else "", "plain"),
     ]

@@ -1,13 +1,14 @@
 """How a run rests, and which commands lead on."""
 
 import shlex
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import click
 import msgspec
 
 from perdure.assembly.presence import driver_of
 from perdure.cli.ending import FAILED, FINISHED, WAITING
+from perdure.cli.guests import guest_word, ways_on
 from perdure.cli.ink import clean, count, inked, is_terminal, money
 from perdure.cli.out import plain
 from perdure.cli.place import Place
@@ -17,6 +18,10 @@ from perdure.driver.books import text_of
 from perdure.projection.conversations import OWN
 from perdure.projection.state import Approval, Effect, State
 from perdure.values.digest import Json
+from perdure.wrap.transcripts.asked import is_wrapped
+
+_FOREIGN: Final = ("wrap:", "mcp:", "gateway:")
+"""How the agent's name begins in runs that a foreign client moves."""
 
 
 class Step(NamedTuple):
@@ -48,6 +53,8 @@ def steps(place: Place, state: State) -> list[Step]:
     run = shlex.quote(state.run)
     if state.wait == "person":
         found.append(Step("answer", f'perdure message {run} "..." --resume{place.flag}'))
+    if is_wrapped(state):
+        return [*found, *(Step(*way) for way in ways_on(place, state))]
     talk = state.live.conversation
     if talk is not None and talk.api != OWN:
         return [Step("see what it cost", f"perdure cost {run}{place.flag}")]
@@ -58,7 +65,7 @@ def steps(place: Place, state: State) -> list[Step]:
 
 def approval_steps(place: Place, state: State, approval: Approval) -> list[Step]:
     """Return the two answers to a question."""
-    end = f"{shlex.quote(state.run)} {approval.id} --resume{place.flag}"
+    end = f"{shlex.quote(state.run)} {approval.id}{_then(state)}{place.flag}"
     return [Step("allow it", f"perdure approve {end}"), Step("forbid it", f"perdure deny {end}")]
 
 
@@ -69,12 +76,17 @@ def effect_steps(place: Place, state: State, effect: Effect) -> list[Step]:
     if effect.effect == "read" or effect.phase == "started":
         return []
     begin = f"perdure settle {shlex.quote(state.run)} {short_key(state, effect.key)}"
-    end = f" --resume{place.flag}"
+    end = f"{_then(state)}{place.flag}"
     return [
         Step("it happened", f"{begin} --succeeded --result '...'{end}"),
         Step("it did not happen", f"{begin} --failed{end}"),
         Step("it did not; do it again", f"{begin} --retry{end}"),
     ]
+
+
+def _then(state: State) -> str:
+    """Return what drives the run on after a person's word; a foreign client goes on by itself."""
+    return "" if state.agent.startswith(_FOREIGN) else " --resume"
 
 
 def short_key(state: State, key: str) -> str:
@@ -136,6 +148,8 @@ def step_lines(found: list[Step], indent: str = "  ") -> str:
 
 def standing(place: Place, state: State) -> str:
     """Return the run's status as a person would say it: whether anybody drives it counts."""
+    if is_wrapped(state) and not state.closed:
+        return guest_word(place.store.inspector.row(state.run), state)
     match state.status:
         case "running":
             return (

@@ -9,6 +9,7 @@ from perdure.assembly.presence import Driver, driver_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.events import say_event, shape_of_event
 from perdure.cli.files import at_option, show_file
+from perdure.cli.guests import guest_shape
 from perdure.cli.ink import clean, count, inked, money, span
 from perdure.cli.options import example, json_option, run_argument, store_option
 from perdure.cli.out import plain, put
@@ -20,6 +21,7 @@ from perdure.cli.tables import facts, table, wrapped
 from perdure.driver.books import text_of
 from perdure.projection.state import Effect, State
 from perdure.values.digest import Json
+from perdure.wrap.transcripts.asked import is_wrapped
 
 
 @click.command(
@@ -71,6 +73,7 @@ def _shape(place: Place, state: State) -> dict[str, Json]:
         "approvals": plain([item for item in state.world.approvals.values() if item.phase == "asked"]),
         "receipts": [_receipt(place, effect) for effect in state.world.receipts.values()],
         "counters": plain(state.world.counters),
+        **({"wrapped": guest_shape(row, state)} if is_wrapped(state) else {}),
     }
 
 
@@ -111,9 +114,9 @@ def _say(place: Place, state: State) -> None:
 
 def _say_head(place: Place, state: State) -> None:
     row = place.store.inspector.row(state.run)
-    click.echo(
-        f"{inked(state.run, 'plain', bold=True)}  {standing(place, state)}  {inked(f'agent {state.agent}', 'quiet')}"
-    )
+    whose = state.live.client.replace("/", " ") or state.agent.removeprefix("wrap:")
+    whose = whose if is_wrapped(state) else f"agent {state.agent}"
+    click.echo(f"{inked(state.run, 'plain', bold=True)}  {standing(place, state)}  {inked(whose, 'quiet')}")
     facts = [count(state.position, "event"), count(state.world.turns, "turn")]
     if state.world.tokens:
         facts.append(count(state.world.tokens, "token"))
@@ -125,7 +128,7 @@ def _say_head(place: Place, state: State) -> None:
         facts.append(f"fork of {row.parent} at {row.forked_at}")
     if state.parent:
         facts.append(f"child of {state.parent}")
-    facts.append(_driver_words(driver_of(row)))
+    facts.append(_driver_words(driver_of(row), "keeps" if is_wrapped(state) else "drives"))
     click.echo(inked(f"  {' · '.join(facts)}", "quiet"))
     if state.status == "finished":
         click.echo(f"  {clean(text_of(place.store.books, state.answer))}")
@@ -133,14 +136,14 @@ def _say_head(place: Place, state: State) -> None:
         click.echo(f"  {clean(state.why)}")
 
 
-def _driver_words(driver: Driver) -> str:
+def _driver_words(driver: Driver, verb: str) -> str:
     match driver.presence:
         case "nobody":
-            return "nobody drives it"
+            return f"nobody {verb} it"
         case "alive":
-            return f"process {driver.pid} drives it"
+            return f"process {driver.pid} {verb} it"
         case "dead":
-            return f"process {driver.pid} drove it and is dead"
+            return f"process {driver.pid} {'kept' if verb == 'keeps' else 'drove'} it and is dead"
         case "unknown":
             return f"process {driver.pid} elsewhere holds it, and can't be seen from here"
 

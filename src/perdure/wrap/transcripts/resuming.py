@@ -46,10 +46,18 @@ class _End(NamedTuple):
     """a person's going back behind which nothing was sent"""
 
 
-def going_on(books: Books, run: str) -> GoingOn:
-    """Return what ``run`` goes on with. A session that was to be written when somebody went back is there afterwards.
+class _Back(NamedTuple):
+    """A going back to a turn, and whether its session is to be there now."""
 
-    Raises ``UnknownRun``, ``SessionTaken``, and ``SessionUnknown`` where that session can't be made any more.
+    rewound: e.RunRewound
+    sent: SentRequest
+    writes: bool
+
+
+def going_on(books: Books, run: str, *, writes: bool = True) -> GoingOn:
+    """Return what ``run`` goes on with.
+
+    With ``writes`` a session that was to be written when somebody went back is there afterwards. Raises ``UnknownRun``, ``SessionTaken``, and ``SessionUnknown`` where that session can't be made any more.
     """
     state = read_state(books, run).state
     started = newest_start(books, run)
@@ -57,16 +65,15 @@ def going_on(books: Books, run: str) -> GoingOn:
     if end.request is None:
         found = GoingOn(started, ("nothing was sent to a model yet: the client begins anew",), anew=True)
     elif end.rewound is not None:
-        found = _from_turn(books, run, end.rewound, as_sent(books, run, end.request), started)
+        found = _from_turn(books, run, _Back(end.rewound, as_sent(books, run, end.request), writes), started)
     else:
         found = _from_end(state, as_sent(books, run, end.request), started)
     return found._replace(words=(*found.words, *doubts_left(state)))
 
 
-def _from_turn(
-    books: Books, run: str, back: e.RunRewound, sent: SentRequest, started: Started | None
-) -> GoingOn:
+def _from_turn(books: Books, run: str, to: _Back, started: Started | None) -> GoingOn:
     """Somebody went back to a turn: the session that was chosen there is the one."""
+    back, sent = to.rewound, to.sent
     words = f"it goes on from turn {sent.number}, to which {back.by} went back"
     if not back.session:
         told = (words, "no session ends there: the client begins a new one, with the files as they were")
@@ -75,7 +82,8 @@ def _from_turn(
     if found.new is None:
         told = (words, f"{found.why}: the client begins a new session, with the files as they were")
         return GoingOn(started, told, sent.number, anew=True, rewound=True)
-    found.new.write()
+    if to.writes:
+        found.new.write()
     return GoingOn(
         started,
         (words,),
