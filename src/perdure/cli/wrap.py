@@ -161,6 +161,11 @@ class Teller:
         )
         _tell(facts(list(_covered(cover)), indent="  "))
 
+    def waits(self) -> None:
+        """Who waits for the prompt is told why."""
+        if not (self._quiet or self._as_json):
+            _tell(inked("  waiting for the outcome of what is still under way", "quiet"))
+
     def ends(self, summary: Summary | None, *, restarts: int, failure: str) -> None:
         """How the run stands is said, and what can be done with it."""
         if failure or summary is None:

@@ -459,7 +459,7 @@ is among the newest."""
 KEEPER_START_SECONDS: Final = 60.0
 """A keeper that isn't ready by then never will be: on a busy machine it takes a tenth of that, servers included."""
 
-KEEPER_END_SECONDS: Final = 30.0
+KEEPER_END_SECONDS: Final = 60.0
 """A keeper may take so long to let streams end, record the workspace and close the log before it is killed."""
 
 KEEPER_LIVES_MAX: Final = 5
@@ -470,6 +470,13 @@ KEEPER_LIVES_SECONDS: Final = 60.0
 
 KEEPER_SAID_BYTES_MAX: Final = 4000
 """The end of what a keeper said, shown where it failed: a stack and its error."""
+
+DEEDS_END_SECONDS: Final = 15.0
+"""Once its client has ended, a keeper waits so long for what servers still do: an outcome that is known then is a
+receipt, and one that isn't asks a person."""
+
+KEEPER_QUIET_SECONDS: Final = 1.5
+"""After it, whoever waits for a keeper to end is told what it waits for."""
 
 CLIENT_GRACE_SECONDS: Final = 3.0
 """A client whose wrapper was killed may take so long to put its terminal in order before it is killed, too."""
@@ -568,8 +575,9 @@ HOOK_PATIENCE_SECONDS: Final = 60.0
 HOOK_KEEPER_SECONDS: Final = 90.0
 """How long a hook waits for the keeper's answer: a person's leave, and a keeper that is being started again."""
 
-HOOK_REACH_SECONDS: Final = 8.0
-"""How long a hook looks for a keeper that doesn't listen: one that was killed stands again within a few seconds."""
+HOOK_REACH_SECONDS: Final = 2.0
+"""How long a hook looks for a socket at which nobody listens: the wrapper does as long as it lives, whatever becomes of
+the keeper, so this is nobody."""
 
 HOOK_CALL_CHARACTERS_MAX: Final = 200
 """Of the name of a client's own call: session, agent and the call's id, some eighty in all."""

@@ -30,7 +30,7 @@ from perdure.gateway.sessions import SessionGateway
 from perdure.gateway.tidying import collected_in_quiet
 from perdure.intention.declaration import Declaration
 from perdure.values.errors import NotWrapped, PerdureError, RunExists
-from perdure.values.limits import CLIENT_GRACE_SECONDS
+from perdure.values.limits import CLIENT_GRACE_SECONDS, DEEDS_END_SECONDS
 from perdure.wrap.door import Door, until_gone
 from perdure.wrap.hooks.builtins import builtins_of
 from perdure.wrap.hooks.heard import heard
@@ -171,6 +171,7 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
         obeying = loop.create_task(keeping.obey(orders))
         await keeping.over.wait()
         obeying.cancel()
+        await _deeds_ended(session)
         await session.left(keeping.left)
         _say(summary_of(session))
 
@@ -239,6 +240,16 @@ async def _listening(order: KeepingOrder, session: Session, keeping: Keeping) ->
     finally:
         await door.close()
         await gateway.close()
+
+
+async def _deeds_ended(session: Session) -> None:
+    """What servers were doing when the client ended has an outcome, or time is up and it will be in doubt."""
+    loop = asyncio.get_running_loop()
+    latest = loop.time() + DEEDS_END_SECONDS
+    while session.failure is None and loop.time() < latest:
+        if all(each.phase != "started" for each in session.state.world.open.values()):
+            return
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _client(order: KeepingOrder) -> str:

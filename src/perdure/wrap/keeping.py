@@ -7,12 +7,13 @@ Invariants:
 """
 
 import os
+import select
 import socket
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
@@ -25,6 +26,7 @@ from perdure.values.limits import (
     KEEPER_END_SECONDS,
     KEEPER_LIVES_MAX,
     KEEPER_LIVES_SECONDS,
+    KEEPER_QUIET_SECONDS,
     KEEPER_SAID_BYTES_MAX,
 )
 from perdure.wrap.order import (
@@ -129,20 +131,18 @@ class Kept:
 
     def hear(self) -> None:
         """Take in what the keeper said; where it ended untold, it is started again."""
-        piece = os.read(self.said, _READ_BYTES)
-        if not piece:
+        if not self._took(self.said):
             self._ended()
-            return
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
-            self._heard(line)
 
-    def end(self, words: str) -> None:
-        """The client has ended: the keeper records that, and ends; one that doesn't is killed."""
+    def end(self, words: str, waits: Callable[[], None] = lambda: None) -> None:
+        """The client has ended: the keeper records that, and ends; one that doesn't is killed.
+
+        ``waits`` is called where that takes long.
+        """
         if self.refused is None:
             with suppress(OSError):
                 self._tell(ClientEnded(words=words))
-            self._read_to_end()
+            self._read_to_end(waits)
         self.close()
 
     def close(self) -> None:
@@ -155,21 +155,24 @@ class Kept:
             self._process.wait()
         _stream(self._process.stdout).close()
 
-    def _read_to_end(self) -> None:
-        latest = time.monotonic() + KEEPER_END_SECONDS
-        said = _stream(self._process.stdout).fileno()
-        os.set_blocking(said, False)
-        while time.monotonic() < latest:
-            try:
-                piece = os.read(said, _READ_BYTES)
-            except BlockingIOError:
-                time.sleep(0.005)
-                continue
-            if not piece:
+    def _read_to_end(self, waits: Callable[[], None]) -> None:
+        begun, told, said = time.monotonic(), False, self.said
+        while (passed := time.monotonic() - begun) < KEEPER_END_SECONDS:
+            limit = KEEPER_END_SECONDS if told else KEEPER_QUIET_SECONDS
+            ready, _, _ = select.select((said,), (), (), max(0.0, limit - passed))
+            if not ready and not told:
+                told = True
+                waits()
+            elif ready and not self._took(said):
                 return
-            *lines, self._rest = (self._rest + piece).split(b"\n")
-            for line in lines:
-                self._heard(line)
+
+    def _took(self, said: int) -> bool:
+        """Take in what the keeper said; return whether it may say more."""
+        piece = os.read(said, _READ_BYTES)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            self._heard(line)
+        return bool(piece)
 
     def _heard(self, line: bytes) -> None:
         match said_in(line):

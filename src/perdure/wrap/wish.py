@@ -61,6 +61,10 @@ class Voice(Protocol):
         """The client is about to start."""
         ...
 
+    def waits(self) -> None:
+        """It has ended, and what it had begun is still being recorded."""
+        ...
+
     def ends(self, summary: Summary | None, *, restarts: int, failure: str) -> None:
         """It has ended. Without a summary the keeper couldn't tell how the run stands; ``failure`` says why."""
         ...

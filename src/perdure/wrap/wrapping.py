@@ -100,13 +100,8 @@ def _for_two(error: PerdureError) -> PerdureError:
 def _run(stage: _Stage, fit: Fitted, voice: Voice) -> Ended:
     """The client runs in the foreground, and its keeper beside it, one after another if need be."""
     kept = stage.kept
-    # Not beside the socket: some clients read no settings below a directory that all can write, as /tmp is.
-    dress = fit.dressed(stage.sockets, stage.folder.beside(fit.wish.store / "wraps"))
-    for path, text in dress.files.items():
-        _written(path, text)
     with Signals() as signals:
-        client = Foreground((fit.words[0], *dress.arguments), dress.environment)
-        leftovers.noted_client(stage.folder.path, client.pid)
+        client = _started(stage, fit)
         kept.client_started(client.pid)
         while (ended := client.look()) is None:
             ready = signals.await_any(() if kept.said < 0 else (kept.said,), None)
@@ -116,10 +111,25 @@ def _run(stage: _Stage, fit: Fitted, voice: Voice) -> Ended:
                 kept.hear()
                 if kept.refused is not None:
                     stage.sockets.close()  # nobody serves them: what asks there is refused at once
-        kept.end(_how(ended))
+        kept.end(_how(ended), voice.waits)
     failure = str(kept.refused) if kept.refused is not None else ""
     voice.ends(kept.summary, restarts=kept.restarts, failure=failure)
     return ended
+
+
+def _started(stage: _Stage, fit: Fitted) -> Foreground:
+    """Return the client, in the foreground. Raises ``ClientMissing``, and the run says that it never came."""
+    try:
+        # Not beside the socket: some clients read no settings below a directory that all can write, as /tmp is.
+        dress = fit.dressed(stage.sockets, stage.folder.beside(fit.wish.store / "wraps"))
+        for path, text in dress.files.items():
+            _written(path, text)
+        client = Foreground((fit.words[0], *dress.arguments), dress.environment)
+    except (PerdureError, OSError) as error:
+        stage.kept.end(f"the client was never started: {error}")
+        raise
+    leftovers.noted_client(stage.folder.path, client.pid)
+    return client
 
 
 def _written(path: Path, text: str) -> None:
