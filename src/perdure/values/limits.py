@@ -582,9 +582,6 @@ the keeper, so this is nobody."""
 HOOK_CALL_CHARACTERS_MAX: Final = 200
 """Of the name of a client's own call: session, agent and the call's id, some eighty in all."""
 
-HOOK_REQUESTS_EVENTS: Final = 512
-"""How far back the request is looked for in whose reply a client's own call was made."""
-
 VIEW_EVENTS_MAX: Final = 200
 """Events in one answer of our MCP server: some 10,000 tokens, so that no question fills an agent's window."""
 

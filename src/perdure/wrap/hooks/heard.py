@@ -15,13 +15,13 @@ from typing import Final, NamedTuple
 
 from perdure.assembly.answering import Answer, Asked
 from perdure.assembly.hushing import Hush
+from perdure.assembly.replies import LastReply
 from perdure.assembly.sessions import Session
+from perdure.contract import redact
 from perdure.intention.declaration import Declaration
-from perdure.log import events as e
-from perdure.log.envelope import unseal
 from perdure.values.digest import Json, canonical
 from perdure.values.errors import PerdureError
-from perdure.values.limits import HOOK_PATIENCE_SECONDS, HOOK_REQUESTS_EVENTS
+from perdure.values.limits import HOOK_PATIENCE_SECONDS
 from perdure.wrap.hooks.builtins import unknown_tool
 from perdure.wrap.hooks.payloads import Happened, Intended, Rested, flattened, read_payload, served_as
 from perdure.wrap.hooks.touching import paths_of, placed
@@ -56,19 +56,22 @@ async def heard(
     session: Session,
     words: Mapping[str, Json],
     *,
+    reply: LastReply | None = None,
     environment: Mapping[str, str] | None = None,
     patience: float = HOOK_PATIENCE_SECONDS,
 ) -> dict[str, Json]:
     """Take in what a hook says; return what its process does: ``exit``, ``err`` and ``out``.
 
-    ``environment`` (this process's own where it isn't given) holds the credentials around the client, which never
+    ``reply`` is what the client's model said last, by which a call is put down to a request. ``environment`` (this process's own where it isn't given) holds the credentials around the client, which never
     come into the log. Never raises for what a client says; a call that nobody waits for any more is released.
     """
     payload = words.get("event")
     if not isinstance(payload, dict):
         return _Told(UNJUDGED, "perdure: a hook's words hold no event").reply()
     said = read_payload(payload)
-    ear = _Ear(session, Hush(None, os.environ if environment is None else environment), payload, patience)
+    ear = _Ear(
+        session, reply, Hush(None, os.environ if environment is None else environment), payload, patience
+    )
     try:
         match said:
             case None:
@@ -89,8 +92,16 @@ async def heard(
 class _Ear:
     """One hook's event being taken in."""
 
-    def __init__(self, session: Session, hush: Hush, payload: Mapping[str, Json], patience: float) -> None:
+    def __init__(
+        self,
+        session: Session,
+        reply: LastReply | None,
+        hush: Hush,
+        payload: Mapping[str, Json],
+        patience: float,
+    ) -> None:
         self._session: Session = session
+        self._reply: LastReply | None = reply
         self._hush: Hush = hush
         self._payload: Mapping[str, Json] = payload
         self._patience: float = patience
@@ -120,9 +131,7 @@ class _Ear:
                 UNJUDGED, f"perdure: {said.before.tool} ran although its client was told: {record.text}"
             )
         unasked = "" if record is not None else await self._recorded_late(said.before, call)
-        await self._session.client_did(
-            call, said.outcome, self._kept(said), str(self._hush.hushed(said.error))
-        )
+        await self._session.client_did(call, said.outcome, self._kept(said), self._shown(said.error))
         return _Told(UNJUDGED, unasked) if unasked else _Told()
 
     async def rested(self, prefix: str) -> _Told:
@@ -144,7 +153,8 @@ class _Ear:
     async def _judged(self, said: Intended, call: str, patience: float) -> Answer:
         declaration = await self._declared(said.tool)
         arguments = self._recorded(declaration, said)
-        of = await asyncio.to_thread(newest_request, self._session) if not said.agent else 0
+        reply = self._reply
+        of = reply.found(call, "", said.tool, said.arguments, said.use).of if reply is not None else 0
         asked = Asked(call, said.tool, arguments, of, "hook")
         try:
             return await self._session.call(asked, patience=patience)
@@ -180,7 +190,13 @@ class _Ear:
         result = said.result
         if declaration is not None and self._is_secret(declaration, said.before.arguments):
             result = self._hush.digested(result)
-        return canonical(self._hush.hushed(result)).decode("utf-8", "surrogatepass")
+        return self._shown(canonical(result).decode("utf-8", "surrogatepass"))
+
+    def _shown(self, text: str) -> str:
+        """Return ``text`` without credentials, and without what the contract takes out."""
+        hushed = self._hush.hushed(text)
+        law = self._session.store.inspector.law(self._session.state)
+        return redact(law, hushed) if isinstance(hushed, str) else ""
 
     def _is_secret(self, declaration: Declaration, arguments: Mapping[str, Json]) -> bool:
         return any(self._hush.is_secret(path) for path in paths_of(declaration, arguments))
@@ -218,15 +234,3 @@ class _Ear:
             for name, record in self._session.state.live.received.items()
             if record.via == "hook" and not record.answered and record.accepted and name.startswith(prefix)
         ]
-
-
-def newest_request(session: Session) -> int:
-    """Return where the newest request of the main conversation stands; 0 where there is none near."""
-    end = session.state.position
-    after = max(end - HOOK_REQUESTS_EVENTS, 0)
-    found = 0
-    for stored in session.store.books.read(session.run, after, HOOK_REQUESTS_EVENTS):
-        event = unseal(stored)
-        if isinstance(event.body, e.RequestForwarded) and event.body.purpose != "side":
-            found = event.position
-    return found

@@ -6,7 +6,7 @@
 import { connect } from "node:net"
 
 const KEEPER_MS = 90_000
-const REACH_MS = 8_000
+const REACH_MS = 2_000
 const PAUSE_MS = 50
 const LINE_BYTES_MAX = 16 * 1024 * 1024
 const RESULT_CHARACTERS_MAX = 4 * 1024 * 1024

@@ -29,8 +29,8 @@ class Intended(NamedTuple):
     arguments: dict[str, Json]
     standing: str
     """the directory that its shell stands in"""
-    agent: str
-    """of a sub-agent; empty for the client's main loop"""
+    use: str
+    """the provider's id of the call, where the client says it"""
 
 
 class Happened(NamedTuple):
@@ -97,11 +97,11 @@ def _intended(payload: Mapping[str, Json]) -> Intended | str:
     fields: dict[str, Json] = dict(arguments) if isinstance(arguments, dict) else {}
     if not isinstance(arguments, dict) and arguments is not None:
         fields["input"] = arguments
-    own = _text(payload, "tool_call_id") or _text(payload, "tool_use_id")
+    use = _text(payload, "tool_call_id") or _text(payload, "tool_use_id")
     # Where a client gives its calls no names, a call is known by what it asks.
-    own = own or f"{tool}-{digest(canonical(fields))[:16]}"
+    own = use or f"{tool}-{digest(canonical(fields))[:16]}"
     call = f"{_prefix(payload, whole=False)}{own}"[:HOOK_CALL_CHARACTERS_MAX]
-    return Intended(call, tool, fields, _text(payload, "cwd"), _text(payload, "agent_id"))
+    return Intended(call, tool, fields, _text(payload, "cwd"), use)
 
 
 def _prefix(payload: Mapping[str, Json], *, whole: bool) -> str:
