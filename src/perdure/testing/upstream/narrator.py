@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from perdure.testing.upstream.ledgers import Ledgers
-from perdure.testing.upstream.plots import Act, Fetch, Pause, Plot, Put, Quote, Run, Small, Use
+from perdure.testing.upstream.plots import Act, Command, Fetch, Pause, Plot, Put, Quote, Small, ToolUse
 from perdure.testing.upstream.question import Offer, Passage, Question, ToolCall, Utterance
 from perdure.testing.upstream.rejection import Rejection
 from perdure.testing.upstream.schemas import filled
@@ -159,17 +159,17 @@ class Narrator:
                 return told_to_run(hands, f"echo {self._ledgers.token(file)} >> {ANSWERS}", name)
             case Small(word=word):
                 return told_to_run(hands, f"echo {word}", name)
-            case Run(command=command):
+            case Command(command=command):
                 return told_to_run(hands, command, name)
             case Put(file=file, text=text):
                 place = f"{self._workspace}/{file}" if self._workspace else file
                 return told_to_write(question.offers, hands, place, text, name)
-            case Use():
+            case ToolUse():
                 return self._used(question, hands, step, act)
             case Pause():
                 return told_to_run(hands, "true", name)
 
-    def _used(self, question: Question, hands: Offer, step: int, act: Use) -> ToolCall:
+    def _used(self, question: Question, hands: Offer, step: int, act: ToolUse) -> ToolCall:
         """A tool that is kept back is searched for; one whose server is slow to start is waited for."""
         offer = named(question.offers, act.tool)
         if offer is not None:

@@ -31,7 +31,7 @@ class Pause(msgspec.Struct, frozen=True):
     """Say that the step is done, and wait for the person."""
 
 
-class Run(msgspec.Struct, frozen=True):
+class Command(msgspec.Struct, frozen=True):
     """Run a command, whatever it does."""
 
     command: str
@@ -44,14 +44,14 @@ class Put(msgspec.Struct, frozen=True):
     text: str
 
 
-class Use(msgspec.Struct, frozen=True):
+class ToolUse(msgspec.Struct, frozen=True):
     """Call a tool that the client was given, by the end of its name."""
 
     tool: str
     arguments: dict[str, Json] = {}
 
 
-Act = Fetch | Quote | Small | Pause | Run | Put | Use
+Act = Fetch | Quote | Small | Pause | Command | Put | ToolUse
 Plot = tuple[tuple[Act, ...], ...]
 """The acts of each message, from step 1."""
 

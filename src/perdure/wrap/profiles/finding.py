@@ -58,7 +58,7 @@ def _servers(words: ServerWords, settings: Settings, notes: list[str]) -> tuple[
         for origin, name, table in _entries(source, settings):
             if source.approved and not settings.named(source.approved, name):
                 notes.append(
-                    f"the MCP server {name} of {origin} isn't approved in the client: it is left out"
+                    f"the MCP server {name} of {origin} isn't approved in the client, so it isn't started for it"
                 )
             elif settings.named(source.refused, name):
                 continue

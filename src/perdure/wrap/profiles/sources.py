@@ -46,7 +46,9 @@ class Settings:
         """Tell whether one of ``sources`` lists ``name``, or says yes to all."""
         for source in sources:
             for _, value in self.held(source):
-                if value is True or (isinstance(value, list) and name in value):
+                if value is True or (isinstance(value, str) and value in source.says):
+                    return True
+                if isinstance(value, list) and name in value:
                     return True
         return False
 

@@ -14,8 +14,8 @@ import msgspec
 from perdure.values.digest import Json
 from perdure.wire.bodies.nouns import Api
 
-Read = Literal["messages", "chat", "responses", "unread"]
-"""The API of a client's requests; 'unread': they go through the gateway as they are, and it reads none of them."""
+Read = Literal["messages", "chat", "responses", "gemini"]
+"""The API of a client's main requests; of 'gemini' the turns are recorded, and nothing is moved in its window."""
 
 
 class VersionWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +53,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     to the value; ``key=value`` pairs, as in ``-c model="x"``"""
     key: tuple[str, ...] = ()
     """the way to the value through tables; parts are templates"""
+    says: tuple[str, ...] = ()
+    """values that mean yes, where a yes or no is asked for"""
 
 
 class UpstreamWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -135,7 +137,7 @@ class ServerSource(Source, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     scope: Literal["session", "local", "project", "user", "system"]
     approved: tuple[Source, ...] = ()
-    """lists of names, or a truth for all: only servers in one of them are started by the client without asking"""
+    """lists of names, or a yes for all: only servers in one of them are started by the client without asking"""
     refused: tuple[Source, ...] = ()
 
 
@@ -232,6 +234,8 @@ class ClientProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     api: Read
     agents: tuple[str, ...] = ()
     """as it names itself to a provider, in small letters"""
+    toolless: bool = False
+    """its main loop offers the model no tools, so that nothing else tells it from a side call"""
     version: VersionWords
     gateway: GatewayWords
     places: dict[str, PlaceWords] = {}
