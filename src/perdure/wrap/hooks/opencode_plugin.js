@@ -103,7 +103,10 @@ export const PerdurePlugin = async ({ directory }, options) => {
     "tool.execute.after": async (input, output) => {
       ended.add(input.callID)
       const text = typeof output?.output === "string" ? output.output.slice(0, RESULT_CHARACTERS_MAX) : ""
-      await told({ ...event("PostToolUse", input, input.args), tool_response: { title: output?.title ?? "", output: text } })
+      const response = { title: output?.title ?? "", output: text }
+      const exit = output?.metadata?.exit
+      if (typeof exit === "number" && exit !== 0) response.error = `Exit code ${exit}`
+      await told({ ...event("PostToolUse", input, input.args), tool_response: response })
     },
     event: async ({ event: happened }) => {
       const part = happened?.type === "message.part.updated" ? happened.properties?.part : undefined

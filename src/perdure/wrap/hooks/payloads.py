@@ -67,7 +67,10 @@ def read_payload(payload: Mapping[str, Json]) -> Intended | Happened | Rested | 
     if event in _AFTER:
         result = payload.get("tool_response")
         interrupted = isinstance(result, dict) and result.get("interrupted") is True
-        return Happened(intended, "unknown" if interrupted else "succeeded", result, _complaint(result))
+        error = _complaint(result)
+        return Happened(
+            intended, "unknown" if interrupted else "failed" if error else "succeeded", result, error
+        )
     error = _text(payload, "error") or _text(payload, "reason") or "it failed"
     outcome = "unknown" if payload.get("is_interrupt") is True else "failed"
     return Happened(intended, outcome, None, error)
@@ -111,7 +114,7 @@ def _prefix(payload: Mapping[str, Json], *, whole: bool) -> str:
 
 
 def _complaint(result: Json) -> str:
-    """Return the error that a result tells of; Gemini CLI puts it beside what the model sees."""
+    """Return the error that a result tells of: Gemini CLI and our plugin put it beside what the model sees."""
     error = result.get("error") if isinstance(result, dict) else None
     if isinstance(error, dict):
         message = error.get("message")
