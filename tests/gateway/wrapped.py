@@ -1,7 +1,6 @@
 """A wrapped client's gateway in this loop: its session's tools are a bank's, whose acts count."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from perdure.assembly.sessions import Session
 from perdure.gateway.sessions import SessionGateway
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from tests.gateway.talking import Chat, Json, asker, bodies, call, says, text
+from tests.gateway.talking import Chat, Json, asker, bodies, call, text
 from tests.sessions.ground import Bank, session
 
 PATIENCE = 0.05
@@ -120,13 +119,3 @@ async def wrapped(
             yield Wrapped(opened, gateway, bank)
         finally:
             await gateway.close()
-
-
-def model_says(model: Model):  # noqa: ANN201 - as ``says``
-    """Return what serves the replies of ``model``."""
-    return says(model)
-
-
-def said(body: bytes) -> Json:
-    """Return a request as it reached the provider."""
-    return json.loads(body)

@@ -22,7 +22,10 @@ from perdure.gateway.clients import Client, client_of, untested
 from perdure.gateway.counts import Counts
 from perdure.gateway.editing import may_ask
 from perdure.gateway.exchange import Exchange, is_long
+from perdure.gateway.gemini import GeminiTurn, opened
+from perdure.gateway.gemini_reading import GeminiRequest, model_in, read_gemini
 from perdure.gateway.main_loop import MainLoop
+from perdure.gateway.main_reply import MainReply
 from perdure.gateway.measure import Measure
 from perdure.gateway.parts import Parts
 from perdure.gateway.patience import Patience
@@ -35,7 +38,7 @@ from perdure.log import events as e
 from perdure.values.digest import Json
 from perdure.values.errors import PerdureError, RunStopped
 from perdure.values.limits import GATEWAY_PARTS_MAX, RUN_WAIT_SECONDS
-from perdure.wire.bodies.nouns import Endpoint
+from perdure.wire.bodies.nouns import Api, Endpoint
 from perdure.wire.bodies.reading import Memo, read_request
 from perdure.wire.bodies.request import RequestBody
 from perdure.wire.bodies.splicing import splice
@@ -106,6 +109,8 @@ class Desk:
     ) -> web.StreamResponse:
         """Ask the model, and record what is asked and answered."""
         self.counts.requests += 1
+        if route.verb == "gemini":
+            return await self._gemini(line, request, address, body)
         read = self._read(request, route, body)
         if read is None or not trackable(read):
             self.counts.plain += 1
@@ -116,9 +121,7 @@ class Desk:
         try:
             found = await self._found(caller, read, lambda: self._opened(request, route, caller, read))
         except PerdureError as error:
-            self.counts.refused += 1
-            said = f"{error} {error.code}: {error.hint}"
-            return refusal(route.api, REFUSED, "invalid_request_error", said, **_NO_RETRY)
+            return self._refused(route.api, error)
         if found is None:
             self.counts.unlogged += 1
             return await self._plain(line, request, address, body)
@@ -127,17 +130,17 @@ class Desk:
         finally:
             self.tracker.leave(found.talk)
 
-    async def _found(self, caller: Caller, read: RequestBody, opened: Opened) -> Found | None:
+    async def _found(self, caller: Caller, read: RequestBody, begins: Opened) -> Found | None:
         """Return the conversation of ``read``; None where the log doesn't give it in time.
 
         Raises why a wrapped client isn't answered.
         """
         main = self.main
         if main is not None:
-            found = await self._mains(main, caller, read, opened)
+            found = await self._mains(main, caller, read, begins)
             if found is not None:
                 return found
-        work = self.tracker.find(caller, read.digests, opened)
+        work = self.tracker.find(caller, read.digests, begins)
         found = await self._by_itself(work, self._parts.patience.seconds)
         if isinstance(found, TimeoutError):
             self._parts.patience.ran_out()
@@ -149,9 +152,9 @@ class Desk:
             await self._joined(main, found.talk.run, read)
         return found
 
-    async def _mains(self, main: MainLoop, caller: Caller, read: RequestBody, opened: Opened) -> Found | None:
+    async def _mains(self, main: MainLoop, caller: Caller, read: RequestBody, begins: Opened) -> Found | None:
         """Return the main conversation where ``read`` is of it. What was done unseen isn't forgotten for a fault of ours."""
-        found = await self._by_itself(main.find(caller, read, opened), RUN_WAIT_SECONDS)
+        found = await self._by_itself(main.find(caller, read, begins), RUN_WAIT_SECONDS)
         if not isinstance(found, BaseException):
             return found
         if isinstance(found, PerdureError):
@@ -292,6 +295,44 @@ class Desk:
             )
         why = untested(client, self.settings.trusted)
         return ("observe", why) if why else (self.settings.mode, "")
+
+    async def _gemini(
+        self, line: Line, request: web.BaseRequest, address: str, body: bytes
+    ) -> web.StreamResponse:
+        """A question in Gemini's API is read for the main loop of a wrapped client alone."""
+        main = self.main
+        read = self._read_gemini(request, body) if main is not None else None
+        if main is not None and read is not None:
+            caller = self._caller(request, read)
+            client = str(client_of(request.headers.get("User-Agent", "")))
+            kept = self.settings.record
+            try:
+                found = await self._mains(
+                    main, caller, read, lambda: opened(client, read, caller.session, caller.credential, kept)
+                )
+            except PerdureError as error:
+                return self._refused("responses", error)
+            if found is not None:
+                try:
+                    reply = MainReply(main, read, caller.session, self.counts)
+                    return await GeminiTurn(self._parts, found.talk, read, reply).run(line, request, address)
+                finally:
+                    self.tracker.leave(found.talk)
+        self.counts.plain += 1
+        return await self._plain(line, request, address, body)
+
+    def _read_gemini(self, request: web.BaseRequest, body: bytes) -> GeminiRequest | None:
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return None
+        try:
+            return read_gemini(body, model_in(request.path))
+        except Exception:  # noqa: BLE001 - as in ``_read``
+            return None
+
+    def _refused(self, api: Api, error: PerdureError) -> web.StreamResponse:
+        self.counts.refused += 1
+        words = f"{error} {error.code}: {error.hint}"
+        return refusal(api, REFUSED, "invalid_request_error", words, **_NO_RETRY)
 
     async def _plain(
         self, line: Line, request: web.BaseRequest, address: str, body: bytes

@@ -147,6 +147,8 @@ class Exchange:
             moves=self._parts.may_move(talk),
             at=self._parts.now(),
             toolless=self._main is not None and self._main.toolless,
+            unbroken=self._main is not None and self._main.unbroken,
+            session=self._main.session if self._main is not None else "",
         )
         plan = await planned(talk, self._read, self._parts.measure, recording, new=self._new)
         self._number, self._recall = plan.number, plan.recall
@@ -350,6 +352,8 @@ class Exchange:
             self._parts.measure.learn(model, self._read.characters, told.input_tokens)
 
     async def _failed(self, status: int, error: str) -> None:
+        if self._main is not None:
+            self._main.answered(whole=False)
         await self._tell(e.RequestFailed(self._number, status, error[:WORDS_CHARACTERS_MAX]), ())
 
     async def _tell(self, fact: e.Body, blobs: Sequence[tuple[str, bytes]]) -> None:

@@ -33,6 +33,8 @@ class Past(NamedTuple):
     system: str = ""
     session: str = ""
     """the client's own name of the conversation"""
+    answers: tuple[tuple[str, str], ...] = ()
+    """the results behind the model's last words: id of the call, and digest"""
 
     @property
     def opening(self) -> frozenset[str]:
@@ -65,7 +67,9 @@ def past_of(read: RequestBody, session: str) -> Past:
     )
     prompts = tuple(place for place, item in enumerate(read.items) if item.role == "user")
     tools = frozenset(tool.name for tool in read.tools)
-    return Past(read.digests, said, prompts, tools, read.system, session)
+    last = said[-1][0] if said else -1
+    answers = tuple((result.call, result.digest) for result in read.results_since(last + 1))
+    return Past(read.digests, said, prompts, tools, read.system, session, answers)
 
 
 def likeness(before: Past, now: Past) -> Likeness:

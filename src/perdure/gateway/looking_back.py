@@ -10,6 +10,7 @@ import msgspec
 
 from perdure.assembly.conversations import Scribe
 from perdure.assembly.replies import SpelledCall
+from perdure.gateway.gemini_reading import GEMINI, GeminiListener, read_gemini
 from perdure.gateway.histories import Past, past_of
 from perdure.gateway.holding import ApiListener
 from perdure.gateway.recording import is_difference, restored
@@ -148,8 +149,7 @@ def past_in(events: Sequence[Event], newest: int, api: str, scribe: Scribe) -> L
             case _:
                 pass
     body = _restored(bodies, scribe)
-    known = _APIS.get(api)
-    read = read_request(known[1], body, Memo(_PARTS_MAX)) if known is not None and body else None
+    read = _read(api, body) if body else None
     if read is None or read.digests != tuple(sent):
         return LookedUp(Past(tuple(sent), tools=None))
     return LookedUp(past_of(read, ""), read)
@@ -169,19 +169,21 @@ def reply_in(events: Iterable[Event], asked: int, api: str, scribe: Scribe) -> l
                 break
             case _:
                 pass
-    known = _APIS.get(api)
-    if kept is None or known is None:
+    if kept is None or (api not in _APIS and api != GEMINI):
         return []
     try:
-        return calls_in(scribe.read(kept), known[0])
+        return calls_in(scribe.read(kept), api)
     except PerdureError:
         return []
 
 
-def calls_in(reply: bytes, api: Api) -> list[SpelledCall]:
+def calls_in(reply: bytes, api: str) -> list[SpelledCall]:
     """Return the calls in a reply, as its client was given it."""
-    streamed = not reply.lstrip().startswith(b"{")
-    listener = ApiListener(api, streamed=streamed)
+    streamed = not reply.lstrip().startswith((b"{", b"["))
+    known = _APIS.get(api)
+    listener = (
+        ApiListener(known[0], streamed=streamed) if known is not None else GeminiListener(streamed=streamed)
+    )
     splitter = SseSplitter()
     for piece in splitter.feed(reply) if streamed else ():
         listener.event(piece)
@@ -203,6 +205,13 @@ def received_in(events: Iterable[Event], after: int, state: State, scribe: Scrib
         if record.answered:
             answer = scribe.text(record.content) if record.content is not None else record.text
         yield Delivered(record, event.position, _arguments(scribe.text(event.body.arguments)), answer)
+
+
+def _read(api: str, body: bytes) -> RequestBody | None:
+    known = _APIS.get(api)
+    if known is not None:
+        return read_request(known[1], body, Memo(_PARTS_MAX))
+    return read_gemini(body, "") if api == GEMINI else None
 
 
 def _restored(bodies: Sequence[e.Content], scribe: Scribe) -> bytes:

@@ -20,7 +20,7 @@ from perdure.gateway.histories import Past, Way, began_alike, extends, likeness,
 from perdure.gateway.looking_back import AGENT, came_at, ended_at, newest_live, past_in, received_in, reply_in
 from perdure.gateway.talks import Talk
 from perdure.gateway.tracking import Caller, Found, Opened
-from perdure.gateway.unseen import matters, unseen
+from perdure.gateway.unseen import matters, unseen, withdrawn
 from perdure.log import events as e
 from perdure.projection.state import State
 from perdure.values.digest import name_of
@@ -96,6 +96,10 @@ class MainLoop:
         self._fresh: bool = True
         self._compacting: bool = False
         self._others: bool = False
+        self._replying: int = 0
+        """requests that were told and whose client hasn't got its reply yet"""
+        self.unbroken: bool = False
+        """whether the newest request begins with all that one on the run's present path sent"""
 
     @property
     def talk(self) -> Talk | None:
@@ -118,13 +122,15 @@ class MainLoop:
             self._written()
             talk = await self._taken_up(caller)
             now = past_of(read, caller.session)
-            way = self._way(talk, read, now)
+            way = self._way(read, now)
             if read.purpose == COMPACTION:
                 self._compacting = True
             if way == "apart":
                 self._others = self._others or bool(read.tools)
                 return None
             self._check(now)
+            before = self._before
+            self.unbroken = way == "back" or (before is not None and extends(before, now))
             await self._settle(way, read, now)
             if way == "anew":
                 await self.session.scribe.tell(opened())
@@ -146,10 +152,12 @@ class MainLoop:
         self._fresh = False
         self._compacting = read.purpose == COMPACTION
         self._open = frozenset()
+        self._replying += 1
         self.reply.begin(position)
 
     def answered(self, *, whole: bool) -> None:
         """Its reply has ended: what it calls is open until a request answers it."""
+        self._replying -= 1
         self._open = frozenset(call.use for call in self.reply.calls) if whole else frozenset()
 
     async def ready(self) -> bool:
@@ -158,14 +166,14 @@ class MainLoop:
 
     # -- whose it is ---------------------------------------------------------------------------------
 
-    def _way(self, talk: Talk, read: RequestBody, now: Past) -> Way:
+    def _way(self, read: RequestBody, now: Past) -> Way:
         before, compacts = self._before, read.purpose == COMPACTION
         if before is None:
             return "anew" if self._may_begin(now) and not compacts else "apart"
         alike = compacts or offers_alike(before, now) or (self._fresh and self._may_begin(now))
         if extends(before, now):
             return "on" if alike or before.system == now.system else "apart"
-        if not alike or (talk.under_way and not self._fresh):
+        if not alike or (self._replying and not self._fresh):
             return "apart"
         return self._way_from(before, read, now)
 
@@ -173,7 +181,9 @@ class MainLoop:
         """Return the way of what the same loop may have sent, and which doesn't extend what it sent before."""
         like = likeness(before, now)
         if like.words and not like.lost:
-            return "apart" if self._is_forked(read) else "on"
+            if self._is_forked(read):
+                return "apart"
+            return "back" if withdrawn(before.answers, read) else "on"
         if self._compacting or read.purpose == COMPACTION:
             return "on"
         if like.words or (before.tools is None and like.shared):
@@ -298,4 +308,4 @@ class MainLoop:
         self._fresh = self._fresh and came.client > newest
         self._others = self._others or came.agent > came.client
         if not self._fresh:
-            self.answered(whole=True)
+            self._open = frozenset(call.use for call in self.reply.calls)

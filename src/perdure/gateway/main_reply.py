@@ -4,7 +4,7 @@ import logging
 from typing import Final
 
 from perdure.gateway.counts import Counts
-from perdure.gateway.holding import ApiListener, Hold, Write
+from perdure.gateway.holding import ApiListener, Hold, Listener, Write
 from perdure.gateway.main_loop import MainLoop
 from perdure.wire.bodies.request import RequestBody
 
@@ -18,14 +18,20 @@ class MainReply:
         """Tell ``main`` of ``read``; ``session`` is the client's name of the conversation."""
         self._main: MainLoop = main
         self._read: RequestBody = read
-        self._session: str = session
+        self.session: str = session
         self._counts: Counts = counts
         self._hold: Hold | None = None
+        self._asked: bool = False
 
     @property
     def toolless(self) -> bool:
         """Whether the client's main loop offers no tools."""
         return self._main.toolless
+
+    @property
+    def unbroken(self) -> bool:
+        """Whether the request begins with all that one on the run's present path sent."""
+        return self._main.unbroken
 
     @property
     def held_ms(self) -> int:
@@ -39,15 +45,21 @@ class MainReply:
 
     def asked(self, position: int) -> None:
         """The request was told at ``position``."""
-        self._main.asked(self._read, self._session, position)
+        self._asked = True
+        self._main.asked(self._read, self.session, position)
 
     def answered(self, *, whole: bool) -> None:
-        """Its reply has ended."""
-        self._main.answered(whole=whole)
+        """Its reply has ended; only the first time counts."""
+        if self._asked:
+            self._asked = False
+            self._main.answered(whole=whole)
 
     def held(self, write: Write, streamed: bool) -> Hold:  # noqa: FBT001 - as the relay calls it
         """Return the way of its reply to ``write``."""
-        listener = ApiListener(self._read.api, streamed=streamed)
+        return self.held_by(ApiListener(self._read.api, streamed=streamed), write, streamed=streamed)
+
+    def held_by(self, listener: Listener, write: Write, *, streamed: bool) -> Hold:
+        """Return the same for a reply that ``listener`` hears."""
         self._hold = Hold(listener, write, self._ready, self._main.reply.hear, streamed=streamed)
         return self._hold
 

@@ -52,6 +52,10 @@ class Recording(NamedTuple):
     """when the request came, ns"""
     toolless: bool = False
     """whether it is the main loop's of a client that offers no tools"""
+    unbroken: bool = False
+    """whether it begins with all that a request on the run's present path sent, whatever lies in an abandoned tail"""
+    session: str = ""
+    """the client's own name for the conversation; empty where that changes nothing"""
 
 
 async def planned(
@@ -155,9 +159,10 @@ def _fact(
         again=talk.evidence.again(talk.state.live.pages, talk.handles, talk.made, read, max(kept, said + 1))
         if recording.moves
         else (),
-        broken="client" if _rewrote(talk, read, kept) else "",
+        broken="client" if not recording.unbroken and _rewrote(talk, read, kept) else "",
         body=content,
         moved=_kept_out(talk, read),
+        session=recording.session if recording.session != talk.conversation.session else "",
     )
     return fact, blobs
 

@@ -4,9 +4,10 @@ from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from perdure.assembly.gateways import ANTHROPIC, OPENAI
+from perdure.gateway.gemini_reading import model_in
 from perdure.wire.bodies.nouns import Api
 
-Verb = Literal["ask", "count", "compact", "pass"]
+Verb = Literal["ask", "count", "compact", "gemini", "pass"]
 
 _ENDS: Final[dict[str, tuple[Api, Verb]]] = {
     "/messages": ("messages", "ask"),
@@ -24,7 +25,7 @@ class Route(NamedTuple):
 
     api: Api
     verb: Verb
-    """'pass': whatever it is, it goes through untouched"""
+    """'pass': whatever it is, it goes through untouched; 'gemini': so does a question in that API, which is read, too"""
 
 
 def route_of(method: str, path: str, *, anthropic: bool) -> Route:
@@ -37,6 +38,8 @@ def route_of(method: str, path: str, *, anthropic: bool) -> Route:
     known = _ENDS.get(end)
     if known is not None and method == "POST":
         return Route(*known)
+    if method == "POST" and model_in(path):
+        return Route("responses", "gemini")
     if anthropic or end.startswith(_OTHERS_OF_ANTHROPIC):
         return Route("messages", "pass")
     return Route("chat" if end.startswith("/chat/") else "responses", "pass")

@@ -82,6 +82,19 @@ def unseen(calls: Iterable[Delivered], read: RequestBody, since: int, *, others:
             yield call
 
 
+def withdrawn(answers: Iterable[tuple[str, str]], read: RequestBody) -> bool:
+    """Tell whether ``read`` lacks one of ``answers``, results that a request before it had as its newest.
+
+    Clients clear old results in place; one that lost the newest of all, or says so in its place, goes on from before it.
+    """
+    known = {result.call: result for result in read.results}
+    for call, digest in answers:
+        result = known.get(call)
+        if result is None or (result.digest != digest and _LOST.search(read.text(result))):
+            return True
+    return False
+
+
 def _place_of(call: Delivered, made: dict[int, MadeCall]) -> int | None:
     """Return which of the calls in the request it is."""
     if call.use:

@@ -713,6 +713,8 @@ class RequestForwarded(Body, frozen=True):
     """and those that recalled pages add to it"""
     gone: tuple[str, ...] = ()
     """pages of the request before that aren't in this one"""
+    session: str = ""
+    """the client's own name for the conversation, where it is another than before: a resumed client gives a new one"""
 
 
 class RequestAnswered(Body, frozen=True):

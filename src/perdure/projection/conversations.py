@@ -82,6 +82,7 @@ def forwarded(state: State, body: e.RequestForwarded, event: Event) -> State:
     trail, pages, again = _missed(trail, pages, body)
     talk = replace(
         talk,
+        session=body.session or talk.session,
         requests=max(talk.requests, body.number),
         asked_at=event.at,
         tokens=body.tokens,
