@@ -313,6 +313,7 @@ def _announced(settings: "Standing", *, as_json: bool) -> Callable[[int, str], N
                 }
             )
         else:
-            click.echo(f"{inked('●', 'good', bold=True)} listening at {url}, run {run}")
+            click.echo(f"{inked('●', 'good', bold=True)} listening at {url}")
+            click.echo(f"  run {run}, servers {', '.join(each.name for each in settings.servers)}")
 
     return listening

@@ -8,7 +8,7 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol, cast
 
@@ -47,6 +47,10 @@ _LAST_SECONDS: Final = 5.0
 PROGRESS: Final = "notifications/progress"
 
 
+WhoseReply = Callable[[str, str, Mapping[str, Json], str], int]
+"""Tells in whose reply a call was made: from its name, its tool, its arguments and the model's own id of it."""
+
+
 class Backing(Protocol):
     """What a front needs of the hub that it belongs to."""
 
@@ -72,7 +76,7 @@ class Front:
         routing: Routing,
         *,
         connection: str,
-        of: Callable[[str], int],
+        of: WhoseReply,
         greeted: Callable[[str], Awaitable[None]] | None,
     ) -> None:
         """Hold the ``routing`` to the servers; nothing is connected before the client says hello."""
@@ -82,7 +86,7 @@ class Front:
         self._backing: Backing = backing
         self._routing: Routing = routing
         self._connection: str = connection
-        self._of: Callable[[str], int] = of
+        self._of: WhoseReply = of
         self._greeted: Callable[[str], Awaitable[None]] | None = greeted
         self._line: JSONRPCDispatcher[TransportContext] | None = None
         self._hello: Object = {}
@@ -177,19 +181,30 @@ class Front:
         name = self._named(str(context.request_id))
         self._backing.performer.expect(calling)
         try:
-            return await self._answered(name, calling)
+            answer = await self._answered(name, calling)
         except asyncio.CancelledError:
-            cancelled = context.cancel_requested.is_set()
-            if cancelled:
+            if context.cancel_requested.is_set():
                 calling.cancel()
+                self._backing.later(self._cancelled(name, calling))
             else:
                 self.released.append(name)
-            why = "the client cancelled it" if cancelled else GONE
-            self._backing.later(self._session.release(name, why))
+                self._backing.performer.forget(calling)
+                self._backing.later(self._session.release(name, GONE))
             raise
         except PerdureError as error:
+            self._backing.performer.forget(calling)
             raise _said(error) from error
-        finally:
+        except MCPError:
+            self._backing.performer.forget(calling)
+            raise
+        self._backing.performer.forget(calling)
+        return answer
+
+    async def _cancelled(self, name: str, calling: Calling) -> None:
+        """The run knows that nobody waits; a deed that was promised and not begun finds that it is not wanted."""
+        await self._session.release(name, "the client cancelled it")
+        record = self._session.state.live.received.get(name)
+        if calling.begun or record is None or not record.accepted:
             self._backing.performer.forget(calling)
 
     async def _answered(self, name: str, calling: Calling) -> Object:
@@ -200,7 +215,8 @@ class Front:
                 work = consent_asked(self._session, self, calling, waiting, self._hello)
                 asks.append(asyncio.get_running_loop().create_task(work))
 
-        asked = Asked(name, calling.name, calling.arguments, self._of(calling.name))
+        of = self._of(name, calling.name, calling.arguments, calling.use)
+        asked = Asked(name, calling.name, calling.arguments, of)
         try:
             answer = await self._session.call(asked, patience=self._backing.patience, on_wait=on_wait)
         finally:

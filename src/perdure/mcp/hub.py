@@ -9,7 +9,7 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from mcp.shared._stream_protocols import ReadStream, WriteStream
@@ -22,12 +22,13 @@ from perdure.assembly.sessions import Session
 from perdure.driver.port import Tools
 from perdure.intention.declaration import Declaration
 from perdure.mcp.effects import Effects, declared, unknown_names
-from perdure.mcp.front import Front
+from perdure.mcp.front import Front, WhoseReply
 from perdure.mcp.link import INITIALIZED, Link, Object
 from perdure.mcp.performing import Performer
 from perdure.mcp.routing import Routing
 from perdure.mcp.servers import Server
 from perdure.mcp.starting import checked
+from perdure.values.digest import Json
 from perdure.values.errors import BadInput, ServerFailed
 from perdure.values.limits import MCP_LAST_SECONDS, MCP_PATIENCE_SECONDS
 
@@ -40,9 +41,9 @@ HELLO: Final[Object] = {
 }
 
 
-def _unknown(tool: str) -> int:
-    """Return the position in whose reply ``tool`` was called where nobody knows it."""
-    del tool
+def _unknown(call: str, tool: str, arguments: Mapping[str, Json], use: str) -> int:
+    """Return 0: nobody knows in whose reply the call was made."""
+    del call, tool, arguments, use
     return 0
 
 
@@ -62,7 +63,7 @@ class Hub:
         self.servers: dict[str, Server] = {server.name: server for server in servers}
         self.effects: Effects = effects
         self.patience: float = patience
-        self.performer: Performer = Performer(effects, self._alone)
+        self.performer: Performer = Performer(effects, self._alone, patience)
         self._say: Callable[[str], None] = say
         self._declared: dict[str, Declaration] = {tool.name: tool for tool in known}
         self._adopt: Adopt | None = None
@@ -113,7 +114,7 @@ class Hub:
         *,
         connection: str,
         server: str = "",
-        of: Callable[[str], int] = _unknown,
+        of: WhoseReply = _unknown,
         adopt: Adopt | None = None,
         greeted: Callable[[str], Awaitable[None]] | None = None,
     ) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ Invariants:
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol, cast
@@ -45,6 +46,8 @@ CANCELLED: Final = "notifications/cancelled"
 TOOLS_CHANGED: Final = "notifications/tools/list_changed"
 _LOSSY: Final = frozenset({"notifications/message", "notifications/progress"})
 _GARBAGE_TOLD: Final = 3
+_LAST_LINES: Final = 20
+_LAST_CHARACTERS: Final = 300
 
 
 class Client(Protocol):
@@ -86,8 +89,11 @@ class Link:
         self._asked: int = 0
         self._left_out: int = 0
         self._garbage: int = 0
+        self.garbled: asyncio.Event = asyncio.Event()
+        """the server has sent something that no message could be read from: an answer may have been lost"""
         self._quiet: asyncio.Task[None] | None = None
         self._why: str = ""
+        self._last: deque[str] = deque(maxlen=_LAST_LINES)
 
     @property
     def open(self) -> bool:
@@ -130,7 +136,8 @@ class Link:
 
     def gone(self) -> str:
         """Return why the server can't be asked."""
-        return f"server {self.server.name} {self._why or 'has ended'}"
+        last = f": {self._last[-1][:_LAST_CHARACTERS]}" if self._last else ""
+        return f"server {self.server.name} {self._why or 'has ended'}{last}"
 
     async def known(self, name: str) -> bool:
         """Tell whether the server has a tool ``name``; it is asked again if it isn't known."""
@@ -186,7 +193,7 @@ class Link:
 
     async def _live(self, ready: asyncio.Future[None]) -> None:
         try:
-            async with reached(self.server, self._say) as (read, write):
+            async with reached(self.server, self._say, self._last) as (read, write):
                 self._line = JSONRPCDispatcher(read, write, on_stream_exception=self._stumbled)
                 await self._until_left(self._line, ready)
         except* Exception as errors:  # noqa: BLE001 - a server that fails in any way ends this link alone
@@ -225,6 +232,7 @@ class Link:
 
     async def _stumbled(self, error: Exception) -> None:
         self._garbage += 1
+        self.garbled.set()
         if isinstance(error, Overlong):
             self._why = f"sent {error}"
             return

@@ -8,7 +8,7 @@ Invariants:
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, cast
 
 import msgspec
@@ -34,6 +34,8 @@ _NEVER_RAN: Final = frozenset(
     {INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, URL_ELICITATION_REQUIRED}
 )
 CALL: Final = "tools/call"
+TOOL_USE: Final = "claudecode/toolUseId"
+"""The field of ``_meta`` in which Claude Code says which of its model's calls this is."""
 
 
 class Calling:
@@ -46,7 +48,23 @@ class Calling:
         self.params: Object = params
         self.error: MCPError | None = None
         """the server's own words, where it refused"""
-        self.task: asyncio.Task[Object] | None = None
+        self._task: asyncio.Task[Object] | None = None
+        self._cancelled: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was sent."""
+        return self._task is not None
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether the client cancelled it."""
+        return self._cancelled
+
+    async def sent(self, request: Coroutine[None, None, Object]) -> Object:
+        """Return what the server answers to ``request``."""
+        self._task = asyncio.get_running_loop().create_task(request)
+        return await self._task
 
     @property
     def name(self) -> str:
@@ -59,17 +77,29 @@ class Calling:
         given = self.params.get("arguments")
         return cast("Object", given) if isinstance(given, dict) else {}
 
+    @property
+    def use(self) -> str:
+        """The model's own id of the call, where the client says it; empty elsewhere."""
+        meta = self.params.get("_meta")
+        return str(cast("Object", meta).get(TOOL_USE) or "") if isinstance(meta, dict) else ""
+
     def cancel(self) -> None:
         """The client wants it no more: the server is told, and whether it was done is not known."""
-        if self.task is not None:
-            self.task.cancel()
+        self._cancelled = True
+        self.stop()
+
+    def stop(self) -> None:
+        """Wait for the answer no longer."""
+        if self._task is not None:
+            self._task.cancel()
 
 
 class Performer:
     """The tools of all servers, as a run knows them."""
 
-    def __init__(self, effects: Effects, alone: Callable[[str], Awaitable[Link]]) -> None:
+    def __init__(self, effects: Effects, alone: Callable[[str], Awaitable[Link]], patience: float) -> None:
         """Hold ``alone``, which opens a link for a deed that no client waits for."""
+        self.patience: float = patience
         self.seconds: dict[str, float] = {}
         """how long each tool may take"""
         self.reads: frozenset[str] = frozenset()
@@ -118,31 +148,44 @@ class Performer:
     def _taken(self, deed: Deed) -> Calling | None:
         """Return the waiting call that the deed is for: of equal ones, the first that has not begun."""
         held = self._callings.get(_place(deed.tool, deed.arguments), [])
-        return next((each for each in held if each.task is None), None)
+        return next((each for each in held if not each.begun), None)
 
     async def _done(self, calling: Calling, deed: Deed) -> Outcome:
         link, seconds = calling.link, self.seconds.get(deed.tool, MCP_CALL_SECONDS)
+        if calling.unwanted:
+            self.forget(calling)
+            return Undone("not sent: the client cancelled it before")
         if not link.open:
             return Undone(f"not sent: {link.gone()}")
         params = self._keyed(calling, deed)
-        calling.task = asyncio.get_running_loop().create_task(
-            link.request(CALL, params, {"timeout": seconds})
-        )
+        lost = asyncio.get_running_loop().create_task(self._lost(calling))
         try:
-            result = await calling.task
+            result = await calling.sent(link.request(CALL, params, {"timeout": seconds}))
         except MCPError as error:
             return _failed(calling, error, seconds, reads=deed.tool in self.reads)
         except asyncio.CancelledError:
             current = asyncio.current_task()
             if current is not None and current.cancelling():
-                calling.task.cancel()
+                calling.stop()
                 raise
-            return InDoubt("the client cancelled it, and the server was told", ended=False)
+            why = "the client cancelled it, and the server was told"
+            if lost.done() and not lost.cancelled():
+                why = f"{link.server.name} sent what no message could be read from, and no answer after it"
+            return Undone(why) if deed.tool in self.reads else InDoubt(why, ended=False)
         except Exception as error:  # noqa: BLE001 - it was sent: whatever broke, the server may have done it
             return InDoubt(f"{link.server.name}: {error}", ended=not link.open)
+        finally:
+            lost.cancel()
         return Done(
             msgspec.json.encode(result).decode(), partial="task" in result and "content" not in result
         )
+
+    async def _lost(self, calling: Calling) -> None:
+        """Stop waiting for an answer that is likely to have been garbled; servers also print what is no message."""
+        calling.link.garbled.clear()
+        await calling.link.garbled.wait()
+        await asyncio.sleep(self.patience)
+        calling.stop()
 
     def _keyed(self, calling: Calling, deed: Deed) -> Object:
         """Return the client's own parameters, with our key where the other side wants to see it."""

@@ -91,6 +91,8 @@ def name_of(command: tuple[str, ...], url: str) -> str:
             and not _PYTHON.fullmatch(Path(each).name)
         ]
         word = Path((words or list(command))[0].rstrip("/")).name
+        if "-m" in command[:-1]:
+            word = command[command.index("-m") + 1].rpartition(".")[2]
     word = re.sub(r"\.(?:py|js|mjs|ts|sh|exe)$", "", word)
     word = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9._-]+", "-", word)).strip("-._")[:40]
     return word or "server"

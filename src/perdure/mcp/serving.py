@@ -14,6 +14,7 @@ from perdure.assembly.declared import tools_declared
 from perdure.assembly.gateways import is_loopback
 from perdure.assembly.sessions import Foreign, Session
 from perdure.assembly.store import Store, open_store
+from perdure.contract import Contract
 from perdure.mcp.hub import Hub
 from perdure.mcp.lines import line_streams
 from perdure.mcp.listening import Listening
@@ -83,8 +84,8 @@ async def _begun(store: Store, settings: Standing, run: str, say: Callable[[str]
     hub = Hub(settings.servers, settings.effects, patience=settings.patience, say=say, known=known)
     await hub.start()
     try:
-        if settings.contract.tools and not known:
-            # It names tools: they have to be known before it can be judged.
+        if settings.contract != Contract() and not known:
+            # It may name tools: they have to be known before it can be judged.
             await hub.discover()
         foreign = Foreign(AGENT, hub.declarations(), settings.contract)
         session = await Session.open(store, run, foreign, hub.tools, take_over=settings.take_over)

@@ -8,8 +8,9 @@ import asyncio
 import os
 import shutil
 import sys
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, cast
 
@@ -28,6 +29,8 @@ from perdure.values.limits import MCP_CALL_SECONDS, MCP_CLOSE_SECONDS, MCP_LINE_
 Reached = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
 
 _CONNECT_SECONDS: Final = 30.0
+_POLITE_SECONDS: Final = 1.0
+_OVERHEARD_BYTES: Final = 4096
 _LEASH: Final = Path(__file__).with_name("leash.py")
 
 
@@ -50,11 +53,16 @@ def checked(server: Server) -> None:
         )
 
 
-def reached(server: Server, say: Callable[[str], None]) -> AbstractAsyncContextManager[Reached]:
-    """Return what connects to ``server`` when it is entered, and ends the connection when it is left."""
+def reached(
+    server: Server, say: Callable[[str], None], last: deque[str]
+) -> AbstractAsyncContextManager[Reached]:
+    """Return what connects to ``server`` when it is entered, and ends the connection when it is left.
+
+    What the server says on standard error goes to ours, and its newest lines into ``last``.
+    """
     match server.kind:
         case "stdio":
-            return _started(server, say)
+            return _started(server, say, last)
         case "http":
             return _called(server)
         case "sse":
@@ -62,8 +70,9 @@ def reached(server: Server, say: Callable[[str], None]) -> AbstractAsyncContextM
 
 
 @asynccontextmanager
-async def _started(server: Server, say: Callable[[str], None]) -> AsyncGenerator[Reached]:
+async def _started(server: Server, say: Callable[[str], None], last: deque[str]) -> AsyncGenerator[Reached]:
     process, held = await _leashed(server)
+    told = asyncio.ensure_future(_overheard(process.stderr, last))
     try:
         if process.stdin is None or process.stdout is None:
             raise BadInput(f"server {server.name} has no streams", hint="start it again")
@@ -72,6 +81,8 @@ async def _started(server: Server, say: Callable[[str], None]) -> AsyncGenerator
     finally:
         with anyio.CancelScope(shield=True):
             await _ended(server, process, held, say)
+            await asyncio.wait((told,), timeout=_POLITE_SECONDS)
+            told.cancel()
 
 
 async def _leashed(server: Server) -> tuple[asyncio.subprocess.Process, int]:
@@ -81,7 +92,7 @@ async def _leashed(server: Server) -> tuple[asyncio.subprocess.Process, int]:
             *(sys.executable, "-I", "-S", str(_LEASH), str(waiting), *server.command),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=None,
+            stderr=asyncio.subprocess.PIPE,
             cwd=server.cwd or None,
             env={**os.environ, **server.env},
             pass_fds=(waiting,),
@@ -117,7 +128,20 @@ async def _ended(
         transport.close()
 
 
-_POLITE_SECONDS: Final = 1.0
+async def _overheard(stream: asyncio.StreamReader | None, last: deque[str]) -> None:
+    """Pass on what a server says beside the protocol, and keep its end: that says why it could not go on."""
+    if stream is None:
+        return
+    rest = b""
+    while chunk := await stream.read(_OVERHEARD_BYTES):
+        with suppress(OSError, ValueError):
+            sys.stderr.buffer.write(chunk)
+            sys.stderr.buffer.flush()
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()[-_OVERHEARD_BYTES:]
+        last.extend(text for line in lines if (text := line.decode(errors="replace").strip()))
+    if rest.strip():
+        last.append(rest.decode(errors="replace").strip())
 
 
 @asynccontextmanager

@@ -1,16 +1,17 @@
 """The client's MCP servers behind its run. Loading this loads the SDK, which takes a while: only where there are some."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from perdure.assembly.replies import LastReply, is_named, names_in
+from perdure.assembly.replies import LastReply, names_in
 from perdure.assembly.sessions import Session
 from perdure.driver.port import Tools
 from perdure.intention.declaration import Declaration
 from perdure.mcp.effects import effects_of
 from perdure.mcp.hub import Hub
 from perdure.mcp.lines import line_streams
+from perdure.values.digest import Json
 from perdure.wrap.order import KeepingOrder, Words
 from perdure.wrap.serverless import of_client
 
@@ -22,7 +23,7 @@ class Serving:
         """Stand before the servers of ``order``; ``known`` is what the run has declared. Raises ``BadInput``."""
         effects = effects_of(Path(order.effects) if order.effects else None)
         known = [each for each in known if not of_client(each)]
-        self._hub: Hub = Hub(order.servers, effects, say=say, known=known)
+        self._hub: Hub = Hub(order.servers, effects, patience=order.patience, say=say, known=known)
 
     @property
     def tools(self) -> Tools:
@@ -47,9 +48,8 @@ class Serving:
     ) -> None:
         """Carry one connection of a shim, until either side ends it; ``reply`` tells whose calls come."""
 
-        def of(tool: str) -> int:
-            server, name = names_in(tool)
-            return reply.of if any(is_named(each.name, server, name) for each in reply.calls) else 0
+        def of(call: str, tool: str, arguments: Mapping[str, Json], use: str) -> int:
+            return reply.found(call, *names_in(tool), arguments, use).of
 
         async def adopt(tools: tuple[Declaration, ...]) -> None:
             own = (each for each in session.foreign.tools if of_client(each))
