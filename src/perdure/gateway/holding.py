@@ -36,6 +36,14 @@ class Listener(Protocol):
         ...
 
 
+class Holds(Protocol):
+    """Makes the way of a reply."""
+
+    def __call__(self, write: Write, /, *, streamed: bool) -> "Hold":
+        """Return the way to ``write``; ``streamed``: the reply comes as a stream."""
+        ...
+
+
 class ApiListener:
     """Hears the calls in a reply of one of the APIs that are read."""
 

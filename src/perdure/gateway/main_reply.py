@@ -54,7 +54,7 @@ class MainReply:
             self._asked = False
             self._main.answered(whole=whole)
 
-    def held(self, write: Write, streamed: bool) -> Hold:  # noqa: FBT001 - as the relay calls it
+    def held(self, write: Write, *, streamed: bool) -> Hold:
         """Return the way of its reply to ``write``."""
         return self.held_by(ApiListener(self._read.api, streamed=streamed), write, streamed=streamed)
 

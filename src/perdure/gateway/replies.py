@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 
 from perdure.gateway.answers import Line
 from perdure.gateway.heads import backward
-from perdure.gateway.holding import Hold, Write
+from perdure.gateway.holding import Holds
 from perdure.gateway.unpacking import ANY_SIZE, Unpacking
 from perdure.log.events import Usage
 from perdure.values.limits import GATEWAY_BODY_BYTES_MAX
@@ -170,7 +170,7 @@ async def relayed(
     keeps: bool,
     done: Callable[[Outcome], Awaitable[None]],
     knows: Memory = NOTHING,
-    holds: Callable[[Write, bool], Hold] | None = None,
+    holds: Holds | None = None,
 ) -> web.StreamResponse:
     """Give the client the reply that the model makes with what the host answers it in between.
 
@@ -178,7 +178,7 @@ async def relayed(
     """
     tape = Tape(line, keeps=keeps)
     streamed = is_streamed(answer)
-    hold = holds(tape.write, streamed) if holds is not None else None
+    hold = holds(tape.write, streamed=streamed) if holds is not None else None
     write = hold.write if hold is not None else tape.write
     relay = Relay(api, screen, streamed=streamed, knows=knows)
     status, whole, error = answer.status, False, ""

@@ -24,7 +24,7 @@ KEY: Final = "gateway.key"
 
 _KEY_BYTES: Final = 32
 
-_SWITCH_SECONDS: Final = 0.0005
+SWITCH_SECONDS: Final = 0.0005
 """How long one thread keeps the interpreter while another waits: the one that writes the log gives it back and takes
 it again for each row, and would wait ten times as long each time."""
 
@@ -35,7 +35,7 @@ async def serve(settings: GatewaySettings, *, listening: Callable[[int], None], 
     Raises ``GatewayExposed``, ``Unlistenable``, and what opening the store raises.
     """
     checked(settings)
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     store = await asyncio.to_thread(open_store, settings.store)
     await asyncio.to_thread(open_price_book)
     try:

@@ -6,7 +6,9 @@ process stands in ``serving``.
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from perdure.assembly.conversations import Conversations
 from perdure.assembly.gateways import GatewaySettings, checked
@@ -16,7 +18,7 @@ from perdure.assembly.sessions import Session
 from perdure.gateway.desk import Desk
 from perdure.gateway.main_loop import MainLoop
 from perdure.gateway.server import Gateway
-from perdure.gateway.serving import key_of
+from perdure.gateway.serving import SWITCH_SECONDS, key_of
 from perdure.gateway.tidying import collect, collected_in_quiet
 from perdure.gateway.upstream import Upstream
 
@@ -51,6 +53,7 @@ class SessionGateway:
         self._desk: Desk | None = None
         self._gateway: Gateway | None = None
         self._tidying: asyncio.Task[None] | None = None
+        self._quiet: ExitStack = ExitStack()
 
     @property
     def port(self) -> int:
@@ -59,6 +62,7 @@ class SessionGateway:
 
     async def open(self) -> None:
         """Take requests. Raises ``Unlistenable``."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         await asyncio.to_thread(open_price_book)
         key = await asyncio.to_thread(key_of, self._settings.store)
         desk = self._desk = Desk(self._settings, self._conversations, Upstream(), key, self._main)
@@ -66,6 +70,7 @@ class SessionGateway:
         await gateway.open()
         self._gateway = gateway
         self._tidying = asyncio.get_running_loop().create_task(collect(desk.is_busy))
+        self._quiet.enter_context(collected_in_quiet())
 
     def client_came(self) -> None:
         """A new process of the client asks from here on."""
@@ -73,30 +78,8 @@ class SessionGateway:
 
     async def close(self) -> None:
         """Take no more requests, let streams end within their time, and give the runs back; the session stays open."""
+        self._quiet.close()
         if self._tidying is not None:
             self._tidying.cancel()
         if self._gateway is not None:
             await self._gateway.close()
-
-
-async def serve_session(
-    settings: GatewaySettings,
-    session: Session,
-    listener: socket.socket | None,
-    *,
-    stop: asyncio.Event,
-    reply: LastReply | None = None,
-    expects: Sequence[str] = (),
-    toolless: bool = False,
-    listening: Callable[[SessionGateway], None] | None = None,
-) -> None:
-    """Serve the client of ``session`` until ``stop``; ``listening`` hears once requests are taken. See ``SessionGateway``."""
-    gateway = SessionGateway(settings, session, listener, reply=reply, expects=expects, toolless=toolless)
-    await gateway.open()
-    try:
-        if listening is not None:
-            listening(gateway)
-        with collected_in_quiet():
-            await stop.wait()
-    finally:
-        await gateway.close()
