@@ -17,11 +17,12 @@ from typing import Final
 
 from perdure.profile.moments import moment_of
 from perdure.wire.bodies.digests import cache_digest
-from perdure.wire.reading import dict_at, text_raw
+from perdure.wire.reading import dict_at, dicts_at, text_raw
 from perdure.wrap.transcripts.lines import replaced
 from perdure.wrap.transcripts.naming import answered_name, names_of
 from perdure.wrap.transcripts.nouns import Record, StoredForm, StoredMessage
 
+_HEARD: Final = False
 _NOTES: Final = "internal_chat_message_metadata_passthrough"
 """What an item in a file has beside what is sent."""
 
@@ -33,6 +34,7 @@ def _entries(records: Sequence[Record]) -> list[StoredMessage]:
         what, shape = record.get("type"), dict_at(record, "payload")
         if what == "compacted":
             after = -1
+            found.append(_compacted(place, record, shape))
         if what != "response_item" or not shape:
             continue
         said = _is_said(shape)
@@ -45,6 +47,12 @@ def _entries(records: Sequence[Record]) -> list[StoredMessage]:
             found.append(StoredMessage(place, place + 1, said, _names(shape), after, at))
         after = len(found) - 1 if said else after
     return found
+
+
+def _compacted(place: int, record: Record, shape: Record) -> StoredMessage:
+    """Return the history that took the place of all before it: from here on it is what was said to the model."""
+    names = {name for item in dicts_at(shape, "replacement_history") for name in _names(item)}
+    return StoredMessage(place, place + 1, _HEARD, frozenset(names), -1, moment_of(record.get("timestamp")))
 
 
 def _is_said(item: Record) -> bool:

@@ -1,9 +1,10 @@
 """Lines of a session's file: read, and one value in them put in another's place with every other byte as it was."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -12,6 +13,8 @@ from perdure.values.errors import SessionUnknown
 from perdure.values.limits import SESSION_BYTES_MAX
 from perdure.wire.bodies.spans import FAULTS, decoded, members
 from perdure.wrap.transcripts.nouns import Record
+
+_SURROGATES: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 class Lines(NamedTuple):
@@ -43,7 +46,7 @@ def read_lines(path: Path) -> Lines:
 
 def replaced(line: bytes, way: Sequence[str], value: str) -> bytes:
     """Return ``line`` with ``value`` where the names of ``way`` lead; as it is where they lead nowhere."""
-    start, part = 0, line
+    start, part = 0, _masked(line)
     for name in way:
         try:
             place = members(part).get(name)
@@ -55,9 +58,21 @@ def replaced(line: bytes, way: Sequence[str], value: str) -> bytes:
     return line[:start] + msgspec.json.encode(value) + line[start + len(part) :]
 
 
+def _masked(line: bytes) -> bytes:
+    """Return what can be read in place of ``line``, each value at its place.
+
+    JavaScript writes halves of surrogate pairs, which no text has: signs of the same length stand for those.
+    """
+    try:
+        decoded(line)
+    except FAULTS:
+        return _SURROGATES.sub(lambda _: rb"\u003f", line)
+    return line
+
+
 def _record(line: bytes) -> Record:
     try:
-        value: Json = decoded(line)
+        value: Json = decoded(_masked(line))
     except FAULTS:
         return {}
     return value if isinstance(value, dict) else {}

@@ -26,41 +26,58 @@ def cut_for(form: StoredForm, entries: Sequence[StoredMessage], lines: int, sent
 
 def _end_of(entries: Sequence[StoredMessage], sent: SentRequest) -> StoredMessage | None:
     """Return what was said to the model last in the request."""
-    said, place = _last_said(entries, sent)
+    found, place = _last_said(entries, sent)
     if sent.says_past(place):
         # The model had said more than this file has: it is an earlier part of the conversation, or another's.
         return None
-    under = [entry for entry in entries if not entry.said and entry.after == said]
     last = sent.names_at(len(sent.digests) - 1)
-    exact = [entry for entry in under if entry.names & last]
-    if not exact and said >= 0:
+    exact: list[StoredMessage] = []
+    for said in found:
+        exact = [each for each in entries if not each.said and each.after == said and each.names & last]
+        if exact:
+            break
+    if not exact and found[0] >= 0:
         # Formats that tell of a going back elsewhere than in their order.
-        exact = [entry for entry in entries[said:] if not entry.said and entry.names & last]
+        exact = [each for each in entries[found[0] :] if not each.said and each.names & last]
     # What was added to a message on its way isn't in the file; who said what is known from the body alone.
-    known = _answered(entries, under) if sent.names is not None else ()
+    known = _answered(entries, found[0]) if sent.names is not None else ()
     return _newest(exact, sent.at) or _newest(known, sent.at)
 
 
-def _last_said(entries: Sequence[StoredMessage], sent: SentRequest) -> tuple[int, int]:
-    """Return what the model said last in the request: its places among the entries and in the request; -1: nothing."""
+def _last_said(entries: Sequence[StoredMessage], sent: SentRequest) -> tuple[list[int], int]:
+    """Return where, among the entries and in the request, the model said its last words; -1: it had said nothing.
+
+    A model says 'Done.' more than once: the likeliest place comes first.
+    """
     places: dict[str, list[int]] = {}
     for place, entry in enumerate(entries):
         for name in entry.names if entry.said else ():
             places.setdefault(name, []).append(place)
     for at in reversed(range(len(sent.digests))):
-        found = [place for name in sent.names_at(at) for place in places.get(name, ())]
+        found = {place for name in sent.names_at(at) for place in places.get(name, ())}
         if found:
             before = [place for place in found if entries[place].at <= sent.at + _SLACK_NS]
-            return max(before or found), at
-    return -1, -1
+            alike = {place: (*_agreement(entries, sent, place, at), place) for place in before or found}
+            return sorted(alike, key=lambda place: alike[place], reverse=True), at
+    return [-1], -1
 
 
-def _answered(entries: Sequence[StoredMessage], under: Sequence[StoredMessage]) -> Iterable[StoredMessage]:
-    """Yield those after which the model spoke: that it had been sent them is known, whatever was added to them."""
-    spoke = {(entry.after, entry.record) for entry in entries if entry.said}
-    for entry in under:
-        if any(after == entry.after and record > entry.record for after, record in spoke):
-            yield entry
+def _agreement(entries: Sequence[StoredMessage], sent: SentRequest, said: int, at: int) -> tuple[int, bool]:
+    """Return how much of what the model had said up to ``said`` stands in the request up to ``at``, and if all does."""
+    alike = 0
+    while said >= 0 and at >= 0:
+        if entries[said].names & sent.names_at(at):
+            alike += 1
+            said = entries[said].after
+        at -= 1
+    return alike, said < 0
+
+
+def _answered(entries: Sequence[StoredMessage], said: int) -> list[StoredMessage]:
+    """Return what was said after ``said`` and answered: that it had been sent is known, whatever was added to it."""
+    spoke = [entry.record for entry in entries if entry.said and entry.after == said]
+    under = [entry for entry in entries if not entry.said and entry.after == said]
+    return [entry for entry in under if any(record > entry.record for record in spoke)]
 
 
 def _newest(found: Iterable[StoredMessage], at: int) -> StoredMessage | None:

@@ -26,6 +26,8 @@ class Started(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """of its sessions"""
     sessions: tuple[str, ...] = ()
     """patterns of paths under which they stand"""
+    effects: str = ""
+    """the file that says what its servers' tools do"""
     variables: dict[str, str] = {}
     """those of the environment that say where, as far as they were set"""
 
