@@ -144,7 +144,10 @@ async def _sent(request: web.Request, given: Delivery) -> web.StreamResponse:
         "cache-control": "no-cache",
     }
     response = web.StreamResponse(status=given.status, headers=headers)
-    await response.prepare(request)
+    try:
+        await response.prepare(request)
+    except ConnectionResetError:  # whoever asked has gone while the answer was thought of
+        return response
     trouble = given.trouble
     for number, event in enumerate(given.events):
         if trouble is not None:
