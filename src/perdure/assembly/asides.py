@@ -5,11 +5,13 @@ Invariant: whoever drives the run takes it in; where nobody does, it is in the s
 
 import time
 import uuid
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
 from perdure.assembly.letting_go import may_be_pinned
+from perdure.assembly.presence import driver_of
 from perdure.assembly.store import Store
 from perdure.assembly.timeline import files_of
 from perdure.log import events as e
@@ -60,12 +62,19 @@ def leave_note(store: Store, run: str, text: str, *, by: str) -> Left:
 
 
 def mark(store: Store, run: str, *, by: str) -> Marked:
-    """The files of the run's present position stay until a person lets them go. Raises ``UnknownRun``, ``BadPosition``."""
+    """The files of the run's present position stay until a person lets them go.
+
+    Where somebody drives the run, they are those that its driver has recorded; else they are looked at now. Raises
+    ``UnknownRun``, ``BadPosition``.
+    """
+    looked = driver_of(store.inspector.row(run)).presence != "alive" and Path(store.state(run).root).is_dir()
+    if looked:
+        store.record_present(run)
     position = store.inspector.row(run).position
     may_be_pinned(store.books, run, position)
     files = files_of(store.books, run, position)
     left = _posted(store, run, e.CheckpointPinned(position, by))
-    return Marked(position, files.tree, files.recorded, files.exact, left)
+    return Marked(position, files.tree, files.recorded, looked or files.exact, left)
 
 
 def _posted(store: Store, run: str, body: e.Body) -> Left:

@@ -175,7 +175,7 @@ class Store:
         """
         keep: tuple[str, ...] = ()
         if files:
-            self._record_present(run)
+            self.record_present(run)
             way = self.way_back(run, to)
             if way is not None and way.foreign:
                 if foreign == "refuse":
@@ -203,11 +203,11 @@ class Store:
 
         Raises ``Held`` if somebody drives the run.
         """
-        self._record_present(run)
+        self.record_present(run)
         self.call(self.house.attend(run, then=(Heard(reverted(reversal, by)),)))
         return self.state(run)
 
-    def _record_present(self, run: str) -> None:
+    def record_present(self, run: str) -> None:
         """What stands in the workspace is recorded; if somebody drives the run, its driver does that."""
         facts = self._going_back.present(run)
         if facts:
