@@ -191,6 +191,9 @@ def main() -> int:
             return chat()
         case ["call", server]:
             return call(server)
+        case [*_, "list"]:
+            say(files=sorted(each.name for each in Path.cwd().iterdir()))
+            return 0
         case ["stubborn"]:
             return stubborn()
         case _:

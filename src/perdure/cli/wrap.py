@@ -15,6 +15,7 @@ from perdure.cli.options import example, json_option
 from perdure.cli.out import plain
 from perdure.cli.tables import facts
 from perdure.values.errors import BadInput
+from perdure.values.limits import MCP_PATIENCE_SECONDS
 from perdure.wrap.order import Summary
 from perdure.wrap.wish import Cover, Wish
 from perdure.wrap.wrapping import wrapped
@@ -74,6 +75,14 @@ _PARTS: Final = ("aiohttp", "mcp")
     help="Where requests go [default: where the client would send them].",
 )
 @click.option("--port", default=0, metavar="PORT", help="Of the gateway [default: any that is free].")
+@click.option(
+    "--patience",
+    default=MCP_PATIENCE_SECONDS,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long a call waits for a person.",
+)
 @click.option("--isolate", is_flag=True, help="Give the client a copy of the directory, in a sandbox.")
 @click.option("--no-hooks", is_flag=True, help="Leave the client's own tools unjudged.")
 @click.option("--quiet", is_flag=True, help="Say nothing but warnings.")
@@ -98,6 +107,7 @@ def wrap(
     room: int,
     upstreams: tuple[str, ...],
     port: int,
+    patience: float,
     isolate: bool,
     no_hooks: bool,
     quiet: bool,
@@ -133,6 +143,7 @@ def wrap(
         port=port,
         hooks=not no_hooks,
         isolate=isolate,
+        patience=patience,
     )
     return wrapped(wish, Teller(wish, quiet=quiet, as_json=as_json), os.environ).hand_on()
 
@@ -145,9 +156,11 @@ class Teller:
         self._flag: str = f" --store {shlex.quote(str(wish.store))}" if wish.store != _store(None) else ""
         self._quiet: bool = quiet
         self._as_json: bool = as_json
+        self._apart: str = ""
 
     def begins(self, cover: Cover) -> None:
         """What is covered is said, and loudly what isn't as it should be."""
+        self._apart = cover.isolated
         if cover.untested:
             self.warns(
                 f"{cover.untested}: requests are only observed, and its own transcripts are left alone"
@@ -177,7 +190,7 @@ class Teller:
         if self._as_json:
             _tell(_json({**cast("dict[str, object]", plain(summary)), "restarts": restarts}))
         elif not self._quiet:
-            for line in _ending(summary, restarts, self._flag):
+            for line in _ending(summary, restarts, self._flag, self._apart):
                 sign = inked(line.sign, line.tone, bold=True) if line.sign else " "
                 _tell(f"{sign} {line.words}{inked(f'  {line.aside}', 'quiet') if line.aside else ''}")
 
@@ -212,7 +225,7 @@ def _covered(cover: Cover) -> list[tuple[str, str]]:
     return rows
 
 
-def _ending(summary: Summary, restarts: int, flag: str) -> list[Line]:
+def _ending(summary: Summary, restarts: int, flag: str, apart: str) -> list[Line]:
     saved = f" ({money(summary.saved_microusd)} saved)" if summary.saved_microusd > 0 else ""
     parts = [count(summary.requests, "request"), money(summary.cost_microusd) + saved]
     parts.append(count(summary.done, "effect") + " done")
@@ -232,6 +245,8 @@ def _ending(summary: Summary, restarts: int, flag: str) -> list[Line]:
         lines.append(
             Line("", "quiet", f"perdure rewind {name} --to TURN{flag}", "files and session as they were")
         )
+    if apart:
+        lines.append(Line("", "quiet", apart, "its files; the directory itself is as it was"))
     lines.append(Line("", "quiet", f"perdure wrap --resume {name}{flag}", "go on"))
     return lines
 

@@ -490,10 +490,6 @@ SHIM_LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 SHIM_NOTES_MAX: Final = 1000
 """Notifications of a client that wait for a keeper to be back; older ones are let go of."""
 
-CALL_PATIENCE_SECONDS: Final = 45.0
-"""A wrapped client's call waits so long for a person, or for what is in doubt, before the client is told how it
-stands: clients give up after 60 s."""
-
 DOOR_WORDS_SECONDS: Final = 10.0
 """Who comes to the keeper's door says within this what it wants."""
 

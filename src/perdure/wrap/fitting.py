@@ -1,11 +1,12 @@
 """A client looked at before it starts: whose profile, which version, which servers, from where it goes on."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from perdure.assembly.gateways import Mode, upstreams_of
+from perdure.assembly.isolating import Isolation
 from perdure.mcp.servers import Server
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput, NotWrapped
@@ -29,6 +30,10 @@ from perdure.wrap.transcripts.started import Started, spelled_start
 from perdure.wrap.wish import Cover, Wish
 
 _SHIM: Final = "perdure.wrap.shim"
+_UNMOVED: Final = ("gemini", "unread")
+"""APIs of requests in which nothing is moved, whatever the mode."""
+
+_OUTSIDE: Final = "MCP servers work outside of the copy, on the machine as it is"
 _UNNAMED: Final = "http://unnamed.invalid"
 
 
@@ -68,6 +73,21 @@ class Fitted(NamedTuple):
     continues: GoingOn | None
     hooks: Mapping[str, Json]
     started: Started
+    apart: Isolation | None
+    """the copy that it works in; None: in the directory itself"""
+
+    @property
+    def root(self) -> Path:
+        """The directory whose files are recorded."""
+        return self.wish.root if self.apart is None else self.apart.copy
+
+    def entrance(self, ours: tuple[Path, ...]) -> Callable[[], None]:
+        """Return what the client's process calls first; ``ours`` is what it has to reach of this session."""
+        if self.apart is None:
+            return _as_it_is
+        named = (Path(each) for each in self.started.variables.values())
+        temporary = Path(self.whereabouts.environment.get("TMPDIR") or "/tmp")  # noqa: S108 - as every program takes it
+        return self.apart.entrance((self.whereabouts.home, temporary, *named, *ours))
 
     @property
     def mode(self) -> Mode:
@@ -123,10 +143,11 @@ def fitted(plan: Planned, wish: Wish, standpoint: Standpoint) -> Fitted:
     profile, (whereabouts, has) = plan.profile, standpoint
     program = program_of(plan.words[0], whereabouts.environment)
     version = asked_version(profile, program, whereabouts.environment)
-    run = wish.resume or wish.run or _new_name(profile.name, wish.root)
+    run = checked_name(wish.resume or wish.run or _new_name(profile.name, wish.root), field="run")
+    apart = Isolation(wish.root, wish.store, run)
     return Fitted(
         wish,
-        checked_name(run, field="run"),
+        run,
         profile,
         version,
         untested(profile, version),
@@ -136,6 +157,7 @@ def fitted(plan: Planned, wish: Wish, standpoint: Standpoint) -> Fitted:
         plan.continues,
         hooks_of(profile.hooks.client) if profile.hooks is not None and wish.hooks else {},
         _started(profile, plan, wish, version, whereabouts),
+        apart if wish.isolate or apart.begun else None,
     )
 
 
@@ -148,10 +170,12 @@ def order_of(fit: Fitted, sockets: Sockets, folder: Path) -> KeepingOrder:
         run=fit.run,
         client=profile.name,
         version=fit.version,
-        root=str(wish.root),
+        root=str(fit.root),
         goes_on=bool(wish.resume),
         contract=str(wish.contract or ""),
-        effects=str(wish.effects or ""),
+        effects=fit.started.effects,
+        patience=wish.patience,
+        toolless=profile.toolless,
         mode=fit.mode,
         room=wish.room,
         upstreams=tuple(upstreams.items()),
@@ -178,15 +202,19 @@ def cover_of(fit: Fitted, ready: Ready) -> Cover:
         untested=fit.untested,
         store=wish.store,
         root=wish.root,
-        mode=fit.mode,
+        mode="observe" if fit.profile.api in _UNMOVED else fit.mode,
         resumed=ready.resumed,
         servers=tuple(each.name for each in fit.has.servers),
         hooked=bool(fit.hooks),
-        contract=wish.contract is not None,
-        isolated="",
+        contract=wish.contract is not None or ready.contract,
+        isolated=str(fit.root) if fit.apart is not None else "",
         continues=fit.continues.words if fit.continues is not None else (),
-        notes=(*fit.profile.said, *fit.has.notes),
+        notes=(*fit.profile.said, *fit.has.notes, *((_OUTSIDE,) if fit.apart and fit.has.servers else ())),
     )
+
+
+def _as_it_is() -> None:
+    """Return: the client sees the machine as its user does."""
 
 
 def _going_on(wish: Wish) -> GoingOn:
@@ -202,11 +230,9 @@ def _started(
     profile: ClientProfile, plan: Planned, wish: Wish, version: str, whereabouts: Whereabouts
 ) -> Started:
     """Return how the client is started, for who goes on with it: its user's own words, and where its sessions are."""
-    own = wish.words or (
-        (plan.continues.started.program, *plan.continues.started.arguments)
-        if plan.continues is not None and plan.continues.started is not None
-        else plan.words
-    )
+    before = plan.continues.started if plan.continues is not None else None
+    own = wish.words or ((before.program, *before.arguments) if before is not None else plan.words)
+    effects = str(wish.effects) if wish.effects is not None else before.effects if before is not None else ""
     places = places_of(profile, whereabouts)
     variables = {place.variable for place in profile.places.values() if place.variable}
     transcript = profile.transcript
@@ -216,6 +242,7 @@ def _started(
         program=own[0],
         arguments=own[1:],
         version=version,
+        effects=effects,
         directory=str(whereabouts.directory),
         format=transcript.format if transcript is not None else "",
         sessions=tuple(text_of(each, places) for each in transcript.files) if transcript is not None else (),

@@ -60,11 +60,16 @@ def program_of(name: str, environment: Mapping[str, str]) -> str:
 class Foreground:
     """One client, started; the calling process is its parent and has no threads."""
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start ``words`` with ``environment``. Raises ``ClientMissing``."""
+    def __init__(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        enter: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start ``words`` with ``environment``; the child calls ``enter`` first. Raises ``ClientMissing``."""
         program = program_of(words[0], environment)
         self._modes: _Modes = _Modes()
-        self.pid: int = _forked(program, words, environment)
+        self.pid: int = _forked(program, words, environment, enter)
         self.ended: Ended | None = None
 
     def hand(self, number: int) -> None:
@@ -129,14 +134,21 @@ def _unhindered() -> Generator[None]:
         signal.signal(signal.SIGTTOU, before)
 
 
-def _forked(program: str, words: Sequence[str], environment: Mapping[str, str]) -> int:
+def _forked(
+    program: str, words: Sequence[str], environment: Mapping[str, str], enter: Callable[[], None]
+) -> int:
     tie, parent = death_tie(), os.getpid()
+
+    def prepare() -> None:
+        enter()
+        tie(parent)  # last: what changes a process's rights lets go of the tie
+
     told, tells = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _became(program, words, environment, tells, lambda: tie(parent))
+        _became(program, words, environment, tells, prepare)
     os.close(tells)
     with os.fdopen(told, "rb") as file:
         complaint = file.read(4)
@@ -148,13 +160,17 @@ def _forked(program: str, words: Sequence[str], environment: Mapping[str, str]) 
 
 
 def _became(
-    program: str, words: Sequence[str], environment: Mapping[str, str], tells: int, tie: Callable[[], None]
+    program: str,
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    tells: int,
+    prepare: Callable[[], None],
 ) -> None:
     """Become the client, or say why that can't be, and end: this is the child, and nothing else may go on in it."""
     try:
         for each in _MUTED_BY_PYTHON:
             signal.signal(each, signal.SIG_DFL)
-        tie()
+        prepare()
         os.execve(program, list(words), dict(environment))
     except OSError as error:
         os.write(tells, (error.errno or errno.EIO).to_bytes(4, "big"))

@@ -25,10 +25,9 @@ from perdure.assembly.sessions import Foreign, Session
 from perdure.assembly.store import Store, open_store
 from perdure.assembly.trial import loaded_contract
 from perdure.assembly.wraps import hold_folder, named, still_lives
-from perdure.contract import Contract
+from perdure.contract import Contract, Law
 from perdure.gateway.sessions import SessionGateway
 from perdure.gateway.tidying import collected_in_quiet
-from perdure.intention.declaration import Declaration
 from perdure.values.errors import NotWrapped, PerdureError, RunExists
 from perdure.values.limits import CLIENT_GRACE_SECONDS, DEEDS_END_SECONDS
 from perdure.wrap.door import Door, until_gone
@@ -134,7 +133,9 @@ class Keeping:
         self, words: Words, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> Words | None:
         del writer
-        return await until_gone(reader, heard(self._session, words))
+        return await until_gone(
+            reader, heard(self._session, words, reply=self.reply, patience=self._order.patience)
+        )
 
     async def _say_health(
         self, words: Words, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -157,7 +158,7 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
         opened.callback(store.close)
         known = _known(order, store)
         servers = await _servers(order, known)
-        session = await _session(order, store, servers)
+        session = await _session(order, store, servers, known)
         opened.push_async_callback(session.close)
         if servers is not None:
             opened.push_async_callback(servers.close)
@@ -165,7 +166,8 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
         if not order.began:
             await session.attached(_client(order), words=order.attached, transcript=order.transcript)
         await opened.enter_async_context(_listening(order, session, keeping))
-        _say(Ready(run=order.run, resumed=session.resumed, position=session.state.position))
+        state, held = session.state, session.foreign.contract != Contract()
+        _say(Ready(run=order.run, resumed=session.resumed, position=state.position, contract=held))
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, keeping.told_to_end)
         obeying = loop.create_task(keeping.obey(orders))
@@ -176,13 +178,13 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
         _say(summary_of(session))
 
 
-def _known(order: KeepingOrder, store: Store) -> tuple[Declaration, ...]:
-    """Return the tools that the run has declared. Raises ``RunExists`` and ``NotWrapped``."""
+def _known(order: KeepingOrder, store: Store) -> Law | None:
+    """Return what the run was held to so far; None where it begins. Raises ``RunExists`` and ``NotWrapped``."""
     begun = any(row.run == order.run and row.position for row in store.runs())
     if not begun:
         if order.goes_on:
             raise NotWrapped(f"there is no run {order.run!r} in {order.store}")
-        return ()
+        return None
     if not (order.goes_on or order.began):
         raise RunExists(
             f"there is a run {order.run!r} already",
@@ -191,25 +193,27 @@ def _known(order: KeepingOrder, store: Store) -> tuple[Declaration, ...]:
     state = store.state(order.run)
     if not state.agent.startswith(AGENT):
         raise NotWrapped(f"{order.run} is a run of {state.agent!r}, and no wrapped client's")
-    return store.inspector.law(state).definition.tools
+    return store.inspector.law(state)
 
 
-async def _servers(order: KeepingOrder, known: tuple[Declaration, ...]) -> "Serving | None":
+async def _servers(order: KeepingOrder, known: Law | None) -> "Serving | None":
     """Return the client's servers, none of them started yet. Raises ``BadInput`` for one that can't be."""
     if not order.servers:
         return None
     from perdure.wrap.serving import Serving  # noqa: PLC0415 - the SDK is slow to load, and many clients have none
 
-    servers = Serving(order, known, _noted)
+    servers = Serving(order, known.definition.tools if known is not None else (), _noted)
     await servers.start()
     return servers
 
 
-async def _session(order: KeepingOrder, store: Store, servers: "Serving | None") -> Session:
+async def _session(
+    order: KeepingOrder, store: Store, servers: "Serving | None", known: Law | None
+) -> Session:
     """Return the session of the run. Raises what opening raises."""
-    contract = (
-        await asyncio.to_thread(loaded_contract, Path(order.contract)) if order.contract else Contract()
-    )
+    contract = known.contract if known is not None else Contract()
+    if order.contract:
+        contract = await asyncio.to_thread(loaded_contract, Path(order.contract))
     listed = servers.declarations() if servers is not None else ()
     tools = (*listed, *(builtins_of(order.hooks) if order.hooks else ()))
     foreign = Foreign(AGENT + order.client, tools, contract, Path(order.root))
@@ -230,7 +234,9 @@ async def _listening(order: KeepingOrder, session: Session, keeping: Keeping) ->
         trusted=frozenset(order.trusted),
     )
     listener = socket.socket(fileno=order.listener)
-    gateway = SessionGateway(settings, session, listener, reply=keeping.reply, expects=order.expects)
+    gateway = SessionGateway(
+        settings, session, listener, reply=keeping.reply, expects=order.expects, toolless=order.toolless
+    )
     door = keeping.guests()
     await gateway.open()
     try:

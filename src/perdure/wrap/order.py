@@ -10,6 +10,7 @@ from msgspec import Struct, json
 from perdure.assembly.gateways import Mode
 from perdure.mcp.servers import Server
 from perdure.values.digest import Json
+from perdure.values.limits import MCP_PATIENCE_SECONDS
 from perdure.wire.bodies.nouns import Api
 
 
@@ -27,7 +28,12 @@ class KeepingOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="k
     began: bool = False
     """this wrapper's client is attached already: the keeper before this one was killed"""
     contract: str = ""
+    """empty: the run's own, where it has one"""
     effects: str = ""
+    patience: float = MCP_PATIENCE_SECONDS
+    """how long a call waits for a person, in seconds, before the client is told so"""
+    toolless: bool = False
+    """whether the client's main loop offers its model no tools"""
     mode: Mode = "safe"
     room: int = 0
     upstreams: tuple[tuple[Api, str], ...] = ()
@@ -71,6 +77,8 @@ class Ready(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ready"):
     run: str
     resumed: bool
     position: int
+    contract: bool = False
+    """whether a contract holds"""
 
 
 class Refused(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="refused"):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from perdure.assembly.gateways import Mode
+from perdure.values.limits import MCP_PATIENCE_SECONDS
 from perdure.wrap.order import Summary
 
 
@@ -26,6 +27,8 @@ class Wish(NamedTuple):
     port: int = 0
     hooks: bool = True
     isolate: bool = False
+    patience: float = MCP_PATIENCE_SECONDS
+    """how long a call waits for a person, in seconds, before the client is told so"""
 
 
 class Cover(NamedTuple):
@@ -40,6 +43,7 @@ class Cover(NamedTuple):
     store: Path
     root: Path
     mode: Mode
+    """'observe' where nothing is moved"""
     resumed: bool
     servers: tuple[str, ...]
     """MCP servers whose tools' effects happen once"""

@@ -51,8 +51,15 @@ def wrapped(wish: Wish, voice: Voice, environment: Mapping[str, str]) -> Ended:
         standpoint = standpoint_of(plan, environment)
         stage = _staged(wish, environment, opened, servers=bool(standpoint.has.servers))
         fit = fitted(plan, wish, standpoint)
-        stage.kept.keep(order_of(fit, stage.sockets, stage.folder.path))
-        ready = _await_ready(stage.kept)
+        if fit.apart is not None:
+            fit.apart.make()
+        try:
+            stage.kept.keep(order_of(fit, stage.sockets, stage.folder.path))
+            ready = _await_ready(stage.kept)
+        except PerdureError:
+            if fit.apart is not None:
+                fit.apart.unmake()
+            raise
         voice.begins(cover_of(fit, ready))
         return _run(stage, fit, voice)
 
@@ -101,7 +108,7 @@ def _run(stage: _Stage, fit: Fitted, voice: Voice) -> Ended:
     """The client runs in the foreground, and its keeper beside it, one after another if need be."""
     kept = stage.kept
     with Signals() as signals:
-        client = _started(stage, fit)
+        client = _started(stage, fit, voice)
         kept.client_started(client.pid)
         while (ended := client.look()) is None:
             ready = signals.await_any(() if kept.said < 0 else (kept.said,), None)
@@ -117,14 +124,18 @@ def _run(stage: _Stage, fit: Fitted, voice: Voice) -> Ended:
     return ended
 
 
-def _started(stage: _Stage, fit: Fitted) -> Foreground:
+def _started(stage: _Stage, fit: Fitted, voice: Voice) -> Foreground:
     """Return the client, in the foreground. Raises ``ClientMissing``, and the run says that it never came."""
     try:
         # Not beside the socket: some clients read no settings below a directory that all can write, as /tmp is.
-        dress = fit.dressed(stage.sockets, stage.folder.beside(fit.wish.store / "wraps"))
+        beside = stage.folder.beside(fit.wish.store / "wraps")
+        dress = fit.dressed(stage.sockets, beside)
+        for note in dress.notes:
+            voice.warns(note)
         for path, text in dress.files.items():
             _written(path, text)
-        client = Foreground((fit.words[0], *dress.arguments), dress.environment)
+        enter = fit.entrance((stage.folder.path, beside))
+        client = Foreground((fit.words[0], *dress.arguments), dress.environment, enter)
     except (PerdureError, OSError) as error:
         stage.kept.end(f"the client was never started: {error}")
         raise
