@@ -9,6 +9,7 @@ from perdure.assembly import sessions
 from perdure.assembly.answering import Answer, Asked, Waiting
 from perdure.assembly.sessions import Session
 from perdure.assembly.store import open_store
+from perdure.contract import ApprovalRule, Contract
 from perdure.driver import drive
 from perdure.driver.port import InDoubt, Undone
 from perdure.log import events as e
@@ -280,4 +281,62 @@ def test_a_session_that_ends_puts_a_deed_that_hangs_in_doubt(tmp_path: Path, mon
 
     played(one())
     assert played(two()).kind == "doubt"
+    sound(tmp_path / "store")
+
+
+def test_a_call_in_doubt_that_is_made_again_is_that_call_and_one_that_differs_is_a_question(tmp_path: Path):
+    bank = Bank()
+    bank.otherwise["bank__send"] = InDoubt("the server died", ended=True)
+
+    async def story() -> list[str]:
+        async with session(tmp_path / "store", bank) as opened:
+            first = await told(opened, pay("1", tool="bank__send"))
+            bank.otherwise.clear()
+            equal = await told(opened, pay("2", tool="bank__send"))
+            other = await told(opened, pay("3", tool="bank__send", reference="~"))
+            return [first.kind, equal.kind, other.kind]
+
+    assert played(story()) == ["doubt", "doubt", "waits"]
+    assert of("bank__send", bank) == 1
+    sound(tmp_path / "store")
+
+
+def test_a_doubt_that_a_person_settles_answers_the_call_when_it_is_made_again(tmp_path: Path):
+    bank = Bank()
+    bank.otherwise["bank__send"] = InDoubt("the server died", ended=True)
+
+    async def story() -> list[str]:
+        async with session(tmp_path / "store", bank) as opened:
+            first = await told(opened, pay("1", tool="bank__send"))
+            bank.otherwise.clear()
+            await opened.tell(e.EffectSettled(first.key, "succeeded", e.Content(2, "{}"), by="ann"))
+            equal = await told(opened, pay("2", tool="bank__send"))
+            meant = await told(opened, pay("3", tool="bank__send"))
+            return [equal.kind, meant.kind]
+
+    assert played(story()) == ["replayed", "succeeded"]
+    assert of("bank__send", bank) == 2
+    sound(tmp_path / "store")
+
+
+@pytest.mark.parametrize("tool", ["client__bash", "bank__look"])
+def test_a_grant_for_what_is_named_by_its_place_waits_for_the_same_call_and_counts_once(
+    tmp_path: Path, tool: str
+):
+    rule = ApprovalRule("looks", tools=(tool,))
+
+    def look(name: str) -> Asked:
+        return Asked(name, tool, {"command": "rm -r /"}, via="hook")
+
+    async def story() -> list[str]:
+        async with session(tmp_path / "store", Bank(), contract=Contract(approvals=(rule,))) as opened:
+            first = await told(opened, look("1"))
+            await opened.decide(first.approval, grant=True, by="ann")
+            again, third = await told(opened, look("2")), await told(opened, look("3"))
+            await opened.decide(third.approval, grant=False, by="ann")
+            return [first.kind, again.kind, third.kind, (await told(opened, look("4"))).kind]
+
+    first, again, third, denied = played(story())
+    assert (first, third, denied) == ("waits", "waits", "refused")
+    assert again in {"allowed", "succeeded"}
     sound(tmp_path / "store")

@@ -103,7 +103,7 @@ def recall(state: State, declaration: Declaration, identity: Identity) -> Memory
             pass
         case Differs():
             return found
-    if declaration.identity is None and world.rewinds:
+    if declaration.identity is None and (world.rewinds or state.step >= 3):
         unmet = _unmet(state, declaration.name, identity)
         if unmet is not None:
             return Differs(unmet, found, near=unmet.loose == identity.loose)
@@ -157,9 +157,15 @@ def next_attempt(state: State, stem: str) -> Fresh | Blocked:
 def _unmet(state: State, tool: str, identity: Identity) -> Effect | None:
     """Return a success of this tool that the present path hasn't met, or what may be one; a near-match if there is one."""
     world = state.world
-    known = [each for each in world.receipts.values() if each.outcome in ("succeeded", "partial")]
+    known: list[Effect] = []
+    if world.rewinds:
+        known += (each for each in world.receipts.values() if each.outcome in ("succeeded", "partial"))
     if state.step >= 3:
-        known += (each for each in (*world.open.values(), *world.elsewhere.values()) if each.effect != "read")
+        # Going forward only a foreign client comes here with something in doubt: a run of our own stops at it.
+        doubts = (*world.open.values(), *world.elsewhere.values())
+        known += (
+            each for each in doubts if each.effect != "read" and (world.rewinds or each.phase == "doubted")
+        )
     unmet = [
         each
         for each in known

@@ -245,6 +245,8 @@ class IntentionAccepted(Body, frozen=True):
 
     call: str
     key: str
+    approval: str = ""
+    """the grant that it uses up"""
 
 
 class ApprovalRequested(Body, frozen=True):

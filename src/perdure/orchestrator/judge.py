@@ -115,7 +115,7 @@ def _clients_own(
     allowed = _allowed(d, record, declaration, arguments, fresh)
     if isinstance(allowed, Upshot):
         return allowed
-    d.emit(e.IntentionAccepted(record.id, "client"))
+    d.emit(e.IntentionAccepted(record.id, "client", allowed[1]))
     return Upshot.STARTED
 
 
@@ -217,7 +217,8 @@ def _allowed(
     ask: str = "",
 ) -> tuple[Allowed, str] | Upshot:
     """Return what the contract allows it with, and the approval that it has; or how the call stands without."""
-    denied = d.state.world.denied.get(f"{fresh.key}:{record.digest}")
+    key = _asked_about(d, record, declaration, fresh)
+    denied = d.state.world.denied.get(f"{key}:{record.digest}")
     if denied is not None:
         asked = d.state.world.approvals[denied]
         note = f": {asked.note}" if asked.note else ""
@@ -228,7 +229,7 @@ def _allowed(
         return _refuse(d, record, verdict)
     approval = ""
     if verdict.approval is not None or ask:
-        answered = _approval(d, record, declaration, arguments, fresh, verdict, ask)
+        answered = _approval(d, record, declaration, arguments, key, verdict, ask)
         if isinstance(answered, Upshot):
             return answered
         approval = answered.id
@@ -244,12 +245,12 @@ def _approval(
     record: CallRecord,
     declaration: Declaration,
     arguments: dict[str, Json],
-    fresh: Fresh,
+    key: str,
     verdict: Allowed,
     ask: str,
 ) -> Approval | Upshot:
     """Return the grant that covers exactly this call, or how the question stands."""
-    bound = (fresh.key, record.digest, d.state.contract)
+    bound = (key, record.digest, d.state.contract)
     asked = d.state.world.approvals.get(record.approval)
     if asked is None and record.id in d.state.live.received:
         asked = _standing(d, bound)
@@ -277,7 +278,7 @@ def _approval(
         e.ApprovalRequested(
             approval=name,
             call=record.id,
-            key=fresh.key,
+            key=key,
             arguments=record.digest,
             contract=d.state.contract,
             expires=expires,
@@ -287,6 +288,16 @@ def _approval(
     )
     d.emit(e.TimerSet(name, expires, "the approval expires"))
     return Upshot.WAITS
+
+
+def _asked_about(d: Draft, record: CallRecord, declaration: Declaration, fresh: Fresh) -> str:
+    """Return the key that a question to a person is about.
+
+    What is named by its place would be another act each time; a foreign client makes the same call again.
+    """
+    if record.id in d.state.live.received and (declaration.effect == "read" or declaration.builtin):
+        return name_of("asked", d.state.lineage, declaration.name, record.digest)
+    return fresh.key
 
 
 def _standing(d: Draft, bound: tuple[str, str, str]) -> Approval | None:

@@ -40,10 +40,16 @@ def answered(state: State, body: e.CallAnswered, event: Event) -> State:
 
 
 def released(state: State, body: e.CallReleased, event: Event) -> State:
-    """Nobody waits for its answer any more; what was begun for it goes on."""
+    """Nobody waits for its answer any more; what was begun for it goes on.
+
+    Whoever makes the call again means that one: it doesn't count as met, so its receipt, or its doubt, answers.
+    """
     record = state.live.received.get(body.call)
     if record is None or record.answered:
         return state
+    begun = state.world.open.get(record.key)
+    if begun is not None:
+        state = replace(state, live=replace(state.live, met=state.live.met.without(begun.stem)))
     match body.kind:
         case "waits" | "doubt":
             kind = body.kind

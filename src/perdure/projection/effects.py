@@ -59,12 +59,12 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
         counters=_moved(world.counters, body.reserved, 1),
         started=world.started.put(body.tool, world.started.get(body.tool, 0) + 1),
     )
+    if body.approval:
+        changed = _approval(changed, body.approval, "used")
     if body.effect == "read":
         return _world(state, changed)
     if body.undoes:
         changed = replace(changed, reverts=world.reverts.without(body.undoes))
-    if body.approval:
-        changed = _approval(changed, body.approval, "used")
     live = replace(state.live, met=state.live.met.put(body.stem, event.position))
     return workspace.touched(replace(state, world=changed, live=live), body, event)
 

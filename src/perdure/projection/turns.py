@@ -107,7 +107,11 @@ def proposed(state: State, body: e.IntentionProposed, event: Event) -> State:
 
 
 def accepted(state: State, body: e.IntentionAccepted, event: Event) -> State:
-    """The call may be done under its key."""
+    """The call may be done under its key; a grant that allowed it is used up."""
+    asked = state.world.approvals.get(body.approval)
+    if asked is not None:
+        approvals = state.world.approvals.put(asked.id, replace(asked, phase="used"))
+        state = replace(state, world=replace(state.world, approvals=approvals))
     return change(state, body.call, accepted=event.position, key=body.key)
 
 
