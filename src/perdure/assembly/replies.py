@@ -45,7 +45,8 @@ class LastReply:
         self.of: int = 0
         """position of the request that it answers"""
         self._calls: dict[str, SpelledCall] = {}
-        self._given: set[str] = set()
+        self._given: set[tuple[bool, str]] = set()
+        """whether a server received it, or a hook told of it: a client may do both for one call"""
         self._uses: dict[str, str] = {}
 
     def begin(self, of: int) -> None:
@@ -82,12 +83,17 @@ class LastReply:
         picked = self._picked(server, tool, arguments)
         if picked is None:
             return CameFrom()
-        self._given.add(picked)
+        self._given.add((bool(server), picked))
         self._uses[call] = picked
         return CameFrom(self.of, picked)
 
+    def position_of(self, call: str, tool: str, arguments: Mapping[str, Json], use: str = "") -> int:
+        """Return where the request stands in whose reply ``call`` of ``tool``, as the run names it, was made; 0: not known."""
+        server, bare = names_in(tool)
+        return self.found(call, server, bare, arguments, use).of
+
     def _picked(self, server: str, tool: str, arguments: Mapping[str, Json]) -> str | None:
-        left = [each for each in self._calls.values() if each.use not in self._given]
+        left = [each for each in self._calls.values() if (bool(server), each.use) not in self._given]
         named = [each for each in left if is_named(each.name, server, tool)]
         same = canonical(dict(arguments))
         for among in (named, left):
