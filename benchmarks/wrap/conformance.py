@@ -23,9 +23,9 @@ EVERYTHING = (sys.executable, "-m", "benchmarks.wrap.everything")
 CLIENT_SCENARIOS = ("initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry")
 """All but those about OAuth: a client's login is with its server, and no proxy's matter."""
 CONTRACT = """\
-contract: 1
-name: conformance
 allow: ["*"]
+budgets:
+  - { name: calls, of: calls, max: 10_000 }
 """
 
 

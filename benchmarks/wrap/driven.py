@@ -4,6 +4,7 @@ The same command line runs bare, and behind ``perdure wrap --``: the user's conf
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,8 @@ class Site(msgspec.Struct, frozen=True):
     url: str = ""
     mishaps: tuple[str, ...] = ()
     paying: bool = True
+    broken: Path | None = None
+    """what every Python process of the site starts with, to be broken by it"""
 
     @property
     def home(self) -> Path:
@@ -143,10 +146,12 @@ def fetched(kinds: Sequence[Kind] = KINDS) -> None:
 
 
 @contextmanager
-def site_of(kind: Kind, url: str, *, mishaps: tuple[str, ...] = (), paying: bool = True) -> Generator[Site]:
+def site_of(
+    kind: Kind, url: str, *, mishaps: tuple[str, ...] = (), paying: bool = True, broken: Path | None = None
+) -> Generator[Site]:
     """Yield a place for ``kind`` that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="perdure-wrap-", ignore_cleanup_errors=True) as made:
-        site = Site(Path(made), url, mishaps, paying)
+        site = Site(Path(made), url, mishaps, paying, broken)
         for directory in (site.home, site.workspace, site.home / "tmp"):
             directory.mkdir()
         kind.settle(site)
@@ -160,7 +165,8 @@ class Life:
         self, kind: Kind, site: Site, prompt: str, *, again: bool = False, wrapped: Sequence[str] = ()
     ) -> None:
         place = Place(home=site.home, workspace=site.workspace, url=site.url)
-        settings = {**environment(place), **kind.settings(site), "PYTHONPATH": str(ROOT)}
+        paths = [str(site.broken), str(ROOT)] if site.broken else [str(ROOT)]
+        settings = {**environment(place), **kind.settings(site), "PYTHONPATH": os.pathsep.join(paths)}
         self._kind = kind
         self._result = site.base / f"result-{time.monotonic_ns()}"
         self._said = self._result.with_suffix(".said").open("w+b")

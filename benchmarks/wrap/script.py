@@ -10,6 +10,7 @@ Invariants:
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -26,6 +27,8 @@ from perdure.values.digest import Json
 
 WRITERS: Final = ("Write", "write", "write_file")
 PATHS: Final = ("file_path", "filePath", "path")
+NOT_YET: Final = "unsupported call: mcp__"
+"""What Codex says of a tool whose server it has not started yet: the model asks again."""
 SEARCHES_MAX: Final = 12
 """A client answers from what has started so far: a server that is slow to start is found later."""
 
@@ -71,6 +74,10 @@ class Teller(Narrator):
         self.results: dict[int, list[str]] = {}
         """by step: what the model got to see as its result, in order"""
 
+    def placed(self, workspace: Path) -> None:
+        """Tell where the client's tools run."""
+        self._workspace = str(workspace)
+
     def answer(self, question: Question) -> Verse:
         """Return what the model says."""
         hands = shell(question.offers)
@@ -91,13 +98,19 @@ class Teller(Narrator):
 
     def done(self, question: Question) -> int:
         """Return the last step whose result stands in the prompt."""
-        found = (self._signet.step(each.id) for each in question.passages if each.role == "result")
+        results = [each for each in question.passages if each.role == "result"]
+        found = (self._signet.step(each.id) for each in results if NOT_YET not in each.text)
         return max((step for step, aside in filter(None, found) if not aside), default=0)
 
     def _heard(self, question: Question) -> None:
         for each in question.passages:
             known = self._signet.step(each.id) if each.role == "result" else None
-            if known and not known[1] and each.text not in self.results.setdefault(known[0], []):
+            if (
+                known
+                and not known[1]
+                and NOT_YET not in each.text
+                and each.text not in self.results.setdefault(known[0], [])
+            ):
                 self.results[known[0]].append(each.text)
 
     def _called(self, question: Question, hands: Offer, number: int) -> ToolCall | None:

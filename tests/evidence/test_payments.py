@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters
 
 from perdure.testing.payments import FLOOD_BYTES, GONE, let_go, mishap_of
-from perdure.testing.payments_book import Line, PaymentBook
+from perdure.testing.payments_book import BookLine, PaymentBook
 
 WISH = {"payee": "Ada", "cents": 1250, "reference": "R-1"}
 
@@ -161,7 +161,7 @@ def test_a_flood_comes_before_the_answer(tmp_path: Path):
 
 def test_a_torn_line_is_cut_off_and_many_writers_count_right(tmp_path: Path):
     book = PaymentBook(tmp_path / "book")
-    book.pay(Line("asked", 1, payee="Ada", cents=1, reference="a"))
+    book.pay(BookLine("asked", 1, payee="Ada", cents=1, reference="a"))
     with book.path.open("ab") as file:
         file.write(b'{"kind":"paid","process":9,"numb')
     assert len(book.paid()) == 1
@@ -176,10 +176,10 @@ def test_a_torn_line_is_cut_off_and_many_writers_count_right(tmp_path: Path):
 PAYS = """
 import sys
 from pathlib import Path
-from perdure.testing.payments_book import Line, PaymentBook
+from perdure.testing.payments_book import BookLine, PaymentBook
 book = PaymentBook(Path(sys.argv[1]))
 for number in range(10):
-    book.pay(Line("asked", 1, payee="Ada", cents=1, reference=str(number)))
+    book.pay(BookLine("asked", 1, payee="Ada", cents=1, reference=str(number)))
 """
 
 

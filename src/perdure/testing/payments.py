@@ -23,7 +23,7 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.stdio import stdio_server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perdure.testing.payments_book import Line, PaymentBook
+from perdure.testing.payments_book import BookLine, PaymentBook
 from perdure.values.digest import Json
 from perdure.wire.reading import text_at
 
@@ -38,7 +38,7 @@ MishapKind = Literal["delay", "hold", "die", "early", "garbage", "hang", "flood"
 Context = ServerRequestContext[dict[str, Json], object]
 
 
-class Mishap(msgspec.Struct, frozen=True):
+class PayMishap(msgspec.Struct, frozen=True):
     """What goes wrong with one request to pay. All but ``early`` and ``declined`` come after it was paid."""
 
     kind: MishapKind
@@ -46,14 +46,14 @@ class Mishap(msgspec.Struct, frozen=True):
     """of a ``delay``"""
 
 
-def mishap_of(words: str) -> tuple[int, Mishap]:
+def mishap_of(words: str) -> tuple[int, PayMishap]:
     """Return which request goes wrong, and how: ``2:delay=0.5`` is the second. Raises ``ValueError``."""
     number, _, told = words.partition(":")
     kind, _, seconds = told.partition("=")
     kinds: tuple[MishapKind, ...] = get_args(MishapKind)
     for known in kinds:
         if kind == known:
-            return int(number), Mishap(known, float(seconds or 0))
+            return int(number), PayMishap(known, float(seconds or 0))
     raise ValueError(f"{kind} is none of {', '.join(kinds)}")
 
 
@@ -97,7 +97,7 @@ TOOLS: Final = (
 )
 
 
-class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PayOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `pay` is called with."""
 
     payee: str
@@ -109,7 +109,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Till:
     """Pays into a book, and lets go wrong what is planned; ``spoil`` is what becomes of the next answer's bytes."""
 
-    def __init__(self, book: PaymentBook, mishaps: dict[int, Mishap]) -> None:
+    def __init__(self, book: PaymentBook, mishaps: dict[int, PayMishap]) -> None:
         self.book = book
         self.spoil: Callable[[str], str] | None = None
         self._mishaps = mishaps
@@ -140,10 +140,10 @@ class Till:
 
     async def _pay(self, context: Context, arguments: dict[str, Json]) -> types.CallToolResult:
         try:
-            order = msgspec.convert(arguments, Order)
+            order = msgspec.convert(arguments, PayOrder)
         except msgspec.ValidationError as wrong:
             return _said({"error": f"nothing was paid: {wrong}"}, error=True)
-        wish = Line(
+        wish = BookLine(
             "asked",
             os.getpid(),
             payee=order.payee,
@@ -161,7 +161,7 @@ class Till:
             await self._gone_wrong(context, mishap)
         return _said(_shape(payment))
 
-    async def _gone_wrong(self, context: Context, mishap: Mishap) -> None:
+    async def _gone_wrong(self, context: Context, mishap: PayMishap) -> None:
         """Between the payment and its answer."""
         match mishap.kind:
             case "delay":
@@ -251,7 +251,7 @@ async def _until(file: Path) -> None:
         await anyio.sleep(LOOK_SECONDS)
 
 
-def _shape(line: Line) -> dict[str, Json]:
+def _shape(line: BookLine) -> dict[str, Json]:
     shape: dict[str, Json] = {
         "payment": line.payment,
         "payee": line.payee,

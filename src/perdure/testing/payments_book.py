@@ -18,7 +18,7 @@ import msgspec
 LineKind = Literal["started", "asked", "paid", "refunded"]
 
 
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+class BookLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry of the book."""
 
     kind: LineKind
@@ -42,14 +42,14 @@ class PaymentBook:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[BookLine]:
         """Return all that is in it, oldest first; a torn last line is none."""
         if not self.path.exists():
             return []
         whole, _, _ = self.path.read_bytes().rpartition(b"\n")
-        return [msgspec.json.decode(line, type=Line) for line in whole.splitlines()]
+        return [msgspec.json.decode(line, type=BookLine) for line in whole.splitlines()]
 
-    def paid(self) -> list[Line]:
+    def paid(self) -> list[BookLine]:
         """Return what was paid and not refunded."""
         lines = self.lines()
         back = {line.number for line in lines if line.kind == "refunded"}
@@ -58,16 +58,16 @@ class PaymentBook:
     def started(self, process: int) -> None:
         """Record that a server lives, so that whoever looks for orphans knows its number."""
         with self._alone() as file:
-            _written(file, Line("started", process))
+            _written(file, BookLine("started", process))
 
-    def asked(self, wish: Line) -> int:
+    def asked(self, wish: BookLine) -> int:
         """Record that a payment was asked for; return the how manieth that was."""
         with self._alone() as file:
             number = 1 + sum(line.kind == "asked" for line in self.lines())
             _written(file, msgspec.structs.replace(wish, kind="asked", number=number))
         return number
 
-    def pay(self, wish: Line) -> Line:
+    def pay(self, wish: BookLine) -> BookLine:
         """Pay, and return the payment, which is on disk."""
         with self._alone() as file:
             number = 1 + sum(line.kind == "paid" for line in self.lines())
@@ -96,7 +96,7 @@ class PaymentBook:
             yield file
 
 
-def _written(file: BinaryIO, line: Line) -> None:
+def _written(file: BinaryIO, line: BookLine) -> None:
     file.write(msgspec.json.encode(line) + b"\n")
     file.flush()
     os.fsync(file.fileno())
