@@ -54,6 +54,51 @@ def test_a_client_that_begins_anew_stays_in_the_run_and_its_requests_are_counted
     assert [(each.number, each.kept) for each in bodies(own, e.RequestForwarded)] == [(1, 0), (2, 1), (3, 0)]
 
 
+def test_words_that_a_client_puts_into_its_models_mouth_are_no_history(tmp_path: Path):
+    """Gemini CLI and its kin begin each conversation with an acknowledgement of their own."""
+
+    def begun(client: Wrapped, prompt: str) -> Chat:
+        chat = client.chat("This is the directory.")
+        chat.messages += [{"role": "assistant", "content": "Got it."}, {"role": "user", "content": prompt}]
+        return chat
+
+    async def story(upstream: RawUpstream) -> None:
+        async with wrapped(tmp_path / "s", upstream.url, Bank()) as client:
+            first = begun(client, "Pay Ann.")
+            await client.say(first)
+            first.messages.append({"role": "user", "content": "on"})
+            await client.say(first)
+            await client.say(begun(client, "Look at the weather."))
+            assert client.facts(e.RunRewound) == []
+            assert len(client.facts(e.ConversationOpened)) == 2
+            await client.say(begun(client, "Look at the weather."))
+            assert client.facts(e.RunRewound) == []
+
+    with RawUpstream(says(Model())) as upstream:
+        played(story(upstream))
+    assert len(checked_runs(tmp_path / "s")) == 1
+
+
+def test_a_client_that_takes_its_first_words_back_takes_the_run_back_to_them(tmp_path: Path):
+    """The same session, and nothing of what the model said: it rewound to its beginning and asks otherwise."""
+
+    async def story(upstream: RawUpstream) -> None:
+        async with wrapped(tmp_path / "s", upstream.url, Bank()) as client:
+            first = client.chat("Pay Ann.", session_id="one")
+            await client.say(first)
+            first.messages.append({"role": "user", "content": "on"})
+            await client.say(first)
+            await client.say(client.chat("Pay Ann at once.", session_id="one"))
+            assert len(client.facts(e.RunRewound)) == 1
+            assert len(client.facts(e.ConversationOpened)) == 1
+
+    with RawUpstream(says(Model())) as upstream:
+        played(story(upstream))
+    ((_, own),) = checked_runs(tmp_path / "s").items()
+    first = next(event for event in own if isinstance(event.body, e.RequestAnswered))
+    assert bodies(own, e.RunRewound)[0].to == first.position
+
+
 def test_a_sub_agent_with_the_same_tools_is_none_of_the_main_loop_while_that_waits_for_it(tmp_path: Path):
     async def story(upstream: RawUpstream, model: Model) -> None:
         async with wrapped(tmp_path / "s", upstream.url, Bank()) as client:

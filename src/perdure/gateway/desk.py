@@ -241,10 +241,14 @@ class Desk:
 
     async def _counted(self, caller: Caller, read: RequestBody) -> bytes:
         """Return a request to count tokens as it would be forwarded, so that the count is what will be sent."""
-        try:
-            talk = await self.tracker.peek(caller, read.digests)
-        except PerdureError:
-            return read.body
+        talk = self.main.extended_by(read) if self.main is not None else None
+        if talk is not None:
+            talk.under_way += 1
+        else:
+            try:
+                talk = await self.tracker.peek(caller, read.digests)
+            except PerdureError:
+                return read.body
         if talk is None:
             return read.body
         try:

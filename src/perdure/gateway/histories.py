@@ -36,11 +36,10 @@ class Past(NamedTuple):
     answers: tuple[tuple[str, str], ...] = ()
     """the results behind the model's last words: id of the call, and digest"""
 
-    @property
-    def opening(self) -> frozenset[str]:
-        """Return the digests of what was said to the model before it ever spoke."""
-        end = self.said[0][0] if self.said else len(self.digests)
-        return frozenset(self.digests[place] for place in self.prompts if place < end)
+    def opening(self, canned: int) -> str:
+        """Return the digest of what was said to the model last before it ever spoke, ``canned`` words apart."""
+        end = self.said[canned][0] if len(self.said) > canned else len(self.digests)
+        return next((self.digests[place] for place in reversed(self.prompts) if place < end), "")
 
 
 class Likeness(NamedTuple):
@@ -108,6 +107,6 @@ def extends(before: Past, now: Past) -> bool:
     return bool(before.digests) and common(before.digests, now.digests) == len(before.digests)
 
 
-def began_alike(before: Past, now: Past) -> bool:
-    """Tell whether both begin with the same words to the model, instructions apart."""
-    return bool(before.opening & now.opening)
+def began_alike(before: Past, now: Past, canned: int) -> bool:
+    """Tell whether both begin with the same words to the model; those of its own that its client begins with are ``canned``."""
+    return bool(before.opening(canned)) and before.opening(canned) == now.opening(canned)

@@ -32,6 +32,9 @@ WENT_BACK: Final = "the client goes on from an earlier place"
 NOT_SEEN: Final = "the model was not shown what came of {}"
 COMPACTION: Final = "compaction"
 
+CANNED_MAX: Final = 1
+"""Words of the model's that a client puts in front of each conversation: more are a history that it goes on from."""
+
 
 class Hosting(Protocol):
     """The session of a wrapped client, as far as its conversation has to do with it."""
@@ -96,6 +99,8 @@ class MainLoop:
         self._fresh: bool = True
         self._compacting: bool = False
         self._others: bool = False
+        self._canned: int = 0
+        """words of the model's that stood in the conversation's first request: its client says them for it"""
         self._replying: int = 0
         """requests that were told and whose client hasn't got its reply yet"""
         self.unbroken: bool = False
@@ -133,9 +138,15 @@ class MainLoop:
             self.unbroken = way == "back" or (before is not None and extends(before, now))
             await self._settle(way, read, now)
             if way == "anew":
+                self._canned = len(now.said) if len(now.said) <= CANNED_MAX else 0
                 await self.session.scribe.tell(opened())
             talk.under_way += 1
             return Found(talk, new=way == "anew", mains=True)
+
+    def extended_by(self, read: RequestBody) -> Talk | None:
+        """Return the conversation if ``read`` begins with all that it sent; nothing follows from it."""
+        before = self._before
+        return self._talk if before is not None and extends(before, past_of(read, "")) else None
 
     async def joined(self, run: str, read: RequestBody) -> None:
         """Another conversation of this client has begun a run of its own."""
@@ -179,21 +190,26 @@ class MainLoop:
 
     def _way_from(self, before: Past, read: RequestBody, now: Past) -> Way:
         """Return the way of what the same loop may have sent, and which doesn't extend what it sent before."""
-        like = likeness(before, now)
-        if like.words and not like.lost:
+        like, canned = likeness(before, now), self._canned
+        words = like.words > canned
+        if words and not like.lost:
             if self._is_forked(read):
                 return "apart"
             return "back" if withdrawn(before.answers, read) else "on"
         if self._compacting or read.purpose == COMPACTION:
             return "on"
-        if like.words or (before.tools is None and like.shared):
+        if words or (before.tools is None and like.shared):
             return "back"
-        if not before.said:
-            return "on" if began_alike(before, now) else self._anew()
-        if began_alike(before, now):
-            return "back"
-        again = bool(now.session) and now.session == before.session and not now.said
-        return "back" if again and not self._open and not self._fresh else self._anew()
+        alike = began_alike(before, now, canned)
+        if len(before.said) <= canned:
+            return "on" if alike else self._anew()
+        again = alike or (self._is_same_session(before, now) and len(now.said) <= canned)
+        return "back" if again else self._anew()
+
+    def _is_same_session(self, before: Past, now: Past) -> bool:
+        """Tell whether the client itself says that it is one, while nothing of it is open elsewhere."""
+        named = bool(now.session) and now.session == before.session
+        return named and not self._open and not self._fresh
 
     def _anew(self) -> Way:
         return "apart" if self._open and not self._fresh else "anew"
@@ -240,6 +256,8 @@ class MainLoop:
     async def _settle(self, way: Way, read: RequestBody, now: Past) -> None:
         """The run goes back where the client did, or where its model was not shown what came of a call."""
         if self._before is None:
+            return
+        if way != "back" and not self.pending:
             return
         like = likeness(self._before, now)
         lost = await self._lost(read, like.at if way == "on" else len(now.digests))
