@@ -28,7 +28,7 @@ from tests.clients.wrapped.kinds import Wrapped
 from tests.clients.wrapped.plots import MARK, MARKING, SEED, TALKED, TREES, Dictating
 from tests.clients.wrapped.trees import Tree, tree_of, unlike
 
-LIFE_SECONDS_MAX = 180
+LIFE_SECONDS_MAX = 120
 END_SECONDS = 40
 RUN = "session"
 SERVER = "bank"
@@ -136,9 +136,11 @@ class Stage:
             try:
                 out, err = process.communicate(timeout=LIFE_SECONDS_MAX)
             except subprocess.TimeoutExpired:
+                below = psutil.Process(process.pid).children(recursive=True)
+                told = "; ".join(" ".join(_words(each))[-160:] for each in below)
                 self.kill("all")
                 out, err = process.communicate()
-                self.failed.append(f"it did not end within {LIFE_SECONDS_MAX} s")
+                self.failed.append(f"it did not end within {LIFE_SECONDS_MAX} s: {told}")
         return Life(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def environment(self) -> dict[str, str]:

@@ -58,7 +58,7 @@ def read_gemini(body: dict[str, Json], path: str) -> Question:
         stream=verb.startswith("stream"),
         system="\n".join(text_raw(part, "text") for part in dicts_at(system, "parts")),
         offers=tuple(_offer(tool) for tool in tools),
-        passages=tuple(passage for content in contents for passage in _passages(content)),
+        passages=tuple(_passages(contents)),
         units=pieces([*tools, system, *contents]),
         wanted=wanted or None,
     )
@@ -103,12 +103,12 @@ def spoken_gemini(question: Question, said: Utterance, metered: Metered, signet:
 
 
 def _ruled_pairs(contents: list[dict[str, Json]]) -> None:
-    """As many responses stand right behind a turn of calls as it has calls, under their names."""
+    """Right behind a turn of calls stand responses under their names; a resumed session has each of them twice."""
     calls: list[str] = []
     for content in contents:
         answers = [text_raw(dict_at(p, "functionResponse"), "name") for p in dicts_at(content, "parts")]
         answers = [each for each in answers if each]
-        if sorted(answers) != sorted(calls):
+        if set(answers) != set(calls):
             raise Rejection(
                 "Please ensure that the number of function response parts is equal to the number of function call "
                 "parts of the function call turn."
@@ -150,17 +150,22 @@ def _lower(schema: dict[str, Json]) -> dict[str, Json]:
     return made
 
 
-def _passages(content: dict[str, Json]) -> list[Passage]:
+def _passages(contents: list[dict[str, Json]]) -> list[Passage]:
+    """A response that names no call is that of the call before it with its name, as in a resumed session."""
     found: list[Passage] = []
-    for part in dicts_at(content, "parts"):
-        call, answer = dict_at(part, "functionCall"), dict_at(part, "functionResponse")
-        if call:
-            found.append(
-                Passage("call", spelled(call.get("args")), text_raw(call, "id"), text_raw(call, "name"))
-            )
-        elif answer:
-            found.append(Passage("result", spelled(answer.get("response")), text_raw(answer, "id")))
-        elif text_raw(part, "text") and part.get("thought") is not True:
-            role = "assistant" if text_raw(content, "role") == "model" else "user"
-            found.append(Passage(role, text_raw(part, "text")))
+    calls: dict[str, str] = {}
+    for content in contents:
+        for part in dicts_at(content, "parts"):
+            call, answer = dict_at(part, "functionCall"), dict_at(part, "functionResponse")
+            if call:
+                calls[text_raw(call, "name")] = text_raw(call, "id")
+                found.append(
+                    Passage("call", spelled(call.get("args")), text_raw(call, "id"), text_raw(call, "name"))
+                )
+            elif answer:
+                name = text_raw(answer, "id") or calls.get(text_raw(answer, "name"), "")
+                found.append(Passage("result", spelled(answer.get("response")), name))
+            elif text_raw(part, "text") and part.get("thought") is not True:
+                role = "assistant" if text_raw(content, "role") == "model" else "user"
+                found.append(Passage(role, text_raw(part, "text")))
     return found

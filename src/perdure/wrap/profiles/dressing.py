@@ -81,7 +81,7 @@ def _words(
             if server.url and profile.servers.apart:
                 shims[name] = dict(profile.servers.off)
                 name += profile.servers.apart
-            shims[name] = {**server.kept, **cast("Table", filled(profile.servers.shim, line))}
+            shims[name] = {**cast("Table", filled(profile.servers.shim, line)), **server.kept}
     providers: Table = {}
     for key, end in surroundings.providers.values():
         providers = merged(providers, nested(key, seam.base_url + end))
