@@ -56,10 +56,10 @@ def test_a_secret_file_is_known_by_digest_whether_it_is_read_or_written(tmp_path
 def test_credentials_around_the_client_are_blotted_out_wherever_they_show(tmp_path: Path):
     async def story() -> None:
         async with wrapped(tmp_path) as session:
-            around = {"GITHUB_TOKEN": TOKEN, "HOME": "/home/ann", "SHORT_KEY": "none"}
+            around = {"GITHUB_TOKEN": TOKEN, "HOME": "/srv/ann", "SHORT_KEY": "none"}
             for event in (
                 pre("Bash", {"command": f"curl -H 'authorization: {TOKEN}' https://x"}, "c1"),
-                post("Bash", {"command": "env"}, {"stdout": f"GITHUB_TOKEN={TOKEN}\nHOME=/home/ann"}, "c1"),
+                post("Bash", {"command": "env"}, {"stdout": f"GITHUB_TOKEN={TOKEN}\nHOME=/srv/ann"}, "c1"),
                 {**pre("Bash", {"command": "env"}, "c2")},
                 {
                     **post("Bash", {"command": "env"}, None, "c2"),
@@ -74,7 +74,7 @@ def test_credentials_around_the_client_are_blotted_out_wherever_they_show(tmp_pa
     kept = stored(tmp_path / "store")
     assert TOKEN not in kept
     assert "[secret]" in kept
-    assert "HOME=/home/ann" in kept
+    assert "HOME=/srv/ann" in kept
 
 
 def test_what_the_contract_redacts_is_not_kept_of_results(tmp_path: Path):

@@ -33,7 +33,7 @@ class Left(NamedTuple):
     """where it stands; 0 while the run's driver has not taken it in"""
 
 
-class Marked(NamedTuple):
+class Landmark(NamedTuple):
     """A position whose files stay."""
 
     position: int
@@ -61,7 +61,7 @@ def leave_note(store: Store, run: str, text: str, *, by: str) -> Left:
     return _posted(store, run, e.NoteMade(by, content))
 
 
-def mark(store: Store, run: str, *, by: str) -> Marked:
+def mark(store: Store, run: str, *, by: str) -> Landmark:
     """The files of the run's present position stay until a person lets them go.
 
     Where somebody drives the run, they are those that its driver has recorded; else they are looked at now. Raises
@@ -74,7 +74,7 @@ def mark(store: Store, run: str, *, by: str) -> Marked:
     may_be_pinned(store.books, run, position)
     files = files_of(store.books, run, position)
     left = _posted(store, run, e.CheckpointPinned(position, by))
-    return Marked(position, files.tree, files.recorded, looked or files.exact, left)
+    return Landmark(position, files.tree, files.recorded, looked or files.exact, left)
 
 
 def _posted(store: Store, run: str, body: e.Body) -> Left:

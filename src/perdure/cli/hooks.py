@@ -43,7 +43,7 @@ def print_(*, client: str, strict: bool, portable: bool, as_json: bool) -> int:
     Merge it with the hooks that are there. Outside of a wrapped session these hooks do nothing, unless --strict.
     """
     from perdure.cli.out import put  # noqa: PLC0415 - `tell` doesn't need it
-    from perdure.wrap.hooks.snippets import snippet_of, spelled  # noqa: PLC0415
+    from perdure.wrap.hooks.snippets import snippet_of, spelled  # noqa: PLC0415 - as above
 
     snippet = snippet_of(client, strict=strict, portable=portable)
     if as_json:

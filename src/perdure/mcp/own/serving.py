@@ -33,10 +33,31 @@ _Context = ServerRequestContext[dict[str, object]]
 
 def own_server(view: View, version: str) -> Server[dict[str, object]]:
     """Return the server that shows ``view``."""
+    shown = _Shown(view)
+    return Server(
+        NAME,
+        version=version,
+        title="perdure",
+        instructions=INSTRUCTIONS,
+        on_list_tools=shown.list_tools,
+        on_call_tool=shown.call_tool,
+        on_list_resources=shown.list_resources,
+        on_list_resource_templates=shown.list_templates,
+        on_read_resource=shown.read_resource,
+    )
 
-    async def list_tools(ctx: _Context, asked: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+
+class _Shown:
+    """Answers what the SDK passes on."""
+
+    def __init__(self, view: View) -> None:
+        self._view: View = view
+
+    async def list_tools(
+        self, ctx: _Context, asked: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
         del ctx, asked
-        bound = bool(view.bound)
+        bound = bool(self._view.bound)
         return types.ListToolsResult(
             tools=[
                 types.Tool(
@@ -47,24 +68,25 @@ def own_server(view: View, version: str) -> Server[dict[str, object]]:
                         read_only_hint=not offer.changes, destructive_hint=False, open_world_hint=False
                     ),
                 )
-                for name, offer in offers_of(view).items()
+                for name, offer in offers_of(self._view).items()
             ]
         )
 
-    async def call_tool(ctx: _Context, asked: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(self, ctx: _Context, asked: types.CallToolRequestParams) -> types.CallToolResult:
         del ctx
         given = msgspec.convert(asked.arguments or {}, dict[str, Json])
         try:
-            said = await asyncio.to_thread(answered, view, asked.name, given)
+            said = await asyncio.to_thread(answered, self._view, asked.name, given)
         except PerdureError as error:
-            return _result(view, Said(None, f"{error}. {error.hint}", wrong=True))
-        return _result(view, said)
+            said = Said(None, f"{error}. {error.hint}", wrong=True)
+        content: list[types.ContentBlock] = [types.TextContent(text=self._spelled(said))]
+        return types.CallToolResult(content=content, is_error=said.wrong)
 
     async def list_resources(
-        ctx: _Context, asked: types.PaginatedRequestParams | None
+        self, ctx: _Context, asked: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         del ctx, asked
-        named = ("status", "log", "receipts", "cost") if view.bound else ()
+        named = ("status", "log", "receipts", "cost") if self._view.bound else ()
         return types.ListResourcesResult(
             resources=[
                 types.Resource(
@@ -75,10 +97,10 @@ def own_server(view: View, version: str) -> Server[dict[str, object]]:
         )
 
     async def list_templates(
-        ctx: _Context, asked: types.PaginatedRequestParams | None
+        self, ctx: _Context, asked: types.PaginatedRequestParams | None
     ) -> types.ListResourceTemplatesResult:
         del ctx, asked
-        templates = _TEMPLATES.items() if view.bound else ()
+        templates = _TEMPLATES.items() if self._view.bound else ()
         return types.ListResourceTemplatesResult(
             resource_templates=[
                 types.ResourceTemplate(name=name, uri_template=f"{SCHEME}{template}", description=words)
@@ -87,35 +109,29 @@ def own_server(view: View, version: str) -> Server[dict[str, object]]:
         )
 
     async def read_resource(
-        ctx: _Context, asked: types.ReadResourceRequestParams
+        self, ctx: _Context, asked: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         del ctx
         name, given = _meant(asked.uri)
         try:
-            said = await asyncio.to_thread(answered, view, name, given)
+            said = await asyncio.to_thread(answered, self._view, name, given)
         except PerdureError as error:
             raise MCPError(types.INVALID_PARAMS, f"{error}. {error.hint}") from error
         if said.wrong:
             raise MCPError(types.INVALID_PARAMS, said.text)
-        document = view.hushed(said.document)
         # A file, and a page, is its own text.
+        document = self._view.hushed(said.document)
         text = document.get("text") if name == "file" and isinstance(document, dict) else None
-        spelled = text if isinstance(text, str) else _spelled(view, said)
+        spelled = text if isinstance(text, str) else self._spelled(said)
         kind = "text/plain" if name in ("file", "recall") else _JSON
         contents = types.TextResourceContents(uri=asked.uri, mime_type=kind, text=spelled)
         return types.ReadResourceResult(contents=[contents])
 
-    return Server(
-        NAME,
-        version=version,
-        title="perdure",
-        instructions=INSTRUCTIONS,
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_templates,
-        on_read_resource=read_resource,
-    )
+    def _spelled(self, said: Said) -> str:
+        if said.text:
+            text = self._view.hushed(said.text)
+            return text if isinstance(text, str) else ""
+        return msgspec.json.encode(self._view.hushed(said.document)).decode()
 
 
 async def serve_own(
@@ -166,15 +182,3 @@ def _meant(uri: str) -> tuple[str, dict[str, Json]]:
             raise MCPError(
                 types.INVALID_PARAMS, f"there is no resource {quote(uri, safe=':/')!r}; there are {known}"
             )
-
-
-def _result(view: View, said: Said) -> types.CallToolResult:
-    content: list[types.ContentBlock] = [types.TextContent(text=_spelled(view, said))]
-    return types.CallToolResult(content=content, is_error=said.wrong)
-
-
-def _spelled(view: View, said: Said) -> str:
-    if said.text:
-        text = view.hushed(said.text)
-        return text if isinstance(text, str) else ""
-    return msgspec.json.encode(view.hushed(said.document)).decode()
