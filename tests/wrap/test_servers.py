@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 from perdure.log import events as e
-from perdure.testing.payments_book import Line, PaymentBook
+from perdure.testing.payments_book import BookLine, PaymentBook
 from tests.wrap.kit import Desk, Wrapped, awaited, gone
 
 PAY = {"name": "pay", "arguments": {"payee": "ACME", "cents": 4000, "reference": "r-1"}}
@@ -31,7 +31,7 @@ class Shop:
     def paid(self) -> int:
         return len(PaymentBook(self.file).paid())
 
-    def lines(self, kind: str) -> list[Line]:
+    def lines(self, kind: str) -> list[BookLine]:
         return [line for line in PaymentBook(self.file).lines() if line.kind == kind]
 
 

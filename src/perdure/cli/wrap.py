@@ -84,7 +84,12 @@ _PARTS: Final = ("aiohttp", "mcp")
     help="How long a call waits for a person.",
 )
 @click.option("--isolate", is_flag=True, help="Give the client a copy of the directory, in a sandbox.")
-@click.option("--no-hooks", is_flag=True, help="Leave the client's own tools unjudged.")
+@click.option(
+    "--hooks/--no-hooks",
+    "hooks",
+    default=None,
+    help="Whether the client's own tools are judged and recorded one by one [default: with a contract].",
+)
 @click.option("--quiet", is_flag=True, help="Say nothing but warnings.")
 @click.option(
     "--store",
@@ -109,7 +114,7 @@ def wrap(
     port: int,
     patience: float,
     isolate: bool,
-    no_hooks: bool,
+    hooks: bool | None,
     quiet: bool,
     store: Path | None,
     as_json: bool,
@@ -141,7 +146,7 @@ def wrap(
         room=room,
         upstreams=upstreams,
         port=port,
-        hooks=not no_hooks,
+        hooks=hooks,
         isolate=isolate,
         patience=patience,
     )
@@ -217,7 +222,7 @@ def _covered(cover: Cover) -> list[tuple[str, str]]:
             "own tools",
             "recorded and judged, not exactly-once"
             if cover.hooked
-            else "recorded with its requests, not judged",
+            else "recorded with its requests; judged with --contract",
         )
     )
     rows += [("not covered", each) for each in cover.notes]

@@ -45,6 +45,25 @@ class Planned(NamedTuple):
     """its program and the arguments of its user"""
     continues: GoingOn | None
     """None: it begins anew"""
+    wish: Wish
+    run: str
+
+    @property
+    def before(self) -> Started | None:
+        """How it was started the last time."""
+        return self.continues.started if self.continues is not None else None
+
+    @property
+    def hooked(self) -> bool:
+        """Whether its hooks are to be heard."""
+        if self.wish.hooks is not None:
+            return self.wish.hooks
+        return self.wish.contract is not None or (self.before is not None and self.before.hooks)
+
+    @property
+    def ours(self) -> dict[str, str]:
+        """Variables by which whatever works for this client finds its run."""
+        return {"PERDURE_RUN": self.run, "PERDURE_STORE": str(self.wish.store)}
 
     @property
     def bare(self) -> bool:
@@ -64,6 +83,7 @@ class Fitted(NamedTuple):
 
     wish: Wish
     run: str
+    ours: Mapping[str, str]
     profile: ClientProfile
     version: str
     untested: str
@@ -100,18 +120,14 @@ class Fitted(NamedTuple):
         shims = {each.name: (*PYTHON, _SHIM, str(sockets.path), each.name) for each in self.has.servers}
         seam = Seam(f"http://127.0.0.1:{sockets.port}/-/{token}", token, folder, shims, self.hooks)
         dress = dressed(self.profile, self.whereabouts, self.has, seam)
-        ours = {
-            "PERDURE_SOCKET": str(sockets.path),
-            "PERDURE_RUN": self.run,
-            "PERDURE_STORE": str(self.wish.store),
-        }
+        ours = {**self.ours, "PERDURE_SOCKET": str(sockets.path)}
         return dress._replace(environment={**dress.environment, **_unproxied(dress.environment), **ours})
 
 
 def planned(wish: Wish) -> Planned:
     """Return which client ``wish`` is about.
 
-    Raises ``UnknownClient``, ``BadProfile``, ``BadInput``, ``NotWrapped``, ``NoSession``.
+    Raises ``UnknownClient``, ``BadProfile``, ``BadInput``, ``BadName``, ``NotWrapped``, ``NoSession``.
     """
     goes = _going_on(wish) if wish.resume else None
     started = goes.started if goes is not None else None
@@ -125,7 +141,8 @@ def planned(wish: Wish) -> Planned:
     profile = read_profile(path) if path is not None else recognised(words[0], known())
     if goes is not None and (profile.resume is not None or not wish.words):
         words = (words[0], *continuing(profile, words[1:], goes.session))
-    return Planned(profile, words, goes)
+    run = checked_name(wish.resume or wish.run or _new_name(profile.name, wish.root), field="run")
+    return Planned(profile, words, goes, wish, run)
 
 
 def standpoint_of(plan: Planned, environment: Mapping[str, str]) -> Standpoint:
@@ -138,16 +155,17 @@ def standpoint_of(plan: Planned, environment: Mapping[str, str]) -> Standpoint:
     return Standpoint(whereabouts, found(plan.profile, whereabouts))
 
 
-def fitted(plan: Planned, wish: Wish, standpoint: Standpoint) -> Fitted:
-    """Return the client of ``plan``, asked for its version. Raises ``BadName``."""
+def fitted(plan: Planned, standpoint: Standpoint) -> Fitted:
+    """Return the client of ``plan``, asked for its version."""
     profile, (whereabouts, has) = plan.profile, standpoint
     program = program_of(plan.words[0], whereabouts.environment)
     version = asked_version(profile, program, whereabouts.environment)
-    run = checked_name(wish.resume or wish.run or _new_name(profile.name, wish.root), field="run")
+    wish, run = plan.wish, plan.run
     apart = Isolation(wish.root, wish.store, run)
     return Fitted(
         wish,
         run,
+        plan.ours,
         profile,
         version,
         untested(profile, version),
@@ -155,8 +173,8 @@ def fitted(plan: Planned, wish: Wish, standpoint: Standpoint) -> Fitted:
         whereabouts,
         has,
         plan.continues,
-        hooks_of(profile.hooks.client) if profile.hooks is not None and wish.hooks else {},
-        _started(profile, plan, wish, version, whereabouts),
+        hooks_of(profile.hooks.client) if profile.hooks is not None and plan.hooked else {},
+        _started(profile, plan, version, whereabouts),
         apart if wish.isolate or apart.begun else None,
     )
 
@@ -226,11 +244,9 @@ def _going_on(wish: Wish) -> GoingOn:
         return going_on(store.books, wish.resume)
 
 
-def _started(
-    profile: ClientProfile, plan: Planned, wish: Wish, version: str, whereabouts: Whereabouts
-) -> Started:
+def _started(profile: ClientProfile, plan: Planned, version: str, whereabouts: Whereabouts) -> Started:
     """Return how the client is started, for who goes on with it: its user's own words, and where its sessions are."""
-    before = plan.continues.started if plan.continues is not None else None
+    before, wish = plan.before, plan.wish
     own = wish.words or ((before.program, *before.arguments) if before is not None else plan.words)
     effects = str(wish.effects) if wish.effects is not None else before.effects if before is not None else ""
     places = places_of(profile, whereabouts)
@@ -243,6 +259,7 @@ def _started(
         arguments=own[1:],
         version=version,
         effects=effects,
+        hooks=plan.hooked,
         directory=str(whereabouts.directory),
         format=transcript.format if transcript is not None else "",
         sessions=tuple(text_of(each, places) for each in transcript.files) if transcript is not None else (),

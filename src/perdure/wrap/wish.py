@@ -25,7 +25,8 @@ class Wish(NamedTuple):
     room: int = 0
     upstreams: tuple[str, ...] = ()
     port: int = 0
-    hooks: bool = True
+    hooks: bool | None = None
+    """None: where a contract is given, since else there is nothing to judge"""
     isolate: bool = False
     patience: float = MCP_PATIENCE_SECONDS
     """how long a call waits for a person, in seconds, before the client is told so"""

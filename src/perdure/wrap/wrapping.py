@@ -49,8 +49,8 @@ def wrapped(wish: Wish, voice: Voice, environment: Mapping[str, str]) -> Ended:
         voice.warns(f"{ended} client(s) of a wrapper that was killed had gone on without it, and were ended")
     with ExitStack() as opened:
         standpoint = standpoint_of(plan, environment)
-        stage = _staged(wish, environment, opened, servers=bool(standpoint.has.servers))
-        fit = fitted(plan, wish, standpoint)
+        stage = _staged(wish, {**environment, **plan.ours}, opened, servers=bool(standpoint.has.servers))
+        fit = fitted(plan, standpoint)
         if fit.apart is not None:
             fit.apart.make()
         try:

@@ -28,6 +28,8 @@ class Started(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """patterns of paths under which they stand"""
     effects: str = ""
     """the file that says what its servers' tools do"""
+    hooks: bool = False
+    """whether its hooks were heard"""
     variables: dict[str, str] = {}
     """those of the environment that say where, as far as they were set"""
 
