@@ -339,7 +339,7 @@ class Exchange:
             usage=total,
             told=told,
             calls=max(len(calls), 1),
-            stop=outcome.stop,
+            stop=outcome.stop if self._main is None else self._main.stop_of(outcome.stop),
             first_ms=max(outcome.first_ns - self._begun_ns, 0) // MILLISECOND,
             whole_ms=(time.monotonic_ns() - self._begun_ns) // MILLISECOND,
             reply=reply,

@@ -33,6 +33,10 @@ class MainReply:
         """Whether the request begins with all that one on the run's present path sent."""
         return self._main.unbroken
 
+    def stop_of(self, stop: str) -> str:
+        """Return why the reply ended; nothing for a client without tools, which sets to work where its model stops."""
+        return "" if self._main.toolless else stop
+
     @property
     def held_ms(self) -> int:
         """How long its first call waited."""
