@@ -1,4 +1,8 @@
-"""Asking the person behind a client for leave, by elicitation, while the call waits."""
+"""Asking the person behind a client for leave, by elicitation, while the call waits.
+
+A form that was filled in is a person's word. One that was declined or closed is none: clients without a person
+decline by themselves, and a refusal would stand for the life of the lineage.
+"""
 
 from collections.abc import Mapping
 from typing import Final, Protocol, cast
@@ -7,6 +11,7 @@ from mcp.shared.exceptions import MCPError
 
 from perdure.assembly.answering import Waiting
 from perdure.assembly.sessions import Session
+from perdure.log.events import CallReleased
 from perdure.mcp.link import Link, Object, Params
 from perdure.mcp.performing import Calling
 from perdure.values.digest import Json, canonical
@@ -39,7 +44,7 @@ def can_be_asked(hello: Mapping[str, Json]) -> bool:
 async def consent_asked(
     session: Session, client: Elicits, calling: Calling, waiting: Waiting, hello: Mapping[str, Json]
 ) -> None:
-    """Put the question to the person behind the client, and record what they say; silence decides nothing."""
+    """Put the question to the person behind the client, and record what they say; all but a filled form decides nothing."""
     if not can_be_asked(hello) or not waiting.approval:
         return
     question: Object = {
@@ -62,15 +67,14 @@ async def consent_asked(
         said = await client.asked(calling.link, "elicitation/create", question)
         content = said.get("content")
         words = cast("Object", content) if isinstance(content, dict) else {}
-        action = said.get("action")
-        if action in ("accept", "decline"):
-            grant = action == "accept" and words.get("allow") is True
-            note = str(words.get("note") or "")
-            await session.decide(
-                waiting.approval, grant=grant, by=f"{client.client} (elicitation)", note=note
-            )
+        allow = words.get("allow") if said.get("action") == "accept" else None
+        if isinstance(allow, bool):
+            by = f"{client.client} (elicitation)"
+            await session.decide(waiting.approval, grant=allow, by=by, note=str(words.get("note") or ""))
+        else:
+            # The question stays open: `perdure approve` answers it as well. Nobody is at the client, so it is told now.
+            await session.tell(CallReleased(waiting.call, waiting.words, "waits"))
     except (MCPError, PerdureError):
-        # The question stays open: `perdure approve` answers it as well.
         return
 
 

@@ -4,7 +4,6 @@ Nothing is guessed into effect. A guess is a comment; what stands in force is wh
 every tool that changes something carries a line ``decide`` until somebody has looked at it.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
@@ -74,11 +73,11 @@ def undecided(tool: Mapping[str, Json]) -> str:
 def _tool(tool: Mapping[str, Json]) -> list[str]:
     arguments = _arguments(tool)
     lines = [f"      {_quoted(str(tool.get('name', '')))}:"]
-    words = " ".join(str(tool.get("description") or tool.get("title") or "").split())
+    words = _shown(" ".join(str(tool.get("description") or tool.get("title") or "").split()))
     if words:
         lines.append(f"        # {words[:_WORDS_MAX]}{'…' if len(words) > _WORDS_MAX else ''}")
     if arguments:
-        lines.append(f"        # arguments: {', '.join(arguments)}")
+        lines.append(f"        # arguments: {_shown(', '.join(arguments))}")
     effect = hinted(hints_of(tool))
     lines.append(f"        effect: {effect}")
     if effect != "read":
@@ -108,9 +107,19 @@ def _snake(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return ``text`` as YAML reads it back: as it is where that is safe, else as JSON has it."""
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", text) and text.lower() not in _WORDS_OF_YAML
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    """Return ``text`` as YAML reads it back: as it is where that is safe, else in quotes."""
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", text) and text.lower() not in _WORDS_OF_YAML:
+        return text
+    return '"' + "".join(each if _is_safe(each) else f"\\U{ord(each):08x}" for each in text) + '"'
+
+
+def _is_safe(sign: str) -> bool:
+    return sign.isprintable() and sign not in '"\\'
+
+
+def _shown(text: str) -> str:
+    """Return ``text`` as it may stand in a comment."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 _WORDS_OF_YAML: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})

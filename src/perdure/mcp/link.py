@@ -45,6 +45,10 @@ INITIALIZED: Final = "notifications/initialized"
 CANCELLED: Final = "notifications/cancelled"
 TOOLS_CHANGED: Final = "notifications/tools/list_changed"
 _LOSSY: Final = frozenset({"notifications/message", "notifications/progress"})
+_CLOSED: Final = "Connection closed"
+"""The SDK's words where it is the connection that ended; a server may use the same code for errors of its own."""
+
+_ENDS_SECONDS: Final = 5.0
 _GARBAGE_TOLD: Final = 3
 _LAST_LINES: Final = 20
 _LAST_CHARACTERS: Final = 300
@@ -124,9 +128,12 @@ class Link:
         try:
             answer = await self._line.send_raw_request(method, params, {**self._options, **(options or {})})
         except MCPError as error:
-            if error.error.code == CONNECTION_CLOSED and not self.open:
-                raise MCPError(CONNECTION_CLOSED, self.gone()) from error
-            raise
+            if error.error.code != CONNECTION_CLOSED or error.error.message != _CLOSED:
+                raise
+            # What the server said last is known once it has ended.
+            if self._task is not None:
+                await asyncio.wait((self._task,), timeout=_ENDS_SECONDS)
+            raise MCPError(CONNECTION_CLOSED, self.gone()) from error
         return cast("Object", answer)
 
     async def notify(self, method: str, params: Params) -> None:

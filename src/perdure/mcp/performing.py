@@ -210,8 +210,10 @@ def _failed(calling: Calling, error: MCPError, seconds: float, *, reads: bool) -
     if code == REQUEST_TIMEOUT:
         late = f"{server} gave no answer within {seconds:g} s"
         return Undone(late) if reads else InDoubt(late, ended=False)
-    if code == CONNECTION_CLOSED:
-        return InDoubt(f"{calling.link.gone()} before it answered", ended=calling.link.server.kind == "stdio")
+    if code == CONNECTION_CLOSED and not calling.link.open:
+        return InDoubt(
+            f"{calling.link.gone()}, before it answered", ended=calling.link.server.kind == "stdio"
+        )
     calling.error = error
     if reads or code in _NEVER_RAN:
         return Undone(f"{server} refused the call: {words}")

@@ -19,8 +19,9 @@ from perdure.mcp.hub import Hub
 from perdure.mcp.lines import line_streams
 from perdure.mcp.listening import Listening
 from perdure.mcp.settings import Standing
+from perdure.mcp.starting import checked
 from perdure.mcp.taken import goes_back_to, newest_call, unread
-from perdure.values.errors import GatewayExposed, Held
+from perdure.values.errors import BadInput, GatewayExposed, Held
 from perdure.values.limits import MCP_LAST_SECONDS, MCP_LINE_BYTES_MAX, MCP_SESSIONS_MAX
 
 AGENT: Final = "mcp"
@@ -49,6 +50,8 @@ async def standing(settings: Standing, say: Callable[[str], None]) -> AsyncGener
 
     Raises ``Held``, ``BadInput``, ``BadContract``, ``ServerFailed``, and what opening the store raises.
     """
+    for server in settings.servers:
+        checked(server)
     store = await asyncio.to_thread(open_store, settings.store)
     try:
         house = await _free(store, settings, say)
@@ -114,9 +117,9 @@ async def _goes_back(session: Session, to: int | None) -> None:
 
 async def serve_here(settings: Standing, say: Callable[[str], None], stop: asyncio.Event) -> None:
     """Serve the client on the standard streams until it goes, its only server has ended, or ``stop`` is set."""
+    lines = await _standard_streams()
     async with standing(settings, say) as house:
         session, hub = house
-        lines = await _standard_streams()
         connection = f"c{session.state.position}"
         async with line_streams(lines.reader, lines.writer) as streams:
             work = hub.serve(
@@ -178,7 +181,10 @@ async def _until(work: Coroutine[None, None, tuple[str, ...]], stop: asyncio.Eve
 
 
 async def _standard_streams() -> Lines:
-    """Return the streams to the client; what else in this process writes there goes to standard error."""
+    """Return the streams to the client; what else in this process writes there goes to standard error.
+
+    Raises ``BadInput`` where they are nothing that a client could be behind.
+    """
     loop = asyncio.get_running_loop()
     into, out_of = os.dup(0), os.dup(1)
     os.dup2(2, 1)
@@ -186,10 +192,16 @@ async def _standard_streams() -> Lines:
     os.dup2(null, 0)
     os.close(null)
     reader = asyncio.StreamReader(limit=MCP_LINE_BYTES_MAX)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(into, "rb", 0))
-    transport, protocol = await loop.connect_write_pipe(
-        asyncio.streams.FlowControlMixin, os.fdopen(out_of, "wb", 0)
-    )
+    try:
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(into, "rb", 0))
+        transport, protocol = await loop.connect_write_pipe(
+            asyncio.streams.FlowControlMixin, os.fdopen(out_of, "wb", 0)
+        )
+    except ValueError as error:
+        raise BadInput(
+            "standard input and output are files, not a client's pipes",
+            hint="an MCP client starts this command: put it into its settings in the server's place, or --listen",
+        ) from error
     return Lines(reader, asyncio.StreamWriter(transport, protocol, None, loop), out_of)
 
 

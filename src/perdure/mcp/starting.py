@@ -31,7 +31,7 @@ Reached = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessa
 _CONNECT_SECONDS: Final = 30.0
 _POLITE_SECONDS: Final = 1.0
 _OVERHEARD_BYTES: Final = 4096
-_LEASH: Final = Path(__file__).with_name("leash.py")
+LEASH: Final = Path(__file__).with_name("leash.py")
 
 
 def checked(server: Server) -> None:
@@ -89,7 +89,7 @@ async def _leashed(server: Server) -> tuple[asyncio.subprocess.Process, int]:
     waiting, held = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(_LEASH), str(waiting), *server.command),
+            *(sys.executable, "-I", "-S", str(LEASH), str(waiting), *server.command),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
