@@ -42,7 +42,7 @@ def print_(*, client: str, strict: bool, portable: bool, as_json: bool) -> int:
 
     Merge it with the hooks that are there. Outside of a wrapped session these hooks do nothing, unless --strict.
     """
-    from perdure.cli.out import put  # noqa: PLC0415 - `tell` doesn't need it
+    from perdure.cli.out import put  # noqa: PLC0415 - the other command doesn't need it
     from perdure.wrap.hooks.snippets import snippet_of, spelled  # noqa: PLC0415 - as above
 
     snippet = snippet_of(client, strict=strict, portable=portable)
@@ -65,6 +65,6 @@ def tell(*, client: str, strict: bool) -> int:
     The exit code is the client's: 0 goes on, 2 refuses with the reason on standard error, 1 says that nothing could be
     recorded.
     """
-    from perdure.wrap.hooks.telling import tell as told  # noqa: PLC0415 - `print` doesn't need it
+    from perdure.wrap.hooks.telling import tell as told  # noqa: PLC0415 - the other command doesn't need it
 
     return told(client, strict=strict)

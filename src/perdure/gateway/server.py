@@ -9,6 +9,7 @@ Invariants:
 import hmac
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from typing import Final, cast
 from urllib.parse import urlsplit
 
@@ -23,9 +24,13 @@ from perdure.gateway.desk import Desk
 from perdure.gateway.routes import Route, path_in, route_of, target
 from perdure.gateway.upstream import UNREACHED, Upstream
 from perdure.values.errors import Unlistenable
-from perdure.values.limits import GATEWAY_DRAIN_SECONDS, GATEWAY_HEADER_BYTES_MAX
+from perdure.values.limits import GATEWAY_DRAIN_SECONDS, GATEWAY_HEADER_BYTES_MAX, HOOK_LINE_BYTES_MAX
 
 OWN: Final = "/perdure/"
+HOOK: Final = "hook/"
+Hears = Callable[[str, bytes], Awaitable[bytes]]
+"""Takes what a client's hook says, given the client's name; returns the JSON that the client is answered with."""
+
 SHOWN_IN_PATH: Final = "/-/"
 
 _BACKLOG: Final = 1024
@@ -41,11 +46,19 @@ _WEBSOCKET: Final = (
 class Gateway:
     """One listening gateway."""
 
-    def __init__(self, settings: GatewaySettings, desk: Desk, listener: socket.socket | None = None) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        desk: Desk,
+        listener: socket.socket | None = None,
+        hears: Hears | None = None,
+    ) -> None:
         """Serve ``settings``; ``desk`` takes questions to models. Needs a running loop.
 
         ``listener``: where it is asked, if somebody listens there already and keeps the place over restarts.
+        ``hears``: who hears a client's hooks.
         """
+        self._hears: Hears | None = hears
         self._listener: socket.socket | None = listener
         self._settings: GatewaySettings = settings
         self._desk: Desk = desk
@@ -109,21 +122,24 @@ class Gateway:
                 f"this gateway wants its token in {heads.SHOWN_IN_HEADER}",
             )
         if plain.startswith(OWN):
-            return self._own(request, plain)
+            return await self._own(request, plain)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return refusal(route.api, 426, "upgrade_required", _WEBSOCKET, Upgrade="HTTP/1.1")
         return await self._forwarded(request, route, target(self._settings.upstream(route.api), path))
 
-    def _own(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    async def _own(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """Say how this gateway is; a page in a browser that only pretends to be this machine hears nothing."""
         host = request.host.rpartition(":")[0] if not request.host.endswith("]") else request.host
         if not self._settings.token and not (is_loopback(host or request.host) and _is_ours(request)):
             return web.Response(status=403, text="ask for this by the gateway's own address\n")
-        match path.removeprefix(OWN):
+        asked = path.removeprefix(OWN)
+        match asked:
             case "health":
                 said = msgspec.json.encode({"ok": True})
             case "status":
                 said = msgspec.json.encode(self._desk.status())
+            case _ if asked.startswith(HOOK) and self._hears is not None and request.method == "POST":
+                said = await self._hears(asked.removeprefix(HOOK), await _read(request))
             case _:
                 return web.Response(status=404, text="there are /perdure/health and /perdure/status\n")
         return web.Response(body=said, content_type="application/json")
@@ -155,6 +171,17 @@ class Gateway:
         answer = await self._upstream.ask(request.method, address, headers, body.rest or body.whole or None)
         async with answer:
             return await line.pass_on(answer)
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    """Return what is posted; nothing where it is longer than a hook may tell."""
+    pieces: list[bytes] = []
+    left = HOOK_LINE_BYTES_MAX
+    async for piece in request.content.iter_any():
+        left -= len(piece)
+        if left >= 0:
+            pieces.append(piece)
+    return b"".join(pieces) if left >= 0 else b""
 
 
 def _quiet() -> logging.Logger:

@@ -17,7 +17,7 @@ from perdure.assembly.replies import LastReply
 from perdure.assembly.sessions import Session
 from perdure.gateway.desk import Desk
 from perdure.gateway.main_loop import MainLoop
-from perdure.gateway.server import Gateway
+from perdure.gateway.server import Gateway, Hears
 from perdure.gateway.serving import SWITCH_SECONDS, key_of
 from perdure.gateway.tidying import collect, collected_in_quiet
 from perdure.gateway.upstream import Upstream
@@ -35,11 +35,13 @@ class SessionGateway:
         reply: LastReply | None = None,
         expects: Sequence[str] = (),
         toolless: bool = False,
+        hears: Hears | None = None,
     ) -> None:
         """Write into the run of ``session``, and into runs of the same store. Needs a running loop.
 
         ``listener`` listens already and stays open; without it ``settings`` say where to listen. ``reply`` is told what
-        the main loop's model calls. ``expects`` and ``toolless`` are those of ``MainLoop``. Raises ``GatewayExposed``.
+        the main loop's model calls. ``expects`` and ``toolless`` are those of ``MainLoop``; ``hears`` hears the client's
+        hooks. Raises ``GatewayExposed``.
         """
         checked(settings)
         conversations = Conversations(session.store.books, session.clock)
@@ -50,6 +52,7 @@ class SessionGateway:
         self._settings: GatewaySettings = settings
         self._conversations: Conversations = conversations
         self._listener: socket.socket | None = listener
+        self._hears: Hears | None = hears
         self._desk: Desk | None = None
         self._gateway: Gateway | None = None
         self._tidying: asyncio.Task[None] | None = None
@@ -66,7 +69,7 @@ class SessionGateway:
         await asyncio.to_thread(open_price_book)
         key = await asyncio.to_thread(key_of, self._settings.store)
         desk = self._desk = Desk(self._settings, self._conversations, Upstream(), key, self._main)
-        gateway = Gateway(self._settings, desk, self._listener)
+        gateway = Gateway(self._settings, desk, self._listener, self._hears)
         await gateway.open()
         self._gateway = gateway
         self._tidying = asyncio.get_running_loop().create_task(collect(desk.is_busy))

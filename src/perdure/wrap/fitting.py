@@ -118,7 +118,9 @@ class Fitted(NamedTuple):
         """Return how it is started so that it meets ``sockets``."""
         token = sockets.token
         shims = {each.name: (*PYTHON, _SHIM, str(sockets.path), each.name) for each in self.has.servers}
-        seam = Seam(f"http://127.0.0.1:{sockets.port}/-/{token}", token, folder, shims, self.hooks)
+        base = f"http://127.0.0.1:{sockets.port}/-/{token}"
+        named = self.profile.hooks.client if self.hooks and self.profile.hooks is not None else ""
+        seam = Seam(base, token, folder, shims, hooks_of(named, base))
         dress = dressed(self.profile, self.whereabouts, self.has, seam)
         ours = {**self.ours, "PERDURE_SOCKET": str(sockets.path)}
         return dress._replace(environment={**dress.environment, **_unproxied(dress.environment), **ours})

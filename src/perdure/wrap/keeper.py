@@ -33,6 +33,7 @@ from perdure.values.limits import CLIENT_GRACE_SECONDS, DEEDS_END_SECONDS
 from perdure.wrap.door import Door, until_gone
 from perdure.wrap.hooks.builtins import builtins_of
 from perdure.wrap.hooks.heard import heard
+from perdure.wrap.hooks.posted import heard_posted
 from perdure.wrap.order import (
     ClientEnded,
     ClientStarted,
@@ -137,6 +138,12 @@ class Keeping:
             reader, heard(self._session, words, reply=self.reply, patience=self._order.patience)
         )
 
+    async def hear_posted(self, client: str, body: bytes) -> bytes:
+        """Hear a hook that the client posts to its gateway."""
+        return await heard_posted(
+            self._session, client, body, reply=self.reply, patience=self._order.patience
+        )
+
     async def _say_health(
         self, words: Words, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> Words | None:
@@ -235,7 +242,13 @@ async def _listening(order: KeepingOrder, session: Session, keeping: Keeping) ->
     )
     listener = socket.socket(fileno=order.listener)
     gateway = SessionGateway(
-        settings, session, listener, reply=keeping.reply, expects=order.expects, toolless=order.toolless
+        settings,
+        session,
+        listener,
+        reply=keeping.reply,
+        expects=order.expects,
+        toolless=order.toolless,
+        hears=keeping.hear_posted if order.hooks else None,
     )
     door = keeping.guests()
     await gateway.open()

@@ -31,6 +31,8 @@ class _Manner(NamedTuple):
     note: str = ""
     milliseconds: bool = False
     """whether a time limit is in thousandths"""
+    posts: bool = False
+    """whether it can post a hook instead of starting a process"""
 
 
 _CLAUDE_TOOLS: Final = ("PreToolUse", "PostToolUse", "PostToolUseFailure")
@@ -40,6 +42,7 @@ _MANNERS: Final[Mapping[str, _Manner]] = {
         (*_CLAUDE_TOOLS, "PermissionDenied"),
         (*_SESSIONS, "UserPromptSubmit"),
         "~/.claude/settings.json, or a project's .claude/settings.json",
+        posts=True,
     ),
     "codex": _Manner(
         ("PreToolUse", "PostToolUse"),
@@ -91,9 +94,26 @@ def snippet_of(client: str, *, strict: bool = False, portable: bool = False) -> 
     return Snippet(client, {"hooks": events}, manner.where, manner.note)
 
 
-def hooks_of(client: str) -> dict[str, Json]:
-    """Return the document that a wrap lays over the settings of ``client``; empty for a client without hooks."""
-    return snippet_of(client).document if client in _MANNERS else {}
+def hooks_of(client: str, gateway: str = "") -> dict[str, Json]:
+    """Return the document that a wrap lays over the settings of ``client``; empty for a client without hooks.
+
+    ``gateway`` is the address of the session's gateway, with its token: a client that can posts its hooks there, and
+    starts no process for each.
+    """
+    if client not in _MANNERS:
+        return {}
+    manner = _MANNERS[client]
+    if not manner.posts or not gateway:
+        return snippet_of(client).document
+    entry: dict[str, Json] = {
+        "type": "http",
+        "url": f"{gateway}/perdure/hook/{client}",
+        "timeout": HOOK_SECONDS,
+    }
+    events: dict[str, Json] = {name: [{"matcher": _EVERY_TOOL, "hooks": [entry]}] for name in manner.tools}
+    # Its first event is told by no such hook; nothing is lost by that, since nothing runs yet.
+    events |= {name: [{"hooks": [entry]}] for name in manner.others if name != "SessionStart"}
+    return {"hooks": events}
 
 
 def quick_command(client: str) -> tuple[str, ...]:
