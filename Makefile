@@ -16,7 +16,7 @@ SELF := $(PIP) --no-build-isolation --editable .
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
-	@echo 'make demo           invoices paid once, whatever is killed; an agent rewound; a gateway (a minute, no key, no network)'
+	@echo 'make demo           invoices paid once, whatever is killed; an agent rewound; a gateway; a wrapped agent (a minute, no key, no network)'
 	@echo 'make test           every test but soaks, benchmarks and the local model'
 	@echo 'make test-clients  real agents through the gateway to a strict provider; fetches 2 GB, once, into .clients'
 	@echo 'make test-local     the small real model, also behind the gateway: what its cache gives; two minutes'
@@ -76,6 +76,7 @@ demo: $(VENV)/.runtime
 	@$(VENV)/bin/perdure demo
 	@$(VENV)/bin/perdure demo code
 	@$(VENV)/bin/perdure demo window
+	@$(VENV)/bin/perdure demo wrap
 
 # -- what a developer runs ---------------------------------------------------------------------------
 

@@ -12,13 +12,18 @@ _SCENES: Final = {
     "invoices": "perdure.demo",
     "code": "perdure.demo.code",
     "window": "perdure.demo.window",
+    "wrap": "perdure.demo.wrap",
 }
 
 
 @click.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     epilog=example(
-        "perdure demo", "perdure demo --seed 7 --json", "perdure demo code", "perdure demo window --keep seen"
+        "perdure demo",
+        "perdure demo --seed 7 --json",
+        "perdure demo code",
+        "perdure demo window --keep seen",
+        "perdure demo wrap",
     ),
 )
 @click.argument("scene", metavar="[SCENE]", type=click.Choice(list(_SCENES)), default="invoices")
@@ -31,7 +36,7 @@ _SCENES: Final = {
 @click.option("--json", "json", is_flag=True, help="One line of figures on standard output.")
 @click.pass_context
 def demo(ctx: click.Context, scene: str, **given: str | bool | None) -> int:
-    """See invoices paid once, whatever is killed; as SCENE code, an agent that goes astray; as window, a gateway.
+    """See invoices paid once, whatever is killed; as SCENE code, an agent that goes astray; window, a gateway; wrap, yours.
 
     invoices: an agent pays a folder of invoices at a bank that is a process of its own, while it is killed,
     loses replies, is resumed twice at once and rewound; then the bank's ledger is shown beside our
@@ -43,6 +48,10 @@ def demo(ctx: click.Context, scene: str, **given: str | bool | None) -> int:
     window: an agent that never heard of perdure works through `perdure gateway`. Results leave its window and come
     back when the model asks, the gateway is killed in the middle of a reply and at last taken away; then the
     provider's bill is shown beside the one without perdure. Some ten seconds; it needs the extra `gateway`.
+
+    wrap: a client that perdure doesn't know pays through MCP servers, is killed between a payment and hearing of it,
+    and resumed: alone, and under `perdure wrap`, where also its keeper is killed, a person is asked, and files that
+    it deleted are taken back. Some fifteen seconds; it needs the extras `gateway` and `mcp`.
     """
     words: list[str] = []
     for name, value in given.items():
