@@ -41,6 +41,8 @@ async def wrapped(
         session = await Session.open(store, run, foreign, Bank())
         try:
             await session.attached(f"{client}/1")
+            # What comes by itself has come: positions then move for what a test does.
+            assert await session.recorded(60)
             yield session
         finally:
             await session.close()
