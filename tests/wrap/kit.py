@@ -44,13 +44,14 @@ class Desk:
         known = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")}
         self.env = {**known, "HOME": str(self.home), "PATH": f"{self.programs}:{known['PATH']}"}
         self.env.pop("ANTHROPIC_BASE_URL", None)
+        self.perdure: list[str] = PERDURE
         self._started: list[Wrapped] = []
 
     def words(self, *words: str, run: str, options: tuple[str, ...] = ()) -> list[str]:
         """Return the command that wraps the small client."""
         named = ("--run", run) if "--resume" not in options else ()
         own = ("--profile", str(self.profile), "--store", str(self.store), *named, *options)
-        return [*PERDURE, "wrap", *own, "--", *words]
+        return [*self.perdure, "wrap", *own, "--", *words]
 
     def wrap(self, *words: str, run: str, options: tuple[str, ...] = (), **env: str) -> "Wrapped":
         """Wrap the small client, its streams being pipes."""
@@ -61,7 +62,7 @@ class Desk:
     def type(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Type a command of perdure and wait for its end."""
         return subprocess.run(
-            [*PERDURE, *words],
+            [*self.perdure, *words],
             cwd=self.work,
             env=self.env,
             capture_output=True,

@@ -2,14 +2,18 @@
 
 import shlex
 import signal
+import sys
 import termios
 
 import psutil
+import pytest
 
-from tests.wrap.kit import Desk, Screen, awaited
+from perdure.log import events as e
+from tests.wrap.kit import HERE, Desk, Screen, awaited
 
 
-def test_an_interactive_program_has_the_terminal_itself(desk: Desk):
+def has_the_terminal(desk: Desk) -> None:
+    """Hold an interactive program against what it would have without a wrapper."""
     with Screen(desk, desk.words("small", "screen", run="seen"), rows=31, columns=97) as screen:
         screen.await_text("seen")
         first = screen.await_line("tty")
@@ -29,6 +33,20 @@ def test_an_interactive_program_has_the_terminal_itself(desk: Desk):
         screen.await_text("key 3\r\nkey 26\r\n")
         screen.await_text("perdure wrap --resume seen")
         assert screen.ends() == 3
+
+
+def test_an_interactive_program_has_the_terminal_itself(desk: Desk):
+    has_the_terminal(desk)
+    assert [event.body.why for event in desk.events("seen") if isinstance(event.body, e.ClientLeft)] == [
+        "the client ended with exit code 3"
+    ]
+
+
+@pytest.mark.parametrize("fault", ["own-group", "own-interrupt"])
+def test_a_wrapper_that_comes_between_is_caught(desk: Desk, fault: str):
+    desk.perdure = [sys.executable, str(HERE / "broken.py"), fault]
+    with pytest.raises(AssertionError):
+        has_the_terminal(desk)
 
 
 def test_the_terminal_is_put_in_order_where_the_client_was_killed_in_raw_mode(desk: Desk):
@@ -60,9 +78,8 @@ def test_the_shell_has_job_control_over_a_wrapped_client(desk: Desk):
         awaited(lambda: wrapper.status() == psutil.STATUS_STOPPED)
         screen.press(b"echo still $((40+3))\n")
         screen.await_text("still 43")
+        client.kill()  # while both are stopped
         screen.press(b"fg\n")
-        screen.await_line("heard")
-        screen.press(b"\n")
         screen.await_text("perdure wrap --resume job")
         screen.press(b"echo it ended with $?\n")
-        screen.await_text("it ended with 0")
+        screen.await_text("it ended with 137")

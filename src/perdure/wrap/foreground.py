@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Final, NamedTuple, Self
 
 from perdure.values.errors import ClientMissing
-from perdure.wrap.leash import death_tie
+from perdure.wrap import leash
 
 _LEFT_TO_THE_CLIENT: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
 _HANDED_ON: Final = (signal.SIGTERM, signal.SIGHUP)
@@ -80,30 +80,35 @@ class Foreground:
 
     def look(self) -> Ended | None:
         """Return how it ended, or None; where it has stopped, return when both go on."""
+        was_stopped = False
         while self.ended is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             if pid == 0:
+                if was_stopped:
+                    self.hand(signal.SIGCONT)  # only this process was told to go on
                 break
-            if os.WIFSTOPPED(status):
-                self._stopped(os.WSTOPSIG(status))
-                continue
-            killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-            self.ended = Ended(128 + killed if killed else os.WEXITSTATUS(status), killed)
-            if killed:
-                self._modes.put_back()
+            was_stopped = os.WIFSTOPPED(status)
+            if was_stopped:
+                _stopped(os.WSTOPSIG(status))
+            elif not os.WIFCONTINUED(status):
+                self._end(status)
         return self.ended
 
-    def _stopped(self, number: int) -> None:
-        """This process stops as the client did, and the client goes on when this one does."""
-        if number == signal.SIGSTOP:
-            os.kill(os.getpid(), number)
-        else:
-            before = signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            signal.signal(number, before)
-        goes_on, _ = os.waitpid(self.pid, os.WNOHANG | os.WCONTINUED)
-        if goes_on == 0:
-            self.hand(signal.SIGCONT)
+    def _end(self, status: int) -> None:
+        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        self.ended = Ended(128 + killed if killed else os.WEXITSTATUS(status), killed)
+        if killed:
+            self._modes.put_back()
+
+
+def _stopped(number: int) -> None:
+    """This process stops as its client did; return when it goes on."""
+    if number == signal.SIGSTOP:
+        os.kill(os.getpid(), number)
+        return
+    before = signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    signal.signal(number, before)
 
 
 class _Modes:
@@ -137,7 +142,7 @@ def _unhindered() -> Generator[None]:
 def _forked(
     program: str, words: Sequence[str], environment: Mapping[str, str], enter: Callable[[], None]
 ) -> int:
-    tie, parent = death_tie(), os.getpid()
+    tie, parent = leash.death_tie(), os.getpid()
 
     def prepare() -> None:
         enter()
