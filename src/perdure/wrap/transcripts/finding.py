@@ -39,6 +39,11 @@ def held_in(form: StoredForm, patterns: Sequence[str], sent: SentRequest, named:
     raise SessionUnknown(f"none of the client's {looked} newest sessions holds turn {sent.number} ({where})")
 
 
+def stored_as(patterns: Sequence[str], session: str) -> Path | None:
+    """Return the file of the session of that name; None where there is none."""
+    return next((path for pattern in patterns for path in matching(pattern) if session in path.name), None)
+
+
 def _stored(patterns: Sequence[str], named: str) -> Iterator[Path]:
     """Yield the files of sessions, the one ``named`` first, then the newest first."""
     paths = [path for pattern in patterns for path in matching(pattern)]

@@ -9,7 +9,7 @@ from perdure.log.envelope import Event
 from perdure.projection.state import State
 from perdure.values.errors import PerdureError
 from perdure.wrap.transcripts.asked import as_sent, requests_standing, session_named
-from perdure.wrap.transcripts.finding import held_in
+from perdure.wrap.transcripts.finding import held_in, stored_as
 from perdure.wrap.transcripts.forms import FORMS, why_uncut
 from perdure.wrap.transcripts.nouns import SentRequest
 from perdure.wrap.transcripts.returning import returning
@@ -82,7 +82,9 @@ def _from_turn(books: Books, run: str, to: _Back, started: Started | None) -> Go
     if found.new is None:
         told = (words, f"{found.why}: the client begins a new session, with the files as they were")
         return GoingOn(started, told, sent.number, anew=True, rewound=True)
-    if to.writes:
+    # Whatever is there under that name by now, the client goes on with it, and the gateway looks at what it sends.
+    path = stored_as(started.sessions, back.session) if started is not None else None
+    if path is None and to.writes:
         found.new.write()
     return GoingOn(
         started,
@@ -90,7 +92,7 @@ def _from_turn(books: Books, run: str, to: _Back, started: Started | None) -> Go
         sent.number,
         back.session,
         expects=found.new.expects,
-        path=str(found.new.path),
+        path=str(path or found.new.path),
         rewound=True,
     )
 
