@@ -1,6 +1,9 @@
 """What the scripted model has wrapped clients do, and, by hand, how the files stand after each step."""
 
+import re
 from typing import Final
+
+from msgspec.structs import replace
 
 from perdure.testing.upstream.ledgers import Ledgers
 from perdure.testing.upstream.narrator import Narrator, Verse
@@ -57,6 +60,18 @@ def plot_of(tool: str, *, flag: str = "", go: str = "") -> Plot:
     wait = f"touch {flag}; i=0; while [ ! -e {go} ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done; "
     blob = "mkdir -p deep/er deep/empty && printf '%05000d' 0 | tr 0 x > deep/er/blob.bin"
     return (*_BEGIN, (fourth,), (Command((wait if flag else "") + blob),), *_END)
+
+
+_CUT_SHORT: Final = re.compile(r"interrupt|abort|unknown|cancel|terminated|killed", re.IGNORECASE)
+
+
+class Careful(Narrator):
+    """A model that does a step again where its client says that it was cut short, as it does after it was killed."""
+
+    def done(self, question: Question) -> int:
+        """Return the last step that is known to be done."""
+        whole = [p for p in question.passages if p.role != "result" or not _CUT_SHORT.search(p.text)]
+        return super().done(replace(question, passages=tuple(whole)))
 
 
 MARK: Final = "mark.sh"

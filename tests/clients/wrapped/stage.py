@@ -16,7 +16,6 @@ import msgspec
 import psutil
 from msgspec.structs import replace
 
-from perdure.testing.upstream.narrator import Narrator
 from perdure.testing.upstream.plots import Plot
 from perdure.testing.upstream.provider import Delivery, Provider
 from perdure.testing.upstream.server import Upstream
@@ -25,7 +24,7 @@ from perdure.wrap.profiles.documents import Table, table_in
 from perdure.wrap.profiles.dressing import roots_own
 from tests.clients.place import CLIENTS, ROOT, Place, environment, throw_away
 from tests.clients.wrapped.kinds import Wrapped
-from tests.clients.wrapped.plots import MARK, MARKING, SEED, TALKED, TREES, Dictating
+from tests.clients.wrapped.plots import MARK, MARKING, SEED, TALKED, TREES, Careful, Dictating
 from tests.clients.wrapped.trees import Tree, tree_of, unlike
 
 LIFE_SECONDS_MAX = 120
@@ -50,7 +49,7 @@ class Watched(Upstream):
     def tell(self, plot: Plot) -> None:
         """Let this be what the model does."""
         signet = Signet(self._seed)
-        narrator = Dictating(signet) if self._talks else Narrator(plot, self.ledgers, signet, self._workspace)
+        narrator = Dictating(signet) if self._talks else Careful(plot, self.ledgers, signet, self._workspace)
         self.provider = Provider(narrator, signet)
 
     def at(self, step: int, act: Callable[[], None]) -> None:

@@ -1,6 +1,5 @@
 """What the sources of a profile hold, for one client that is about to start."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -103,7 +102,7 @@ def places_of(profile: ClientProfile, whereabouts: Whereabouts) -> dict[str, Jso
     }
     for name, place in profile.places.items():
         chosen = whereabouts.environment.get(place.variable, "") if place.variable else ""
-        words[name] = os.path.join(chosen, place.under) if chosen else text_of(place.default, words)  # noqa: PTH118
+        words[name] = str(Path(chosen) / place.under) if chosen else text_of(place.default, words)
     return words
 
 
