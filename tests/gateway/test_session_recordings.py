@@ -10,7 +10,7 @@ import pytest
 from perdure.log import events as e
 from perdure.testing.upstream.server import Listening
 from perdure.testing.upstream.tap import Passed
-from tests.clients.recordings import Replay, all_recordings, loaded
+from tests.clients.recordings import FOLDER, Replay, all_recordings, loaded
 from tests.clients.test_recordings import Stand
 from tests.gateway.talking import bodies, checked_runs
 from tests.gateway.wrapped import Wrapped, wrapped
@@ -56,11 +56,11 @@ def test_a_real_clients_main_loop_is_one_conversation_that_never_goes_back_by_it
     assert len(asked) + len(bodies(own, e.ConversationJoined)) == len(recording.passed)
 
 
-@EACH
+@pytest.mark.parametrize("name", ["claude-code", "codex", "opencode"])
 def test_a_real_client_cut_back_to_an_earlier_request_takes_its_run_back_to_that_requests_end(
-    path: Path, tmp_path: Path
+    name: str, tmp_path: Path
 ):
-    recording = loaded(path)
+    recording = loaded(FOLDER / f"{name}.msgpack.zst")
     main = recording.passed[-8:]  # what stands before is a title, or the like
     stand = Stand()
     stand.replay = Replay(recording, observed=True)

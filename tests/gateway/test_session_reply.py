@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perdure.assembly.replies import SpelledCall
@@ -143,6 +143,7 @@ def test_the_words_go_through_and_the_call_waits(api: str):
     played(story())
 
 
+@settings(max_examples=40)
 @given(api=st.sampled_from(sorted(REPLIES)), cuts=st.lists(st.integers(0, 2000), max_size=12))
 def test_what_comes_out_is_what_went_in_however_it_is_cut(api: str, cuts: list[int]):
     reply, listener = REPLIES[api]

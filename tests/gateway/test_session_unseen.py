@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from perdure.gateway import unseen
+from perdure.gateway import main_loop, unseen
+from perdure.gateway.histories import Likeness, Past, likeness
 from perdure.log import events as e
 from tests.gateway.raw import RawUpstream
 from tests.gateway.talking import Chat, Json, checked_runs, says, text
@@ -105,6 +106,8 @@ def test_an_edit_of_what_was_said_and_a_compaction_are_no_going_back(tmp_path: P
             answer = await client.carry_out(block)
             chat.messages.append(result(block, answer.text))
             await client.say(chat)
+            chat.messages.append({"role": "user", "content": "more"})
+            await client.say(chat)
             chat.messages[2] = result(block, "[old result cleared]")
             chat.messages.append({"role": "user", "content": "on"})
             await client.say(chat)
@@ -173,6 +176,21 @@ def test_trusting_a_result_for_its_id_would_pay_twice(
     monkeypatch.setattr(unseen, "shows", lambda _result, _answer: True)
     with pytest.raises(AssertionError):
         test_a_client_killed_between_call_and_result_pays_once(tmp_path, model, "told", named=True)
+
+
+def test_by_its_messages_alone_an_edit_would_be_a_going_back(
+    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+):
+    """The broken build beside it: what both begin with counts, and nothing behind it."""
+
+    def prefix(before: Past, now: Past) -> Likeness:
+        like = likeness(before, now)
+        words = sum(place < like.shared for place, _ in before.said)
+        return Likeness(like.shared, words, len(before.said) - words, like.shared, like.shared)
+
+    monkeypatch.setattr(main_loop, "likeness", prefix)
+    with pytest.raises(AssertionError):
+        test_an_edit_of_what_was_said_and_a_compaction_are_no_going_back(tmp_path, model)
 
 
 @pytest.mark.parametrize(
