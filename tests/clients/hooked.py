@@ -27,6 +27,7 @@ from tests.clients.installing import NotInstalled, installed
 from tests.clients.kinds import CLIENTS_KNOWN, NODE, Client
 from tests.clients.place import Place, throw_away
 from tests.clients.running import Life, lived
+from tests.clients.wrapped.kinds import GEMINI, WRAPPED
 from tests.hooks.kit import door, wrapped
 
 REASON = "that ledger is nobody's business"
@@ -40,7 +41,17 @@ PLOT: Plot = (
 )
 RAN = 5
 """Calls of the plot that are allowed: all but the second ledger's."""
-SHELLS = {"claude-code": "Bash", "codex": "Bash", "opencode": "bash", "qwen-code": "run_shell_command"}
+SHELLS = {
+    "claude-code": "Bash",
+    "codex": "Bash",
+    "gemini-cli": "run_shell_command",
+    "opencode": "bash",
+    "qwen-code": "run_shell_command",
+}
+
+
+UNTOLD = ("codex", "gemini-cli")
+"""They say that a command has run, and not, but in the words of its result, whether it failed."""
 
 
 def contract_of(client: str) -> Contract:
@@ -56,6 +67,14 @@ def _claude(place: Place, client: Client, document: dict[str, Any]) -> Client:
 
 def _qwen(place: Place, client: Client, document: dict[str, Any]) -> Client:
     _into(place.home / ".qwen/settings.json", document)
+    return client
+
+
+def _gemini(place: Place, client: Client, document: dict[str, Any]) -> Client:
+    (each,) = (each for each in WRAPPED if each.client is client)
+    each.told(place, {})
+    path = place.home / ".gemini/settings.json"
+    _into(path, {**json.loads(path.read_text(encoding="utf-8")), **document})
     return client
 
 
@@ -87,6 +106,7 @@ def _opencode(place: Place, client: Client, document: dict[str, Any]) -> Client:
 DRESSED: dict[str, Callable[[Place, Client, dict[str, Any]], Client]] = {
     "claude-code": _claude,
     "codex": _codex,
+    "gemini-cli": _gemini,
     "opencode": _opencode,
     "qwen-code": _qwen,
 }
@@ -139,8 +159,7 @@ def recorded_wrong(store: Path, name: str) -> list[str]:
         wrong.append(f"{len(proposed)} calls, {len(refused)} refused, and {len(answered)} ends are told")
     if any(each.outcome == "unknown" for each in answered):
         wrong.append("how a call ended isn't known")
-    if name != "codex" and not any(each.outcome == "failed" for each in answered):
-        # Codex doesn't say whether a command failed.
+    if name not in UNTOLD and not any(each.outcome == "failed" for each in answered):
         wrong.append("a command failed, and that isn't recorded")
     return wrong
 
@@ -184,7 +203,7 @@ def _into(path: Path, document: dict[str, Any]) -> None:
 def main(names: tuple[str, ...]) -> None:
     """Run real clients with our hooks in their settings. A client that can't be installed has failed."""
     shown: dict[str, list[str]] = {}
-    for client in CLIENTS_KNOWN:
+    for client in (*CLIENTS_KNOWN, GEMINI):
         if client.name not in DRESSED or (names and client.name not in names):
             continue
         try:
