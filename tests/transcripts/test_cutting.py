@@ -197,7 +197,7 @@ def test_every_byte_but_the_name_stays_as_it_was():
 
 def test_a_fork_of_codex_keeps_the_name_of_what_it_was_forked_from(tmp_path: Path):
     client = CodexVisitor(tmp_path / f"rollout-x-{OLD}.jsonl", OLD)
-    client.event("session_meta", {"id": "another", "session_id": "another", "cwd": "/work"})
+    client.event("session_meta", {"id": "another", "session_id": "another", "cwd": "shop"})
     client.say("begin")
     client.ask()
     path = cut_off(client, "codex", 0, cut_for, tmp_path)
