@@ -1,7 +1,6 @@
 """Runs and their events, as an agent is shown them: short, and without what names other people's things."""
 
 import fnmatch
-from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -63,12 +62,11 @@ def log(view: View, wish: LogWish) -> Json:
     """Return events of a run: those past a position oldest first, or the newest in front of one."""
     run = view.opened(wish.run)
     end = view.store.inspector.row(run).position
-    found = _matching(view, run, wish)
     forward = wish.after is not None
-    chosen = list(islice(found, wish.limit + 1)) if forward else list(deque(found, maxlen=wish.limit + 1))
+    found = _forward(view, run, wish) if forward else _backward(view, run, wish, end)
+    chosen = list(islice(found, wish.limit + 1))
     more = len(chosen) > wish.limit
-    if more:
-        chosen = chosen[: wish.limit] if forward else chosen[1:]
+    chosen = chosen[: wish.limit] if forward else chosen[: wish.limit][::-1]
     shown: dict[str, Json] = {"run": run, "end": end, "events": [_short(event) for event in chosen]}
     if more:
         shown["go_on"] = {"after": chosen[-1].position} if forward else {"before": chosen[0].position}
@@ -140,17 +138,32 @@ def cost(view: View, wish: CostWish) -> Json:
 # ----------------------------------------------------------------------------------------------------
 
 
-def _matching(view: View, run: str, wish: LogWish) -> Iterator[Event]:
-    needle = wish.find.lower()
-    first = wish.after or 0
-    for found in islice(view.store.events(run, first), VIEW_READ_EVENTS_MAX):
+def _forward(view: View, run: str, wish: LogWish) -> Iterator[Event]:
+    for found in islice(view.store.events(run, wish.after or 0), VIEW_READ_EVENTS_MAX):
         if wish.before is not None and found.position >= wish.before:
             return
-        if wish.kinds and not any(fnmatch.fnmatchcase(found.kind, glob) for glob in wish.kinds):
-            continue
-        if needle and needle not in msgspec.json.encode(_body(found.body, short=False)).decode().lower():
-            continue
-        yield found
+        if _is_meant(found, wish):
+            yield found
+
+
+def _backward(view: View, run: str, wish: LogWish, end: int) -> Iterator[Event]:
+    """Yield the newest first: most questions are about them, and a run may be long."""
+    last = end if wish.before is None else min(end, wish.before - 1)
+    floor = max(last - VIEW_READ_EVENTS_MAX, 0)
+    while last > floor:
+        after = max(last - READ_PAGE_EVENTS, floor)
+        for stored in reversed(view.store.books.read(run, after, last - after)):
+            found = unseal(stored)
+            if _is_meant(found, wish):
+                yield found
+        last = after
+
+
+def _is_meant(event: Event, wish: LogWish) -> bool:
+    if wish.kinds and not any(fnmatch.fnmatchcase(event.kind, glob) for glob in wish.kinds):
+        return False
+    needle = wish.find.lower()
+    return not needle or needle in msgspec.json.encode(_body(event.body, short=False)).decode().lower()
 
 
 def _at(view: View, run: str, position: int) -> Event:
