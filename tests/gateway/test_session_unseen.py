@@ -1,5 +1,6 @@
 """What a client's model was never shown isn't done again; what it was shown may be meant a second time."""
 
+import asyncio
 import copy
 from pathlib import Path
 
@@ -125,6 +126,31 @@ def test_an_edit_of_what_was_said_and_a_compaction_are_no_going_back(tmp_path: P
     with RawUpstream(says(model)) as upstream:
         played(story(upstream))
     assert len(checked_runs(tmp_path / "s")) == 1
+
+
+def test_what_is_asked_beside_a_call_that_is_under_way_takes_nothing_back(tmp_path: Path, model: Model):
+    """The user asks something about what stands there so far, while a payment is being made."""
+    bank = Bank()
+    bank.holds["bank__send"] = asyncio.Event()
+
+    async def story(upstream: RawUpstream) -> None:
+        async with wrapped(tmp_path / "s", upstream.url, bank) as client:
+            chat = client.chat()
+            beside = client.chat()
+            block = await asked(client, chat, model, send(1, "a"))
+            work = asyncio.get_running_loop().create_task(client.carry_out(block))
+            await bank.begun.wait()
+            beside.messages.append({"role": "user", "content": "By the way, who is Ann?"})
+            await client.say(beside)
+            bank.holds["bank__send"].set()
+            chat.messages.append(result(block, (await work).text))
+            await client.say(chat)
+            assert client.facts(e.RunRewound) == []
+            assert len(client.facts(e.RequestForwarded)) == 2
+
+    with RawUpstream(says(model)) as upstream:
+        played(story(upstream))
+    assert len(checked_runs(tmp_path / "s")) == 2
 
 
 def test_a_sub_agents_call_that_only_the_sub_agent_sees_is_no_loss(tmp_path: Path, model: Model):

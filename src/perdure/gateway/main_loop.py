@@ -182,6 +182,8 @@ class MainLoop:
         if before is None:
             return "anew" if self._may_begin(now) and not compacts else "apart"
         alike = compacts or offers_alike(before, now) or (self._fresh and self._may_begin(now))
+        if now.digests != before.digests and self._is_beside(read):
+            return "apart"
         if extends(before, now):
             return "on" if alike or before.system == now.system else "apart"
         if not alike or (self._replying and not self._fresh):
@@ -210,6 +212,14 @@ class MainLoop:
         """Tell whether the client itself says that it is one, while nothing of it is open elsewhere."""
         named = bool(now.session) and now.session == before.session
         return named and not self._open and not self._fresh
+
+    def _is_beside(self, read: RequestBody) -> bool:
+        """Tell whether the client asks something beside its main loop, which waits for a call that a server carries out."""
+        received = self.session.state.live.received.values()
+        waits = any(each.of == self._at and not each.answered and each.via == "mcp" for each in received)
+        if self._fresh or not waits:
+            return False
+        return not any(result.call in self._open for result in read.results)
 
     def _anew(self) -> Way:
         return "apart" if self._open and not self._fresh else "anew"
