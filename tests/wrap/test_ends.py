@@ -116,3 +116,21 @@ def test_a_keeper_that_is_killed_again_and_again_is_given_up_and_the_client_is_n
     assert code == 0
     assert len(seen) >= 5
     assert "the keeper ended with -9" in told
+
+
+def test_a_keeper_that_is_told_to_end_is_followed_by_one_to_which_the_client_belongs_again(desk: Desk):
+    wrapped = desk.wrap("small", run="asked")
+    wrapped.hears()
+    keeper = wrapped.keeper()
+    keeper.terminate()
+    gone(keeper)
+    awaited(lambda: keeper_of(wrapped.pid))
+    wrapped.says("0")
+    assert wrapped.ends()[0] == 0
+    told = [type(event.body) for event in desk.events("asked")]
+    assert [each for each in told if each in (e.ClientAttached, e.ClientLeft)] == [
+        e.ClientAttached,
+        e.ClientLeft,
+        e.ClientAttached,
+        e.ClientLeft,
+    ]

@@ -5,9 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from perdure.adapters.sandboxes.apart import apart, check_apart
-from perdure.adapters.workspace.cloning import clone
-
 _COPIES: Final = "-copies"
 """Ends the name of the folder beside a store in which clients that are set apart have their directories, by run: no
 workspace may lie in a store."""
@@ -29,6 +26,9 @@ class Isolation:
 
     def make(self) -> None:
         """The copy is there. Raises ``SandboxMissing`` where no client can be set apart, and what copying raises."""
+        from perdure.adapters.sandboxes.apart import check_apart  # noqa: PLC0415 - few clients are set apart
+        from perdure.adapters.workspace.cloning import clone  # noqa: PLC0415 - as above
+
         check_apart()
         if not self.begun:
             self.copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,4 +42,6 @@ class Isolation:
 
     def entrance(self, writable: Sequence[Path]) -> Callable[[], None]:
         """Return what a child calls before it becomes the client; beside the copy it may write what is named."""
+        from perdure.adapters.sandboxes.apart import apart  # noqa: PLC0415 - few clients are set apart
+
         return apart({self.root: self.copy}, writable)

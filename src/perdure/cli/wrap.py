@@ -225,7 +225,7 @@ def _covered(cover: Cover) -> list[tuple[str, str]]:
             else "recorded with its requests; judged with --contract",
         )
     )
-    rows += [("not covered", each) for each in cover.notes]
+    rows += [("note", each) for each in cover.notes]
     rows.append(("store", str(cover.store)))
     return rows
 

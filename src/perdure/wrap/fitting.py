@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from perdure.assembly.gateways import Mode, upstreams_of
 from perdure.assembly.isolating import Isolation
@@ -25,9 +25,11 @@ from perdure.wrap.profiles.sources import places_of
 from perdure.wrap.profiles.templates import text_of
 from perdure.wrap.profiles.versions import asked_version, untested
 from perdure.wrap.profiles.words import ClientProfile
-from perdure.wrap.transcripts.resuming import GoingOn, going_on
 from perdure.wrap.transcripts.started import Started, spelled_start
 from perdure.wrap.wish import Cover, Wish
+
+if TYPE_CHECKING:
+    from perdure.wrap.transcripts.resuming import GoingOn
 
 _SHIM: Final = "perdure.wrap.shim"
 _UNMOVED: Final = ("gemini", "unread")
@@ -43,7 +45,7 @@ class Planned(NamedTuple):
     profile: ClientProfile
     words: tuple[str, ...]
     """its program and the arguments of its user"""
-    continues: GoingOn | None
+    continues: "GoingOn | None"
     """None: it begins anew"""
     wish: Wish
     run: str
@@ -90,7 +92,7 @@ class Fitted(NamedTuple):
     words: tuple[str, ...]
     whereabouts: Whereabouts
     has: Surroundings
-    continues: GoingOn | None
+    continues: "GoingOn | None"
     hooks: Mapping[str, Json]
     started: Started
     apart: Isolation | None
@@ -237,8 +239,9 @@ def _as_it_is() -> None:
     """Return: the client sees the machine as its user does."""
 
 
-def _going_on(wish: Wish) -> GoingOn:
+def _going_on(wish: Wish) -> "GoingOn":
     from perdure.assembly.store import open_store  # noqa: PLC0415 - only who goes on looks into the store here
+    from perdure.wrap.transcripts.resuming import going_on  # noqa: PLC0415 - as above
 
     with open_store(wish.store, create=False) as store:
         if all(row.run != wish.resume for row in store.runs()):

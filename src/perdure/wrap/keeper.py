@@ -170,7 +170,7 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
         if servers is not None:
             opened.push_async_callback(servers.close)
         keeping = Keeping(order, session, servers)
-        if not order.began:
+        if not (order.began and session.state.live.client):
             await session.attached(_client(order), words=order.attached, transcript=order.transcript)
         await opened.enter_async_context(_listening(order, session, keeping))
         state, held = session.state, session.foreign.contract != Contract()
