@@ -216,30 +216,6 @@ def test_a_run_that_is_taken_up_again_knows_its_calls(tmp_path: Path):
     sound(tmp_path / "store")
 
 
-@pytest.mark.parametrize("changes", [True, False], ids=["with a change", "without one"])
-def test_the_workspace_is_recorded_as_of_a_request(tmp_path: Path, changes: bool):
-    root = tmp_path / "work"
-    root.mkdir()
-    (root / "file").write_text("one")
-
-    async def story() -> tuple[bool, str, str]:
-        async with session(tmp_path / "store", Bank(), root=root) as opened:
-            assert await opened.recorded(30)
-            first = opened.state.live.tree
-            if changes:
-                (root / "file").write_text("two")
-            await opened.attached("test/1")
-            opened_as = e.ConversationOpened(client="test/1", api="messages", model="m")
-            await opened.tell(opened_as, e.RequestForwarded(number=1))
-            assert not opened.state.live.fresh
-            return await opened.recorded(30), first, opened.state.live.tree
-
-    recorded, first, second = played(story())
-    assert recorded
-    assert (first != second) is changes
-    sound(tmp_path / "store")
-
-
 def test_a_call_behind_which_the_client_went_back_is_let_go_of_and_its_deed_is_remembered(tmp_path: Path):
     bank = Bank()
     bank.holds["bank__send"] = asyncio.Event()

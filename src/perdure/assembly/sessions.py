@@ -173,7 +173,7 @@ class Session:
             if was is not None:
                 known[effect.tool] = was
         self.foreign = self.foreign._replace(tools=tuple(tools))
-        await self._take(self._changed(self.foreign.rules(tuple(known.values()))))
+        await self._take(self._changed(self.foreign.rules(tuple(known.values())), "tools"))
 
     async def call(
         self,
@@ -338,11 +338,11 @@ class Session:
         drive.poke()
         return events
 
-    def _changed(self, rules: Rules) -> tuple[Heard, ...]:
+    def _changed(self, rules: Rules, source: str = "resume") -> tuple[Heard, ...]:
         if (self.state.definition, self.state.contract) == (rules.definition, rules.contract):
             return ()
         self._writer.begin(rules.definition, rules.contract, rules.law)
-        return (Heard(e.ContractAdopted(rules.contract, rules.definition, "resume"), rules.blobs),)
+        return (Heard(e.ContractAdopted(rules.contract, rules.definition, source), rules.blobs),)
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -40,6 +40,8 @@ def told(
         return go_on(place, state.run, agent, Manner(as_json=as_json))
     if as_json:
         put({**rest_shape(place, state), **(shape or {})})
+    elif place.store.books.inbox(state.run):
+        click.echo(inked("  whoever drives it takes that in at once", "quiet"))
     elif not state.closed:
         if state.status == "waiting" and state.wait_text:
             click.echo("\n".join(f"  {line}" for line in wrapped(f"it waits: {clean(state.wait_text)}", 2)))

@@ -40,9 +40,9 @@ class Files:
 
     async def carry_out(self, request: Checkpoint | RestoreTree) -> tuple[Heard, ...]:
         """Record the workspace, or put it back."""
-        return await (self.record() if isinstance(request, Checkpoint) else self.restore(request))
+        return await (self.record(request.of) if isinstance(request, Checkpoint) else self.restore(request))
 
-    async def record(self) -> tuple[Heard, ...]:
+    async def record(self, of: int = 0) -> tuple[Heard, ...]:
         """Return what has changed since the tree that the state names, or why it can't be told."""
         if self._workspace is None:
             return self._failed(_ABSENT)
@@ -55,7 +55,7 @@ class Files:
             return self._failed(_late("recorded") if bound.expired() else str(error))
         finally:
             self._bound = None
-        return recorded(live, found)
+        return recorded(live, found, of)
 
     async def restore(self, request: RestoreTree) -> tuple[Heard, ...]:
         """Return that the workspace is that tree again, or why it isn't."""
@@ -114,10 +114,10 @@ def _late(done: str) -> str:
     return f"the workspace was not {done} in time; something holds it up, or it is very large. Resume to try again"
 
 
-def recorded(live: Live, found: Inspection) -> tuple[Heard, ...]:
+def recorded(live: Live, found: Inspection, of: int = 0) -> tuple[Heard, ...]:
     """Return the facts of an inspection, the checkpoint last."""
     if found.what == "none":
-        return (Heard(e.CheckpointSkipped(found.tree, found.level, found.image)),)
+        return (Heard(e.CheckpointSkipped(found.tree, found.level, found.image, of)),)
     taken = e.CheckpointTaken(
         tree=found.tree,
         files=found.files,
@@ -128,6 +128,7 @@ def recorded(live: Live, found: Inspection) -> tuple[Heard, ...]:
         torn=found.torn[:PATHS_IN_EVENT_MAX],
         left=found.left,
         notes=found.notes,
+        of=of,
     )
     if not live.tree or not found.changes:
         return (Heard(taken),)

@@ -491,6 +491,8 @@ class CheckpointTaken(Body, frozen=True):
     """paths that were left out by a rule; the tree names them"""
     notes: tuple[str, ...] = ()
     """what this level could not record"""
+    of: int = 0
+    """where what the look was for stands, in a foreign client's run: it goes on while it is looked at"""
 
 
 class CheckpointSkipped(Body, frozen=True):
@@ -499,6 +501,7 @@ class CheckpointSkipped(Body, frozen=True):
     tree: str
     level: str = ""
     image: str = ""
+    of: int = 0
 
 
 class CheckpointFailed(Body, frozen=True):

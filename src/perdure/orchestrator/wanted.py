@@ -49,6 +49,8 @@ class Checkpoint(NamedTuple):
     """Look what has changed in the workspace since it was recorded at this position, and record it."""
 
     since: int
+    of: int = 0
+    """what a foreign client's run is looked at for; it doesn't stand still meanwhile"""
 
 
 class RestoreTree(NamedTuple):
@@ -140,7 +142,7 @@ def _look(state: State, law: Law) -> list[Request]:
         return []
     if any(_may_change_it(effect) for effect in state.world.open.values()):
         return []
-    return [Checkpoint(live.tree_position)]
+    return [Checkpoint(live.tree_position, live.stirred if law.definition.foreign else 0)]
 
 
 def _may_change_it(effect: Effect) -> bool:

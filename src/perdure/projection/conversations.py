@@ -66,7 +66,7 @@ def forwarded(state: State, body: e.RequestForwarded, event: Event) -> State:
     if talk is None:
         return state
     if state.live.client and body.purpose != "side":
-        state = workspace.client_asks(state, body.number, event.at)
+        state = workspace.client_asks(state, body.number, event)
     sent = state.live.sent
     if body.kept < len(sent):
         sent = Table({place: sent[place] for place in range(body.kept)})

@@ -257,6 +257,8 @@ class Live(Noun, frozen=True):
     tree_position: int = 0
     fresh: bool = False
     """whether nothing has touched the workspace since ``tree`` was recorded, and no turn has begun"""
+    stirred: int = 0
+    """the event that last ended ``fresh``: a look that began before it does not answer for it"""
     workspace_error: str = ""
     refreshed: int = 0
     """the waiting call (by its proposal) for which the store was asked about other runs"""

@@ -23,11 +23,11 @@ REQUEST: Final = "request-"
 """Begins the name of the time in which a foreign client does what its model said in the reply to that request."""
 
 
-def client_asks(state: State, number: int, at: int) -> State:
+def client_asks(state: State, number: int, event: Event) -> State:
     """A foreign client asks its model: what it did for the reply before is done; the workspace is looked at anew."""
-    state = client_rests(turn_begins(state), at)
-    touch = Touch(f"{REQUEST}{number}", at)
-    return replace(state, live=replace(state.live, touched=_bounded((*state.live.touched, touch))))
+    state = client_rests(turn_begins(state), event.at)
+    touched = _bounded((*state.live.touched, Touch(f"{REQUEST}{number}", event.at)))
+    return replace(state, live=replace(state.live, touched=touched, stirred=event.position))
 
 
 def client_rests(state: State, at: int) -> State:
@@ -45,7 +45,12 @@ def touched(state: State, body: e.EffectStarted, event: Event) -> State:
         return state
     others = tuple(each for each in state.live.touched if each.key != body.key)
     began = next((each.begins for each in state.live.touched if each.key == body.key), event.at)
-    live = replace(state.live, fresh=False, touched=_bounded((*others, Touch(body.key, began))))
+    live = replace(
+        state.live,
+        fresh=False,
+        stirred=event.position,
+        touched=_bounded((*others, Touch(body.key, began))),
+    )
     return replace(state, live=live)
 
 
@@ -69,7 +74,16 @@ def recorded(
     body: e.CheckpointTaken | e.CheckpointSkipped | e.CheckpointRestored,
     event: Event,
 ) -> State:
-    """The workspace is this tree. What a foreign client may do in it goes on."""
+    """The workspace is this tree. What a foreign client may do in it goes on.
+
+    A look that began before the newest stir may have missed what that is about: what it found is recorded, and the
+    workspace is looked at again.
+    """
+    if not isinstance(body, e.CheckpointRestored) and body.of and body.of != state.live.stirred:
+        seen = replace(
+            state.live, tree=body.tree, tree_position=event.position, image=body.image, workspace_error=""
+        )
+        return replace(state, live=seen)
     goes_on = tuple(
         replace(each, begins=event.at)
         for each in state.live.touched
