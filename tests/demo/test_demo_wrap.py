@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(400)
 class Watched(Scene):
     """The scene, whose evidence is kept so that it can be counted again after something was spoilt."""
 
-    played: "ClassVar[list[Watched]]" = []
+    played: ClassVar[list["Watched"]] = []
 
     def _counted(self, alone: Sides, ours: Sides, store: perdure.Store, kept: Kept, began: float) -> Seen:
         self.evidence = (alone, ours, kept, began)

@@ -23,8 +23,8 @@ from perdure.testing.upstream.provider import Delivery, Provider
 from perdure.testing.upstream.server import Listening
 from perdure.testing.upstream.signet import Signet
 
-SECONDS_MAX: Final = 60.0
-"""For anything that is waited for; on a quiet machine nothing takes three."""
+SECONDS_MAX: Final = 150.0
+"""For anything that is waited for; on a quiet machine nothing takes four."""
 _LOOK_SECONDS: Final = 0.02
 _PYTHON: Final = (sys.executable, "-P", "-m")
 _HERE: Final = Path(__file__).parent

@@ -90,10 +90,13 @@ class Scene:
         with ExitStack() as stack:
             alone, ours = (self._side(stack, name) for name in ("alone", "wrapped"))
             settings = (ours.desk.home / "servers.json").read_bytes()
-            # It comes to the same place as the one alone, and waits there until its servers are let go.
+            # Both start at once and are killed at the same place, and are told of one after the other.
             first = stack.enter_context(ours.desk.wrapped("--run", RUN, *self._options, words=[TASK]))
+            with alone.desk.begin("purser", TASK) as life:
+                _strike(alone.desk, life)
+            _strike(ours.desk, first)
             self._alone(alone)
-            self._killed(ours, first)
+            self._killed(first)
             store = stack.enter_context(perdure.open(ours.desk.store))
             self._resumed(ours, store)
             kept = self._rewound(ours, store, settings)
@@ -109,10 +112,8 @@ class Scene:
     # -- alone ---------------------------------------------------------------------------------------
 
     def _alone(self, side: Sides) -> None:
-        """The client without perdure: killed, resumed, and through with it."""
+        """The client without perdure, which was killed, is resumed, and gets through with it."""
         self._drawn.typed(f'purser "{TASK}"')
-        with side.desk.begin("purser", TASK) as life:
-            _strike(side.desk, life)
         self._happened(0, "red", "SIGKILL", "bank and card have paid, and purser hasn't heard of it")
         self._drawn.typed(f'purser --continue "{GO_ON}"')
         with side.desk.begin("purser", "--continue", GO_ON) as life:
@@ -126,13 +127,11 @@ class Scene:
 
     # -- wrapped -------------------------------------------------------------------------------------
 
-    def _killed(self, side: Sides, life: Life) -> None:
-        """The same kill of the client that is wrapped."""
+    def _killed(self, life: Life) -> None:
+        """The client that is wrapped was killed as well."""
         own = f"--run {RUN} --mode room --room {ROOM_TOKENS} --profile purser.toml --effects effects.yaml"
         self._drawn.say()
         self._drawn.typed(f'perdure wrap {own} -- purser "{TASK}"')
-        _strike(side.desk, life)
-        life.ended()
         covered = [
             line for line in life.said().splitlines() if line.startswith("  ") and "  " in line.strip()
         ]
@@ -146,7 +145,7 @@ class Scene:
         self._drawn.typed(f'perdure wrap --resume {RUN} ... -- purser "{GO_ON}"')
         with side.desk.wrapped("--resume", RUN, *self._options, words=[GO_ON]) as life:
             first = self._asked(life, store)
-            self._told_of_going_back(store)
+            self._told_of_going_back(life, store)
             self._question(store, first)
             keeper = life.keeper()
             side.strict.before(BOOKING_STEP, lambda: struck_down(keeper))
@@ -174,7 +173,8 @@ class Scene:
 
         return life.until(look)
 
-    def _told_of_going_back(self, store: perdure.Store) -> None:
+    def _told_of_going_back(self, life: Life, store: perdure.Store) -> None:
+        life.until(lambda: any(isinstance(each.body, e.EffectReplayed) for each in store.events(RUN)))
         calls: dict[str, str] = {}
         for event in store.events(RUN):
             match event.body:
