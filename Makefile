@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-deps
 SELF := $(PIP) --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients test-local criu check bench bench-workspace evidence-core evidence-workspace evidence-context local format lock clean \
+.PHONY: help demo test test-clients test-local criu check bench bench-workspace evidence-core evidence-workspace evidence-context evidence-wrap local format lock clean \
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make evidence-core  what the core must show, measured now; the last line is JSON'
 	@echo 'make evidence-workspace  the same for workspaces'
 	@echo 'make evidence-context  the same for paging, on recorded sessions and under load'
+	@echo 'make evidence-wrap  the same for wrapped agents, with real clients and the MCP suite; fetches what is missing'
 	@echo 'make local          also install a small real model for --model local (125 MB)'
 	@echo 'make format         let the tools mend what they can'
 	@echo 'make lock           resolve the dependencies again'
@@ -114,6 +115,10 @@ evidence-workspace: $(VENV)/.dev
 
 evidence-context: $(VENV)/.dev
 	@$(PY) -m benchmarks.evidence_context
+
+# Clients and the suite are fetched where they are missing, which takes minutes; with them it takes less than ten.
+evidence-wrap: $(VENV)/.dev
+	@$(PY) -m benchmarks.evidence_wrap
 
 # Every check runs, also after one has failed, so that one reading shows all there is to mend.
 check: $(VENV)/.dev

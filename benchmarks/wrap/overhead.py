@@ -20,6 +20,12 @@ from benchmarks.wrap.script import Thinking, course
 TURNS = 40
 QUICK_SECONDS, SLOW_SECONDS = 0.3, 2.0
 QUICK_PAIRS, SLOW_PAIRS = 3, 2
+CONTRACT = """\
+deny: ["*__refund"]
+budgets:
+  - { name: calls, of: calls, max: 10_000 }
+"""
+"""With a contract the client's own tools are judged, too: its hooks are on."""
 
 
 class Pair(NamedTuple):
@@ -38,12 +44,15 @@ class Unfinished(Exception):
     """A task was not done to its end, so its time says nothing."""
 
 
-def done(kind: Kind, latency: float, *, wrapped: bool, turns: int = TURNS) -> Metered:
+def done(kind: Kind, latency: float, *, wrapped: bool, judged: bool = False, turns: int = TURNS) -> Metered:
     """Let a client do the task and return what that took. Raises ``Unfinished``."""
     thinking = Thinking(course(turns), seed="overhead", workspace="", latency=latency)
     with thinking, site_of(kind, thinking.url, paying=False) as site:
         thinking.teller.placed(site.workspace)
-        words = (*PERDURE, "wrap", "--run", "task", "--store", str(site.store), "--") if wrapped else ()
+        contract = site.base / "contract.yaml"
+        contract.write_text(CONTRACT, encoding="utf-8")
+        law = ("--contract", str(contract)) if judged else ()
+        words = (*PERDURE, "wrap", "--run", "task", "--store", str(site.store), *law, "--") if wrapped else ()
         with Life(kind, site, "Do the forty steps.", wrapped=words) as life:
             metered = life.ended()
             said = life.said()
@@ -80,6 +89,7 @@ def side_by_side(kind: Kind, latency: float, pairs: int) -> list[Pair]:
 def overhead(say: Callable[[str], None], kind: Kind = CLAUDE) -> dict[str, float]:
     """Measure, and return the figures."""
     quick = interleaved(kind, QUICK_SECONDS, QUICK_PAIRS)
+    judged = done(kind, QUICK_SECONDS, wrapped=True, judged=True)
     slow = side_by_side(kind, SLOW_SECONDS, SLOW_PAIRS)
     for name, pairs in (("0.3 s", quick), ("2 s", slow)):
         for pair in pairs:
@@ -87,9 +97,11 @@ def overhead(say: Callable[[str], None], kind: Kind = CLAUDE) -> dict[str, float
                 f"  {name}: bare {pair.bare.seconds:.2f} s ({pair.bare.cpu_seconds:.2f} s of CPU), "
                 f"wrapped {pair.wrapped.seconds:.2f} s ({pair.wrapped.cpu_seconds:.2f} s): {pair.overhead:+.1%}"
             )
+    say(f"  0.3 s, with a contract: {judged.seconds:.2f} s ({judged.cpu_seconds:.2f} s of CPU)")
     return {
         "overhead_300ms": statistics.median(pair.overhead for pair in quick),
         "overhead_2s": statistics.median(pair.overhead for pair in slow),
+        "overhead_300ms_judged": judged.seconds / statistics.median(pair.bare.seconds for pair in quick) - 1,
         "cpu_ms_per_turn": 1000 * statistics.median(pair.wrapped.cpu_seconds for pair in quick) / TURNS,
         "cpu_ms_per_turn_bare": 1000 * statistics.median(pair.bare.cpu_seconds for pair in quick) / TURNS,
     }

@@ -17,6 +17,7 @@ from perdure.assembly.store import open_store
 from perdure.log import events as e
 from perdure.log.envelope import unseal
 from perdure.testing.payments_book import PaymentBook
+from perdure.values.errors import PerdureError
 
 LOOK_SECONDS = 0.2
 
@@ -55,7 +56,7 @@ class Person:
         self._thread.join()
 
     def _watched(self) -> None:
-        while not (self._store.is_dir() and any(self._store.glob("*.sqlite"))):
+        while not (self._store / "log.db").exists():
             if self._over.wait(LOOK_SECONDS):
                 return
         store = open_store(self._store)
@@ -68,6 +69,8 @@ class Person:
                     event = unseal(stored)
                     position = event.position
                     self._seen(event.body, calls)
+        except PerdureError as wrong:
+            self.failed.append(repr(wrong))
         finally:
             store.close()
 

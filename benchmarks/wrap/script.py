@@ -26,9 +26,12 @@ from perdure.testing.upstream.tools import shell, told_to_run
 from perdure.values.digest import Json
 
 WRITERS: Final = ("Write", "write", "write_file")
+WAITS: Final = "make exactly this call again"
 PATHS: Final = ("file_path", "filePath", "path")
-NOT_YET: Final = "unsupported call: mcp__"
-"""What Codex says of a tool whose server it has not started yet: the model asks again."""
+NOT_YET: Final = ("unsupported call: mcp__", WAITS)
+"""What Codex says of a tool whose server it has not started yet, and what perdure says of a call that waits for a
+person: the model asks again."""
+AGAIN_MAX: Final = 20
 SEARCHES_MAX: Final = 12
 """A client answers from what has started so far: a server that is slow to start is found later."""
 
@@ -99,19 +102,19 @@ class Teller(Narrator):
     def done(self, question: Question) -> int:
         """Return the last step whose result stands in the prompt."""
         results = [each for each in question.passages if each.role == "result"]
-        found = (self._signet.step(each.id) for each in results if NOT_YET not in each.text)
-        return max((step for step, aside in filter(None, found) if not aside), default=0)
+        steps = [
+            (self._signet.step(each.id), any(words in each.text for words in NOT_YET)) for each in results
+        ]
+        waits = Counter(step for step, waiting in steps if waiting)
+        over = [step for step, waiting in steps if not waiting or waits[step] > AGAIN_MAX]
+        return max((step for step, aside in filter(None, over) if not aside), default=0)
 
     def _heard(self, question: Question) -> None:
         for each in question.passages:
             known = self._signet.step(each.id) if each.role == "result" else None
-            if (
-                known
-                and not known[1]
-                and NOT_YET not in each.text
-                and each.text not in self.results.setdefault(known[0], [])
-            ):
-                self.results[known[0]].append(each.text)
+            heard = self.results.setdefault(known[0], []) if known and not known[1] else [each.text]
+            if each.text not in heard:
+                heard.append(each.text)
 
     def _called(self, question: Question, hands: Offer, number: int) -> ToolCall | None:
         step = self._steps[number - 1]
@@ -125,8 +128,9 @@ class Teller(Narrator):
                 offer = paying(question.offers)
                 if offer is None:
                     return self._searched(question, number)
-                time = self._asked[number]
-                self._asked[number] += 1
+                if not self.results.get(number, [""])[-1].count(WAITS):
+                    self._asked[number] += 1
+                time = self._asked[number] - 1
                 return ToolCall(name, offer, step.arguments(time))
 
     def _searched(self, question: Question, number: int) -> ToolCall | None:

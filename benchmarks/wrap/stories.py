@@ -22,7 +22,7 @@ from benchmarks.wrap.person import Asked, Person
 from benchmarks.wrap.processes import PERDURE
 from benchmarks.wrap.references import drawn
 from benchmarks.wrap.script import Pay, Shell, Step, Thinking
-from perdure.testing.payments import let_go
+from perdure.testing.payments_book import let_go
 
 LATENCY_SECONDS = 0.3
 RUN = "story"

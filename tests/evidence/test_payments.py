@@ -11,8 +11,8 @@ import anyio
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
 
-from perdure.testing.payments import FLOOD_BYTES, GONE, let_go, mishap_of
-from perdure.testing.payments_book import BookLine, PaymentBook
+from perdure.testing.payments import FLOOD_BYTES, GONE, mishap_of
+from perdure.testing.payments_book import BookLine, PaymentBook, let_go
 
 WISH = {"payee": "Ada", "cents": 1250, "reference": "R-1"}
 
@@ -176,7 +176,7 @@ def test_a_torn_line_is_cut_off_and_many_writers_count_right(tmp_path: Path):
 PAYS = """
 import sys
 from pathlib import Path
-from perdure.testing.payments_book import BookLine, PaymentBook
+from perdure.testing.payments_book import BookLine, PaymentBook, let_go
 book = PaymentBook(Path(sys.argv[1]))
 for number in range(10):
     book.pay(BookLine("asked", 1, payee="Ada", cents=1, reference=str(number)))

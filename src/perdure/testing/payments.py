@@ -23,7 +23,7 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.stdio import stdio_server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perdure.testing.payments_book import BookLine, PaymentBook
+from perdure.testing.payments_book import BookLine, PaymentBook, let_go
 from perdure.values.digest import Json
 from perdure.wire.reading import text_at
 
@@ -199,11 +199,6 @@ class Mouth(io.TextIOWrapper):
     def write(self, s: str, /) -> int:
         """Write an answer, or what has become of it."""
         return super().write(self.till.spoken(s))
-
-
-def let_go(book: Path) -> Path:
-    """Return the file whose appearance ends every ``hold`` of the servers of ``book``."""
-    return book.with_name(book.name + ".go")
 
 
 def spoiling(app: ASGIApp, till: Till) -> ASGIApp:

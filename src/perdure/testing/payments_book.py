@@ -108,3 +108,8 @@ def _synced(directory: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def let_go(book: Path) -> Path:
+    """Return the file whose appearance ends every ``hold`` of the servers of ``book``."""
+    return book.with_name(book.name + ".go")

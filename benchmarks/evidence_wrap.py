@@ -1,0 +1,125 @@
+"""`make evidence-wrap`: everything that wrapping an agent must show, measured now; the last line is one JSON object.
+
+Parts run one after the other, so that none disturbs another's figures; each says on stderr what it does. A part that
+can't be measured leaves its keys null, says why, and the whole ends with an error: a figure is measured in this run
+or not printed at all. Clients that aren't in `.clients` yet are fetched first, as `make test-clients` does.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+from benchmarks.probes import machine
+from benchmarks.wrap.conformance import conformance
+from benchmarks.wrap.driven import fetched
+from benchmarks.wrap.overhead import overhead
+from benchmarks.wrap.payments import payments
+from benchmarks.wrap.processes import ROOT
+
+Figures = dict[str, Any]
+
+SCENARIOS: Final = (
+    "client killed working",
+    "keeper killed working",
+    "wrapper killed",
+    "all killed working",
+    "rewound",
+)
+"""What every client goes through here; `make test-clients` has them all."""
+
+
+def say(text: str) -> None:
+    """Tell a person what is going on."""
+    print(
+        f"[{time.strftime('%H:%M:%S')}] {text}" if not text.startswith(" ") else text,
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def client_figures() -> Figures:
+    """Every client with a profile: edits and commands, killed in every way, resumed, and taken back."""
+    words = [word for name in SCENARIOS for word in ("--scenario", name)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.clients.wrapped", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        last = ""
+        for line in process.stdout or ():
+            last = line.strip() or last
+            say(f"  {line.rstrip()}")
+    shown: Figures = json.loads(last)
+    return {
+        "clients": shown["clients"],
+        "passed": shown["passed"],
+        "skipped": shown["clients"] - shown["installed"],
+        "client_kills": shown["kills"],
+        "client_rewinds": shown["rewound"],
+        "rewind_mismatches": shown["rewind_mismatches"],
+    }
+
+
+def payment_figures() -> Figures:
+    """One payment however the client died; two without perdure."""
+    fetched()
+    return payments(say)
+
+
+Part = tuple[str, Callable[[], Figures], tuple[str, ...]]
+PARTS: tuple[Part, ...] = (
+    (
+        "the MCP project's own conformance suite",
+        lambda: conformance(say),
+        ("mcp_scenarios", "mcp_scenarios_direct", "mcp_regressions"),
+    ),
+    ("payments", payment_figures, ("payments", "payments_bare", "blocked_legitimate")),
+    (
+        "a task of forty turns, bare and wrapped",
+        lambda: overhead(say),
+        ("overhead_300ms", "overhead_2s", "cpu_ms_per_turn", "cpu_ms_per_turn_bare"),
+    ),
+    (
+        "every client, killed, resumed and rewound",
+        client_figures,
+        ("clients", "passed", "skipped", "rewind_mismatches"),
+    ),
+)
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    began = time.perf_counter()
+    figures: Figures = {"machine": machine()}
+    missing: list[str] = []
+    for name, part, keys in PARTS:
+        say(name)
+        part_began = time.perf_counter()
+        try:
+            found = part()
+        except Exception as why:  # noqa: BLE001 - the other parts are still measured; this one is told and ends it badly
+            say(f"  not measured: {why!r}")
+            traceback.print_exc()
+            found = {}
+        figures |= dict.fromkeys(keys) | found
+        missing += [key for key in keys if figures[key] is None]
+        say(f"  {time.perf_counter() - part_began:.0f} s: {json.dumps({key: figures[key] for key in keys})}")
+    figures["seconds"] = round(time.perf_counter() - began)
+    if missing:
+        say(f"not measured: {', '.join(missing)}")
+    print(json.dumps({name: _short(value) for name, value in figures.items()}), flush=True)
+    sys.exit(1 if missing else 0)
+
+
+def _short(value: object) -> object:
+    return round(value, 5) if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
