@@ -1,5 +1,6 @@
 """What an agent sees of its own run through our MCP server."""
 
+import json
 from pathlib import Path
 
 from tests.mcp_own.kit import HANDLE, PAGE, asked, lived, looking, refused
@@ -38,6 +39,13 @@ def test_an_agent_looks_at_its_own_history(tmp_path: Path):
             )
             assert "receipt" in receipt["result"]
             assert (await asked(client, "receipts", outcome="open"))["receipts"] == []
+
+            answered = await asked(client, "log", kinds=["call.received"])
+            assert answered["events"][0]["arguments"] == '{"invoice":"INV-1","reference":"r1"}'
+            # A line of the log is a line: whoever wants it all asks for the event.
+            assert all(
+                len(json.dumps(event)) < 1500 for event in (await asked(client, "log", limit=200))["events"]
+            )
 
             cost = await asked(client, "cost")
             assert [row["number"] for row in cost["requests"]] == [1, 2]

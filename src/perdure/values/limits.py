@@ -468,6 +468,9 @@ KEEPER_LIVES_MAX: Final = 5
 KEEPER_LIVES_SECONDS: Final = 60.0
 """See ``KEEPER_LIVES_MAX``."""
 
+KEEPER_NOTES_MAX: Final = 10
+"""Different things that a person is told of a session's servers when it has ended; the rest stands in the log."""
+
 KEEPER_SAID_BYTES_MAX: Final = 4000
 """The end of what a keeper said, shown where it failed: a stack and its error."""
 
@@ -586,6 +589,9 @@ VIEW_BYTES_MAX: Final = 48 * 1024
 
 VIEW_FIELD_BYTES_MAX: Final = 400
 """Of one field of an event in a list; the event itself shows it whole."""
+
+VIEW_NESTED_BYTES_MAX: Final = 160
+"""Of a field that holds many things, in a list of events: what a line has room for."""
 
 VIEW_READ_EVENTS_MAX: Final = 200_000
 """Events that one question may read through: a second or two."""

@@ -19,7 +19,12 @@ from perdure.mcp.own.wishes import CostWish, EventWish, LogWish, ReceiptsWish, R
 from perdure.projection.state import Effect
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput, BadPosition
-from perdure.values.limits import READ_PAGE_EVENTS, VIEW_FIELD_BYTES_MAX, VIEW_READ_EVENTS_MAX
+from perdure.values.limits import (
+    READ_PAGE_EVENTS,
+    VIEW_FIELD_BYTES_MAX,
+    VIEW_NESTED_BYTES_MAX,
+    VIEW_READ_EVENTS_MAX,
+)
 
 UNSHOWN: Final = frozenset({"credential", "holder", "session", "head", "signature"})
 """Fields of events that name credentials, processes and sessions: of no use to an agent."""
@@ -215,9 +220,22 @@ def _short(event: Event) -> dict[str, Json]:
 
 
 def _body(body: e.Body, *, short: bool) -> dict[str, Json]:
-    fields = msgspec.convert(msgspec.to_builtins(body), dict[str, Json])
-    kept = {name: value for name, value in fields.items() if name not in UNSHOWN}
-    return {name: _brief(value) for name, value in kept.items()} if short else kept
+    """Return what the event says; content that it names is said by its size, since `event` gives it beside."""
+    plain = msgspec.convert(msgspec.to_builtins(body), dict[str, Json])
+    said = dict(_fields(body))
+    shown: dict[str, Json] = {}
+    for name, value in plain.items():
+        if name in UNSHOWN:
+            continue
+        told = _told(said[name], value)
+        shown[name] = _brief(told) if short else told
+    return shown
+
+
+def _told(said: object, plain: Json) -> Json:
+    if not isinstance(said, e.Content):
+        return plain
+    return said.text if said.text is not None else f"({said.size} bytes; `event` shows them)"
 
 
 def _fields(body: e.Body) -> Iterator[tuple[str, object]]:
@@ -226,11 +244,14 @@ def _fields(body: e.Body) -> Iterator[tuple[str, object]]:
 
 
 def _brief(value: Json) -> Json:
-    """Return a field as a list shows it: cut where it is long."""
-    spelled = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if len(spelled) <= VIEW_FIELD_BYTES_MAX:
-        return value
-    return f"{spelled[:VIEW_FIELD_BYTES_MAX]}... ({len(spelled)} characters; `event` shows them)"
+    """Return a field as a list shows it: a long text is cut, and of many things it says how many."""
+    match value:
+        case str() if len(value) > VIEW_FIELD_BYTES_MAX:
+            return f"{value[:VIEW_FIELD_BYTES_MAX]}... ({len(value)} characters; `event` shows them)"
+        case list() | dict() if len(msgspec.json.encode(value)) > VIEW_NESTED_BYTES_MAX:
+            return f"({len(value)} of them; `event` shows them)"
+        case _:
+            return value
 
 
 def _act(effect: Effect) -> dict[str, Json]:
