@@ -57,7 +57,7 @@ class Client:
         self.notes: list[tuple[str, Any]] = []
         self.answers: dict[str, Answerer] = {}
         self.news = asyncio.Condition()
-        self.leave: Callable[[], None] = lambda: None
+        self.leave: Callable[[], object] = lambda: None
         self.served: asyncio.Task[tuple[str, ...]] | None = None
 
     async def ask(
@@ -111,12 +111,12 @@ class House:
         self._clients += 1
         to_us, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         to_client, from_us = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-        line: JSONRPCDispatcher[Any] = JSONRPCDispatcher(from_us, to_us)  # type: ignore[arg-type]
+        line: JSONRPCDispatcher[Any] = JSONRPCDispatcher(from_us, to_us)
         client = Client(line)
         serving = self.hub.serve(
             self.session,
             from_client,
-            to_client,  # type: ignore[arg-type]
+            to_client,
             connection=name or f"t{self._clients}",
             server=server,
         )

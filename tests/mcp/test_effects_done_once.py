@@ -33,11 +33,11 @@ async def test_a_payment_whose_server_died_before_it_answered_is_in_doubt_and_no
             result = await client.call("pay", {"invoice": "7", "mishap": "die"})
             assert result["isError"]
             assert "perdure settle mcp-test" in said(result)
-            assert result["_meta"]["perdure.dev/call"]["outcome"] == "doubt"
+            assert result["_meta"]["perdure/call"]["outcome"] == "doubt"
         async with house.client() as client:
             await client.hello()
             again = await client.call("pay", {"invoice": "7", "mishap": "die"})
-            assert again["_meta"]["perdure.dev/call"]["outcome"] == "doubt"
+            assert again["_meta"]["perdure/call"]["outcome"] == "doubt"
             assert said(await client.call("pay", {"invoice": "8"})) == "paid 2"
     assert [line["invoice"] for line in paid(book)] == ["7", "8"]
 
@@ -92,7 +92,7 @@ async def test_an_error_that_says_nothing_ran_is_the_clients_own_error(tmp_path:
     async with standing(tmp_path, plain(tmp_path / "book")) as house, house.client() as client:
         await client.hello()
         broken = await client.call("broken", {})
-        assert broken["_meta"]["perdure.dev/call"]["outcome"] == "doubt"
+        assert broken["_meta"]["perdure/call"]["outcome"] == "doubt"
         assert "broken on purpose" in said(broken)
         with pytest.raises(MCPError, match="an object"):
             await client.ask("tools/call", {"name": "pay", "arguments": [1]})
@@ -106,7 +106,7 @@ async def test_garbage_in_place_of_an_answer_leaves_the_payment_in_doubt(tmp_pat
     ):
         await client.hello()
         result = await client.call("pay", {"invoice": "7", "mishap": "garbage"})
-        assert result["_meta"]["perdure.dev/call"]["outcome"] == "doubt"
+        assert result["_meta"]["perdure/call"]["outcome"] == "doubt"
         assert any("no JSON-RPC message" in words for words in house.words)
         assert said(await client.call("pay", {"invoice": "8"})) == "paid 2"
 
@@ -117,7 +117,7 @@ async def test_a_line_without_an_end_ends_the_server_and_not_the_gateway(tmp_pat
         async with house.client() as client:
             await client.hello()
             result = await client.call("pay", {"invoice": "7", "mishap": "endless"})
-            assert result["_meta"]["perdure.dev/call"]["outcome"] == "doubt"
+            assert result["_meta"]["perdure/call"]["outcome"] == "doubt"
             assert "a line of more than" in said(result)
         async with house.client() as client:
             await client.hello()
@@ -130,7 +130,7 @@ async def test_a_server_that_does_not_answer_in_time_leaves_the_call_in_doubt(tm
         await client.hello()
         result = await client.call("pay", {"invoice": "7", "mishap": "hold"})
         assert "gave no answer within 0.3 s" in said(result)
-        assert result["_meta"]["perdure.dev/call"]["outcome"] == "doubt"
+        assert result["_meta"]["perdure/call"]["outcome"] == "doubt"
 
 
 def answering(content: dict[str, Any] | None, action: str = "accept") -> Callable[[Any], Any]:
@@ -143,7 +143,7 @@ def answering(content: dict[str, Any] | None, action: str = "accept") -> Callabl
 
 
 def outcome(result: dict[str, Any]) -> str:
-    return result["_meta"]["perdure.dev/call"]["outcome"]
+    return result["_meta"]["perdure/call"]["outcome"]
 
 
 async def test_a_person_behind_the_client_allows_or_forbids_it_there(tmp_path: Path):
@@ -183,7 +183,7 @@ async def test_a_grant_that_comes_late_fires_nothing_and_waits_for_the_same_call
         await client.hello()
         result = await client.call("pay", {"invoice": "7"})
         assert outcome(result) == "waits"
-        approval = result["_meta"]["perdure.dev/call"]["approval"]
+        approval = result["_meta"]["perdure/call"]["approval"]
         await house.session.decide(approval, grant=True, by="ada")
         assert said(await client.call("look")).startswith("{")
         assert not paid(book)

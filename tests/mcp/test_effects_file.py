@@ -121,6 +121,10 @@ def test_a_schema_that_nobody_can_read_judges_nothing():
     assert declared("bank", {"name": "pay", "inputSchema": {"type": "nonsense"}}, Effects()).schema == {}
 
 
+def name_of_one(one: dict[str, Any]) -> str:
+    return str(one["name"])
+
+
 NAMES = st.text(min_size=1, max_size=12)
 TOOLS = st.lists(
     st.fixed_dictionaries(
@@ -136,7 +140,7 @@ TOOLS = st.lists(
         },
     ),
     max_size=4,
-    unique_by=lambda one: one["name"],
+    unique_by=name_of_one,
 )
 
 

@@ -9,13 +9,15 @@ import sys
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from perdure.assembly.store import open_store
+from perdure.log.envelope import unseal
 from perdure.mcp.starting import LEASH
 from tests.mcp.talking import HELLO, PLAIN, paid, said
 
@@ -25,7 +27,7 @@ SECONDS = 60
 class Gateway:
     """``perdure mcp`` with a client that speaks raw lines to it."""
 
-    def __init__(self, at: Path, *options: str, server: tuple[str, ...] = ()) -> None:
+    def __init__(self, at: Path, *options: str, server: tuple[str, ...] = (), hears: bool = True) -> None:
         self.book = at / "book"
         command = [
             sys.executable,
@@ -47,7 +49,9 @@ class Gateway:
         )
         self.lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.words: list[str] = []
-        self.threads = [threading.Thread(target=each, daemon=True) for each in (self._hear, self._overhear)]
+        self.threads = [
+            threading.Thread(target=each, daemon=True) for each in (self._hear, self._overhear)[not hears :]
+        ]
         for thread in self.threads:
             thread.start()
         self._number = 0
@@ -111,10 +115,12 @@ class Gateway:
 
 
 @contextmanager
-def gateway(at: Path, *options: str, server: tuple[str, ...] = (), hello: bool = True) -> Generator[Gateway]:
-    made = Gateway(at, *options, server=server)
+def gateway(
+    at: Path, *options: str, server: tuple[str, ...] = (), hello: bool = True, hears: bool = True
+) -> Generator[Gateway]:
+    made = Gateway(at, *options, server=server, hears=hears)
     try:
-        if hello:
+        if hello and hears:
             made.hello()
         yield made
     finally:
@@ -191,7 +197,7 @@ def test_a_gateway_killed_while_a_payment_is_under_way_does_not_pay_again(tmp_pa
         at.kill()
     with gateway(tmp_path) as at:
         same = at.answer(at.pay(invoice="7", reference="a", mishap="hold"))
-        assert same["_meta"]["perdure.dev/call"]["outcome"] == "doubt"
+        assert same["_meta"]["perdure/call"]["outcome"] == "doubt"
         assert "perdure settle mcp-plain" in said(same)
     assert len(paid(tmp_path / "book")) == 1
 
@@ -206,7 +212,7 @@ def test_a_client_that_went_before_it_had_the_answer_gets_the_receipt_and_does_n
         assert at.process.wait(SECONDS) == 0
     with gateway(tmp_path, "--patience", "0.2") as at:
         other = at.answer(at.pay(invoice="7", reference="b", mishap="hold"))
-        assert other["_meta"]["perdure.dev/call"]["outcome"] == "waits"
+        assert other["_meta"]["perdure/call"]["outcome"] == "waits"
         assert "perdure approve mcp-plain" in said(other)
         same = at.answer(at.pay(invoice="7", reference="a", mishap="hold"))
         assert said(same).startswith("paid 1 (perdure: this had been done before")
@@ -244,3 +250,35 @@ def test_two_clients_of_one_server_have_runs_of_their_own(tmp_path: Path):
         assert said(second.answer(second.pay(invoice="1"))) == "paid 2"
         assert second.end() == 0
         wait_for(lambda: any("so this is run mcp-plain-2" in line for line in second.words))
+
+
+def test_an_answer_that_was_written_and_never_read_was_not_taken(tmp_path: Path):
+    book = tmp_path / "book"
+    with gateway(tmp_path, hears=False) as at:
+        at.send("initialize", HELLO)
+        at.write({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        at.pay(invoice="7", reference="a")
+        wait_for(lambda: "effect.settled" in kinds(tmp_path))
+        assert at.end() == 0
+    with gateway(tmp_path) as at:
+        assert "this had been done before" in said(at.answer(at.pay(invoice="7", reference="a")))
+    assert len(paid(book)) == 1
+
+
+def kinds(at: Path) -> list[str]:
+    """Return the kinds of the run's events, as another process reads them."""
+    if not (at / "store" / "log.db").exists():
+        return []
+    with closing(open_store(at / "store", create=False)) as store:
+        return [unseal(stored).kind for stored in store.books.read("mcp-plain", 0, 1000)]
+
+
+def test_a_server_that_will_not_end_is_ended(tmp_path: Path):
+    stubborn = (
+        "import signal, sys, time; [signal.signal(each, signal.SIG_IGN) for each in (15, 1, 2)];"
+        f"exec(open({str(PLAIN)!r}).read()); time.sleep(600)"
+    )
+    with gateway(tmp_path, server=(sys.executable, "-c", stubborn, str(tmp_path / "book"))) as at:
+        pids = served(at)
+        assert at.end() == 0
+        assert not living(*pids)

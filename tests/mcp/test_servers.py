@@ -11,10 +11,16 @@ from perdure.mcp.servers import Server, name_of, servers_in, servers_of
 from perdure.values.errors import BadInput
 from tests.mcp.talking import plain, said, standing
 
-CLAUDE = {"mcpServers": {"pay": {"command": "python", "args": ["-m", "pay"], "env": {"KEY": "${SECRET}"}}}}
-VSCODE = {"servers": {"web": {"type": "http", "url": "https://x/${REGION:-eu}", "headers": {"A": "b"}}}}
-OPENCODE = {"mcp": {"pay": {"type": "local", "command": ["python", "-m", "pay"], "environment": {"A": "b"}}}}
-PLAIN = {"pay": {"command": "pay"}, "off": {"command": "x", "disabled": True}}
+CLAUDE: dict[str, Any] = {
+    "mcpServers": {"pay": {"command": "python", "args": ["-m", "pay"], "env": {"KEY": "${SECRET}"}}}
+}
+VSCODE: dict[str, Any] = {
+    "servers": {"web": {"type": "http", "url": "https://x/${REGION:-eu}", "headers": {"A": "b"}}}
+}
+OPENCODE: dict[str, Any] = {
+    "mcp": {"pay": {"type": "local", "command": ["python", "-m", "pay"], "environment": {"A": "b"}}}
+}
+PLAIN: dict[str, Any] = {"pay": {"command": "pay"}, "off": {"command": "x", "disabled": True}}
 
 
 def test_the_forms_of_several_clients_are_read():

@@ -28,7 +28,7 @@ EFFECTS: Final = "perdure.effects.yaml"
 """The effects file, beside the file of servers or in the directory that the gateway is started in."""
 
 _PORT_MAX: Final = 65535
-_COMMAND: Final = "perdure.mcp.command"
+_COMMAND: Final = "perdure mcp: command"
 
 
 class Named(NamedTuple):
@@ -52,8 +52,14 @@ class _WithCommand(click.Group):
             args = args[:place]
         return super().parse_args(ctx, args)
 
-    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage(ctx.command_path, "[OPTIONS] [-- SERVER COMMAND...]")
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            raise click.UsageError(
+                f"There is no `perdure mcp {args[0]}`. A server's command stands after --.", ctx
+            )
+        return super().resolve_command(ctx, args)
 
 
 def _server_options(command: Callable[..., object]) -> Callable[..., object]:
@@ -87,6 +93,7 @@ def _server_options(command: Callable[..., object]) -> Callable[..., object]:
 @click.group(
     cls=_WithCommand,
     invoke_without_command=True,
+    subcommand_metavar="[-- SERVER COMMAND...]",
     epilog=example(
         "perdure mcp -- npx -y @modelcontextprotocol/server-filesystem .",
         "perdure mcp --url https://mcp.example.com/mcp --header 'Authorization: Bearer ...'",
@@ -159,8 +166,9 @@ def mcp(
     _installed()
     from perdure.mcp.effects import effects_of  # noqa: PLC0415 - the SDK behind it is an extra
 
-    named = Named(_command(ctx), url, headers, config, only, name)
-    servers = _servers(named)
+    if patience <= 0:
+        raise BadInput(f"--patience {patience:g} is no time", hint="seconds, below the client's own timeout")
+    servers = _servers(Named(_command(ctx), url, headers, config, only, name))
     settings_of = cast("type[Standing]", import_module("perdure.mcp.settings").Standing)
     settings = settings_of(
         directory_of(store).absolute(),

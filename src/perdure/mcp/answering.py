@@ -8,7 +8,7 @@ from perdure.assembly.answering import Answer
 from perdure.mcp.link import Object
 from perdure.values.digest import Json
 
-META: Final = "perdure.dev/call"
+META: Final = "perdure/call"
 """The field of ``_meta`` that says how a call stands in the run."""
 
 

@@ -59,7 +59,7 @@ def undecided(tool: Mapping[str, Json]) -> str:
         return (
             f"the server says that it only reads, its name says {changes[0].strip('_')!r}" if changes else ""
         )
-    if hints.readOnlyHint is True:
+    if hints.read_only_hint is True:
         return "its hints contradict each other: does it only read, or does it destroy?"
     if effect == "idempotent":
         return "the server says that repeating it is harmless: is it, also hours later?"

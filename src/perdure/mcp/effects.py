@@ -77,12 +77,12 @@ class Effects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class ToolHints(msgspec.Struct, frozen=True):
-    """A server's annotations of one tool."""
+class ToolHints(msgspec.Struct, frozen=True, rename="camel"):
+    """A server's annotations of one tool, as far as they are judged."""
 
-    readOnlyHint: bool | None = None  # noqa: N815 - MCP spells it so
-    destructiveHint: bool | None = None  # noqa: N815
-    idempotentHint: bool | None = None  # noqa: N815
+    read_only_hint: bool | None = None
+    destructive_hint: bool | None = None
+    idempotent_hint: bool | None = None
 
 
 def effects_of(path: Path | None) -> Effects:
@@ -134,9 +134,9 @@ def span_of(text: str, where: str) -> int | None:
 
 def hinted(hints: ToolHints) -> EffectClass:
     """Return the class that a server's annotations allow."""
-    if hints.readOnlyHint is True:
-        return "once" if hints.destructiveHint is True else "read"
-    if hints.idempotentHint is True and hints.destructiveHint is False:
+    if hints.read_only_hint is True:
+        return "once" if hints.destructive_hint is True else "read"
+    if hints.idempotent_hint is True and hints.destructive_hint is False:
         return "idempotent"
     return "once"
 

@@ -90,6 +90,7 @@ class Front:
         self._greeted: Callable[[str], Awaitable[None]] | None = greeted
         self._line: JSONRPCDispatcher[TransportContext] | None = None
         self._hello: Object = {}
+        self._greeting: asyncio.Event | None = None
         self._open: dict[int, tuple[Context, Link | None, Json]] = {}
         self._seen: dict[str, int] = {}
         self._told: dict[str, str] = {}
@@ -131,6 +132,9 @@ class Front:
         try:
             if method == INITIALIZE:
                 return await self._greet(params)
+            if self._greeting is not None:
+                # Some clients send on before they have the answer to their hello.
+                await self._greeting.wait()
             if not self._routing.links:
                 return _too_early(method)
             if method == CALL:
@@ -145,17 +149,25 @@ class Front:
         del context
         if method == CANCELLED:
             return
+        if self._greeting is not None:
+            await self._greeting.wait()
         await self._routing.notify(method, params)
         if method == INITIALIZED:
             for link in self._routing.links:
                 self._backing.later(link.learn())
 
     async def _greet(self, params: Params) -> Object:
+        if self._routing.links:
+            raise MCPError(INVALID_REQUEST, "initialize came before on this connection")
         self._hello = dict(params or {})
-        answer = await self._routing.introduce(self._hello, self)
-        if self._greeted is not None:
-            await self._greeted(self.client)
-        return answer
+        self._greeting = asyncio.Event()
+        try:
+            answer = await self._routing.introduce(self._hello, self)
+            if self._greeted is not None:
+                await self._greeted(self.client)
+            return answer
+        finally:
+            self._greeting.set()
 
     def _goes_to(self, number: int, link: Link) -> None:
         if number in self._open:

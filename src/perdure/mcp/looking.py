@@ -27,7 +27,9 @@ async def draft_of(servers: Sequence[Server], say: Callable[[str], None]) -> tup
         await asyncio.gather(*(link.close() for link in links))
     text = drafted([(link.server, tuple(link.tools.values())) for link in links])
     questions = [
-        (link.server.tool(name), undecided(tool)) for link in links for name, tool in link.tools.items()
+        (link.server.tool(name), undecided(tool))
+        for link in links
+        for name, tool in sorted(link.tools.items())
     ]
     return (
         text,

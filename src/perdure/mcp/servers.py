@@ -60,8 +60,10 @@ class _Entry(msgspec.Struct):
     environment: dict[str, str] | None = None
     cwd: str = ""
     url: str = ""
-    httpUrl: str = ""  # noqa: N815 - Gemini CLI spells it so
-    serverUrl: str = ""  # noqa: N815 - as others do
+    http_url: str = msgspec.field(default="", name="httpUrl")
+    """as Gemini CLI has it"""
+    server_url: str = msgspec.field(default="", name="serverUrl")
+    """as others have it"""
     headers: dict[str, str] | None = None
     type: str = ""
     disabled: bool = False
@@ -147,7 +149,7 @@ def _server(name: str, read: _Entry, where: str, environment: Mapping[str, str])
     def filled(text: str) -> str:
         return _filled(text, environment, f"{where}: server {name!r}")
 
-    url = read.url or read.httpUrl or read.serverUrl
+    url = read.url or read.http_url or read.server_url
     first = [read.command] if isinstance(read.command, str) else read.command
     command = tuple(filled(word) for word in [*first, *read.args] if word)
     if bool(command) == bool(url):

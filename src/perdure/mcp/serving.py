@@ -50,8 +50,6 @@ async def standing(settings: Standing, say: Callable[[str], None]) -> AsyncGener
 
     Raises ``Held``, ``BadInput``, ``BadContract``, ``ServerFailed``, and what opening the store raises.
     """
-    for server in settings.servers:
-        checked(server)
     store = await asyncio.to_thread(open_store, settings.store)
     try:
         house = await _free(store, settings, say)
@@ -208,7 +206,12 @@ async def _standard_streams() -> Lines:
 async def until_told(
     settings: Standing, say: Callable[[str], None], listening: Callable[[int, str], None]
 ) -> None:
-    """Serve until the client goes or a signal says to end."""
+    """Serve until the client goes or a signal says to end.
+
+    Raises ``BadInput`` before anything is begun, and what ``serve_here`` and ``serve_there`` raise.
+    """
+    for server in settings.servers:
+        checked(server)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
