@@ -34,6 +34,7 @@ person: the model asks again."""
 AGAIN_MAX: Final = 20
 SEARCHES_MAX: Final = 12
 """A client answers from what has started so far: a server that is slow to start is found later."""
+PAUSE_SECONDS: Final = 0.5
 
 
 class Shell(msgspec.Struct, frozen=True):
@@ -118,7 +119,7 @@ class Teller(Narrator):
 
     def _called(self, question: Question, hands: Offer, number: int) -> ToolCall | None:
         step = self._steps[number - 1]
-        name = self._signet.call("toolu_" if question.api == "messages" else "call_", number)
+        name = self._signet.call(_prefix(question), number)
         match step:
             case Shell(command=command):
                 return told_to_run(hands, command, name)
@@ -127,19 +128,22 @@ class Teller(Narrator):
             case Pay():
                 offer = paying(question.offers)
                 if offer is None:
-                    return self._searched(question, number)
+                    return self._searched(question, hands, number)
                 if not self.results.get(number, [""])[-1].count(WAITS):
                     self._asked[number] += 1
                 time = self._asked[number] - 1
                 return ToolCall(name, offer, step.arguments(time))
 
-    def _searched(self, question: Question, number: int) -> ToolCall | None:
-        """A client may keep its servers' tools back until they are searched for."""
-        search = next((each for each in question.offers if each.manner == "tool_search"), None)
+    def _searched(self, question: Question, hands: Offer, number: int) -> ToolCall | None:
+        """A client may keep its servers' tools back until they are searched for; or a server may not be up yet."""
         asides = [self._signet.step(each.id) for each in question.passages if each.role == "result"]
-        if search is None or asides.count((number, True)) >= SEARCHES_MAX:
+        if asides.count((number, True)) >= SEARCHES_MAX:
             return None
-        return ToolCall(self._signet.call("call_", number, recall=True), search, {"query": "payments pay"})
+        name = self._signet.call(_prefix(question), number, recall=True)
+        search = next((each for each in question.offers if each.manner == "tool_search"), None)
+        if search is None:
+            return told_to_run(hands, f"sleep {PAUSE_SECONDS}", name)
+        return ToolCall(name, search, {"query": "payments pay"})
 
     def _written(self, question: Question, hands: Offer, file: str, text: str, name: str) -> ToolCall:
         offer = next((each for each in question.offers if each.name in WRITERS), None)
@@ -150,6 +154,10 @@ class Teller(Narrator):
         base = filled(offer.schema, "a step")
         whole = base if isinstance(base, dict) else {}
         return ToolCall(name, offer, {**whole, path: f"{self._workspace}/{file}", "content": text})
+
+
+def _prefix(question: Question) -> str:
+    return "toolu_" if question.api == "messages" else "call_"
 
 
 def paying(offers: tuple[Offer, ...]) -> Offer | None:
