@@ -29,7 +29,7 @@ from perdure.contract import Contract, Law
 from perdure.gateway.sessions import SessionGateway
 from perdure.gateway.tidying import collected_in_quiet
 from perdure.values.errors import NotWrapped, PerdureError, RunExists
-from perdure.values.limits import CLIENT_GRACE_SECONDS, DEEDS_END_SECONDS
+from perdure.values.limits import CLIENT_GRACE_SECONDS, DEEDS_END_SECONDS, KEEPER_NOTES_MAX
 from perdure.wrap.door import Door, until_gone
 from perdure.wrap.hooks.builtins import builtins_of
 from perdure.wrap.hooks.heard import heard
@@ -164,7 +164,8 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
         store = await asyncio.to_thread(open_store, Path(order.store))
         opened.callback(store.close)
         known = _known(order, store)
-        servers = await _servers(order, known)
+        noted: list[str] = []
+        servers = await _servers(order, known, noted)
         session = await _session(order, store, servers, known)
         opened.push_async_callback(session.close)
         if servers is not None:
@@ -172,17 +173,17 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
         keeping = Keeping(order, session, servers)
         if not (order.began and session.state.live.client):
             await session.attached(_client(order), words=order.attached, transcript=order.transcript)
-        await opened.enter_async_context(_listening(order, session, keeping))
-        state, held = session.state, session.foreign.contract != Contract()
-        _say(Ready(run=order.run, resumed=session.resumed, position=state.position, contract=held))
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, keeping.told_to_end)
-        obeying = loop.create_task(keeping.obey(orders))
-        await keeping.over.wait()
-        obeying.cancel()
-        await _deeds_ended(session)
+        async with _listening(order, session, keeping):
+            state, held = session.state, session.foreign.contract != Contract()
+            _say(Ready(run=order.run, resumed=session.resumed, position=state.position, contract=held))
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, keeping.told_to_end)
+            obeying = loop.create_task(keeping.obey(orders))
+            await keeping.over.wait()
+            obeying.cancel()
+            await _deeds_ended(session)
         await session.left(keeping.left)
-        _say(summary_of(session))
+        _say(summary_of(session, noted))
 
 
 def _known(order: KeepingOrder, store: Store) -> Law | None:
@@ -203,13 +204,21 @@ def _known(order: KeepingOrder, store: Store) -> Law | None:
     return store.inspector.law(state)
 
 
-async def _servers(order: KeepingOrder, known: Law | None) -> "Serving | None":
-    """Return the client's servers, none of them started yet. Raises ``BadInput`` for one that can't be."""
+async def _servers(order: KeepingOrder, known: Law | None, noted: list[str]) -> "Serving | None":
+    """Return the client's servers, none of them started yet; what a person should know of them goes to ``noted``.
+
+    Raises ``BadInput`` for one that can't be started.
+    """
     if not order.servers:
         return None
     from perdure.wrap.serving import Serving  # noqa: PLC0415 - the SDK is slow to load, and many clients have none
 
-    servers = Serving(order, known.definition.tools if known is not None else (), _noted)
+    def note(words: str) -> None:
+        print(words, file=sys.stderr, flush=True)
+        if words not in noted and len(noted) < KEEPER_NOTES_MAX:
+            noted.append(words)
+
+    servers = Serving(order, known.definition.tools if known is not None else (), note)
     await servers.start()
     return servers
 
@@ -279,10 +288,6 @@ def _say(document: Said) -> None:
     """Tell the wrapper, if it is there."""
     with contextlib.suppress(OSError):
         os.write(sys.stdout.fileno(), line_of(document))
-
-
-def _noted(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
 
 
 async def _orders() -> asyncio.StreamReader:

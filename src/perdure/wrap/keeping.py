@@ -147,7 +147,8 @@ class Kept:
 
     def close(self) -> None:
         """No keeper is left."""
-        _stream(self._process.stdin).close()
+        with suppress(OSError):  # what it never read goes with it
+            _stream(self._process.stdin).close()
         try:
             self._process.wait(KEEPER_END_SECONDS)
         except subprocess.TimeoutExpired:

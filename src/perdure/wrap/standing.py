@@ -1,5 +1,7 @@
 """How a run stands at the end of a session, in figures."""
 
+from collections.abc import Sequence
+
 from msgspec import structs
 
 from perdure.assembly.sessions import Session
@@ -7,13 +9,12 @@ from perdure.projection.state import State
 from perdure.wrap.order import Summary
 
 
-def summary_of(session: Session) -> Summary:
-    """Return how the run of ``session`` stands."""
+def summary_of(session: Session, heard: Sequence[str]) -> Summary:
+    """Return how the run of ``session`` stands, with what was ``heard`` of its servers."""
     failure = session.failure
     found = standing(session.state)
-    if failure is None:
-        return found
-    return structs.replace(found, notes=(f"it was not kept to the end: {failure}",))
+    lost = (f"it was not kept to the end: {failure}",) if failure is not None else ()
+    return structs.replace(found, notes=(*lost, *found.notes, *heard))
 
 
 def standing(state: State) -> Summary:
