@@ -17,8 +17,7 @@ import psutil
 
 from perdure.demo.purser import ResultBlock, Stored
 from perdure.demo.wrap_plot import BANK, CARD, Books, Model
-from perdure.testing.payments import let_go
-from perdure.testing.payments_book import BookLine, PaymentBook
+from perdure.testing.payments_book import BookLine, PaymentBook, let_go
 from perdure.testing.upstream.provider import Delivery, Provider
 from perdure.testing.upstream.server import Listening
 from perdure.testing.upstream.signet import Signet

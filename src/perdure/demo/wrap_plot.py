@@ -143,5 +143,5 @@ def payee_of(payment: dict[str, Json]) -> str:
 
 def cents_of(payment: dict[str, Json]) -> int:
     """Return how much it is."""
-    cents = payment["cents"]
+    cents = payment.get("cents")
     return cents if isinstance(cents, int) else 0

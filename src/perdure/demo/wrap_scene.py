@@ -180,7 +180,7 @@ class Scene:
             match event.body:
                 case e.RunRewound(why=why):
                     self._happened(
-                        event.position, "blue", "went back", f"{why}: the model asks again, in other words"
+                        event.position, "blue", "went back", f"{why}; it asks again, in other words"
                     )
                 case e.IntentionProposed(call=call, arguments=arguments):
                     calls[call] = str((arguments or {}).get("reference"))
@@ -192,9 +192,12 @@ class Scene:
 
     def _question(self, store: perdure.Store, approval: str) -> None:
         asked = store.state(RUN).world.approvals[approval]
-        new = asked.why.rpartition("The new call differs: ")[2].rstrip(")")
-        text = f"card__pay {new}: not declared, so a person is asked"
-        self._happened(asked.asked, "yellow", "question", escape(text))
+        for event in store.events(RUN):
+            if isinstance(event.body, e.IntentionProposed) and event.body.call == asked.call:
+                given = event.body.arguments or {}
+                text = f'{event.body.tool} "{given.get("reference")}", {cents_of(given) / 100:,.2f}'
+                why = "nobody declared what makes two of these the same, so a person is asked"
+                self._happened(asked.asked, "yellow", "question", escape(f"{text}: {why}"))
 
     def _unnoticed(self, side: Sides, store: perdure.Store) -> None:
         for event in store.events(RUN):
