@@ -143,7 +143,7 @@ def planned(wish: Wish) -> Planned:
         )
     path = wish.profile or (Path(started.profile_file) if started and started.profile_file else None)
     profile = read_profile(path) if path is not None else recognised(words[0], known())
-    if goes is not None and (profile.resume is not None or not wish.words):
+    if goes is not None and not goes.anew and (profile.resume is not None or not wish.words):
         words = (words[0], *continuing(profile, words[1:], goes.session))
     run = checked_name(wish.resume or wish.run or _new_name(profile.name, wish.root), field="run")
     return Planned(profile, words, goes, wish, run)
