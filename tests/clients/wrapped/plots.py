@@ -17,7 +17,7 @@ BLOB: Final = "x" * 5000
 PAID: Final = {"payee": "Ada", "cents": 500, "reference": "rent", "invoice": "INV-1"}
 
 # Each step may be done again without another outcome: a client whose session can't go on begins at the first.
-# Nothing is forced: Codex refuses `rm -f`, whatever it was told.
+# Nothing is forced, since Codex refuses `rm -f`; nothing is substituted, since Gemini CLI refuses `$(...)`.
 _BEGIN: Final[Plot] = (
     (Command("mkdir -p src && printf 'one\\n' > src/one.txt && chmod 755 src/one.txt"),),
     (Put("two.txt", "two\nand more of it\n"),),
@@ -57,7 +57,7 @@ def plot_of(tool: str, *, flag: str = "", go: str = "") -> Plot:
     With ``flag`` and ``go`` the fifth step's command makes the one file, and waits for the other, half a minute at most.
     """
     fourth: Act = ToolUse(tool, dict(PAID)) if tool else Command("true")
-    wait = f"touch {flag}; i=0; while [ ! -e {go} ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done; "
+    wait = f"touch {flag}; timeout 30 sh -c 'until [ -e {go} ]; do sleep 0.1; done'; "
     blob = "mkdir -p deep/er deep/empty && printf '%05000d' 0 | tr 0 x > deep/er/blob.bin"
     return (*_BEGIN, (fourth,), (Command((wait if flag else "") + blob),), *_END)
 

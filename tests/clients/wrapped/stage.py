@@ -190,11 +190,11 @@ class Stage:
 
         def wait() -> None:
             until = time.monotonic() + LIFE_SECONDS_MAX
-            while not flag.exists() and time.monotonic() < until:
+            while not flag.exists() and flag.parent.exists() and time.monotonic() < until:
                 time.sleep(0.02)
             if flag.exists():
                 self.kill(target)
-            go.touch()
+                go.touch()
 
         thread = threading.Thread(target=wait, daemon=True)
         thread.start()
