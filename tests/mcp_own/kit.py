@@ -44,7 +44,6 @@ async def lived(place: Path, *, run: str = "one") -> None:
         assert await session.recorded(30)
         await session.tell(e.RequestAnswered(1, stop="tool_use"))
         await session.call(Asked("a.1", "bank__pay", {"invoice": "INV-1", "reference": "r1"}), patience=0)
-        assert await session.recorded(30)
         (root / "notes.txt").write_text("one\n2\nthree\n", encoding="utf-8")
         await session.tell(e.RequestForwarded(2))
         assert await session.recorded(30)

@@ -29,6 +29,9 @@ from perdure.values.limits import (
 UNSHOWN: Final = frozenset({"credential", "holder", "session", "head", "signature"})
 """Fields of events that name credentials, processes and sessions: of no use to an agent."""
 
+_DULL: Final = frozenset({"messages", "told"})
+"""Fields that a list leaves out: digests of messages, and figures that stand beside themselves."""
+
 _CAUSES_MAX: Final = 12
 """Causes that are shown: three turns back. Beyond that everything comes from the first message."""
 
@@ -225,7 +228,7 @@ def _body(body: e.Body, *, short: bool) -> dict[str, Json]:
     said = dict(_fields(body))
     shown: dict[str, Json] = {}
     for name, value in plain.items():
-        if name in UNSHOWN:
+        if name in UNSHOWN or (short and name in _DULL):
             continue
         told = _told(said[name], value)
         shown[name] = _brief(told) if short else told
