@@ -11,6 +11,7 @@ from perdure.checkpoint.tree import Entry, decoded, find, read_recipe, spelled, 
 from perdure.driver.books import Books, events_after, read_state
 from perdure.log import events as e
 from perdure.log.envelope import Event, unseal
+from perdure.projection.workspace import REQUEST
 from perdure.replay.files import FilesAt
 from perdure.replay.versions import Version, versions
 from perdure.values.errors import BadInput, BadPosition, UnknownRun
@@ -23,7 +24,8 @@ class Origin(NamedTuple):
     position: int
     """of the event that recorded it"""
     by: str
-    """'agent', 'several' (more than one action at once), 'unknown', 'start' or 'put back'"""
+    """'agent', 'client' (what a foreign client did in a turn), 'several' (more than one action at once), 'unknown',
+    'start' or 'put back'"""
     key: str = ""
     tool: str = ""
     what: str = ""
@@ -181,9 +183,12 @@ class FileHistory:
         """Return why ``version`` is as it is: which act of which turn, and the reply that it came from."""
         if not version.changed:
             return Origin(version.position, "start" if first else "put back")
-        if not version.key:
+        turn = self._turn_before(run, version.changed)
+        if not version.key or version.key.startswith(REQUEST):
             body = unseal(self._books.read(run, version.changed - 1, 1)[0]).body
             known = isinstance(body, e.WorkspaceChanged) and any(each.by != "unknown" for each in body.paths)
+            if known and turn:
+                return Origin(version.position, "client", turn=turn)
             return Origin(version.position, "several" if known else "unknown")
         world = read_state(self._books, run).state.world
         effect = world.receipts.get(version.key) or world.open.get(version.key)
@@ -198,9 +203,31 @@ class FileHistory:
             version.position, "agent", version.key, effect.tool, effect.what, turn, effect.proposed, cause
         )
 
+    def _turn_before(self, run: str, changed: int) -> int:
+        """Return the turn in whose reply a foreign client changed what was recorded at ``changed``; 0: no client's.
+
+        The files are looked at when it asks again: what it asks then comes before what the look found.
+        """
+        asked: list[int] = []
+        for event in self._upto(run, changed):
+            match event.body:
+                case e.RunOpened(agent=agent) if not agent.startswith(_WRAPPED):
+                    return 0
+                case e.RequestForwarded(number=number, purpose="main"):
+                    asked.append(number)
+                case e.ClientLeft() | e.ClientAttached():
+                    asked.append(0)
+                case _:
+                    continue
+        known = [number for number in asked[:-1] if number]
+        return known[-1] if known else 0
+
     def _upto(self, run: str, position: int) -> Iterator[Event]:
         return takewhile(lambda event: event.position <= position, events_after(self._books, run, 0))
 
+
+_WRAPPED = "wrap:"
+"""How the agent's name begins in the run of a wrapped client."""
 
 _KINDS = {
     "dir": "directory",

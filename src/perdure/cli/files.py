@@ -168,6 +168,8 @@ def _origin_words(origin: Origin) -> str:
             return f"{origin.position}  put back"
         case "unknown":
             return f"{origin.position}  by nobody's tool"
+        case "client":
+            return f"{origin.position}  turn {origin.turn}: the client"
         case "several":
             return f"{origin.position}  several actions at once"
         case _:

@@ -12,6 +12,7 @@ from perdure.intention.reply import read_reply
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection.state import State
+from perdure.projection.workspace import REQUEST
 from perdure.values.digest import Json
 
 KEY_CHARACTERS: Final = 8
@@ -102,6 +103,8 @@ class Names:
 
     def act(self, key: str) -> str:
         """Return what the effect of ``key`` does, or the key itself."""
+        if key.startswith(REQUEST):
+            return f"after turn {key.removeprefix(REQUEST)}"
         return self.acts.get(key, key[:KEY_CHARACTERS])
 
     def call(self, call: str) -> str:
