@@ -8,15 +8,20 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from click.testing import CliRunner
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCResponse
 
 from perdure.cli.mcp import mcp
 from perdure.mcp.effects import effects_of
+from perdure.mcp.listening import Listening
+from perdure.values.limits import MCP_SESSIONS_MAX
 from tests.mcp.talking import PLAIN, paid
 
 SECONDS = 60
@@ -105,6 +110,43 @@ def test_a_draft_is_written_beside_the_file_and_never_over_another(tmp_path: Pat
     again = ran(tmp_path, "init", "--config", ".mcp.json")
     assert again.returncode == 2
     assert "is there already" in again.stderr
+
+
+async def many_come(count: int) -> tuple[list[int], set[str]]:
+    """Have ``count`` clients say hello and never be heard of again; return what they were answered, and who is open."""
+    served: set[str] = set()
+
+    async def serve(read: Any, write: Any, name: str) -> None:
+        served.add(name)
+        try:
+            async for message in read:
+                said = {
+                    "protocolVersion": "2025-11-25",
+                    "capabilities": {},
+                    "serverInfo": {"name": "x", "version": "1"},
+                }
+                answer = JSONRPCResponse(jsonrpc="2.0", id=message.message.id, result=said)
+                await write.send(SessionMessage(answer))
+        finally:
+            served.discard(name)
+
+    front = Listening("127.0.0.1", 0, "", serve)
+    await front.open()
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}}  # fmt: skip
+    accept = {"accept": "application/json, text/event-stream"}
+    try:
+        async with httpx2.AsyncClient() as web:
+            url = f"http://127.0.0.1:{front.port}/mcp"
+            codes = [(await web.post(url, json=hello, headers=accept)).status_code for _ in range(count)]
+        return codes, set(served)
+    finally:
+        await front.close()
+
+
+def test_clients_that_went_without_a_word_make_way_for_new_ones():
+    codes, served = asyncio.run(many_come(MCP_SESSIONS_MAX + 6))
+    assert set(codes) == {200}
+    assert len(served) <= MCP_SESSIONS_MAX
 
 
 @pytest.mark.parametrize(

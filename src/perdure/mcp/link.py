@@ -26,6 +26,7 @@ from perdure.mcp.lines import Overlong
 from perdure.mcp.servers import Server
 from perdure.mcp.starting import reached
 from perdure.values.digest import Json
+from perdure.values.errors import PerdureError
 from perdure.values.limits import (
     MCP_ASKED_MAX,
     MCP_HELLO_SECONDS,
@@ -295,7 +296,11 @@ class Link:
     async def _when_quiet(self) -> None:
         await asyncio.sleep(MCP_QUIET_SECONDS)
         self._quiet = None
-        await self.learn(changed=True)
+        try:
+            await self.learn(changed=True)
+        except PerdureError as error:
+            # A contract that doesn't fit the new list refuses calls, which says so to whoever makes one.
+            self._say(f"server {self.server.name} has changed its tools: {error}")
 
     async def _list(self) -> dict[str, Object]:
         found: dict[str, Object] = {}

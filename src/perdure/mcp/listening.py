@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import json
 import socket
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Final, cast
@@ -85,7 +85,9 @@ class Listening:
         self._host: str = host
         self._token: str = token
         self._serve: Serve = serve
-        self._open: dict[str, StreamableHTTPServerTransport] = {}
+        self._open: OrderedDict[str, StreamableHTTPServerTransport] = OrderedDict()
+        """the one that was used last stands last"""
+        self._asking: Counter[str] = Counter()
         self._work: set[asyncio.Task[None]] = set()
         self._app: RequestBodyLimitMiddleware = RequestBodyLimitMiddleware(self._asked, MCP_LINE_BYTES_MAX)
         config = uvicorn.Config(
@@ -136,16 +138,30 @@ class Listening:
             await _told(send, 404, "Session not found")
         elif name:
             await self._passed(name, scope, receive, send)
-        elif len(self._open) >= MCP_SESSIONS_MAX:
+        elif not await self._room():
             await _told(send, 503, f"{MCP_SESSIONS_MAX} clients are connected already")
         else:
             await self._begun(scope, receive, send)
 
     async def _passed(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         transport = self._open[name]
-        await transport.handle_request(scope, receive, send)
+        self._open.move_to_end(name)
+        self._asking[name] += 1
+        try:
+            await transport.handle_request(scope, receive, send)
+        finally:
+            self._asking[name] -= 1
         if transport.is_terminated:
             self._open.pop(name, None)
+
+    async def _room(self) -> bool:
+        """Tell whether there is room for one client more: one that asks nothing and listens to nothing makes way."""
+        if len(self._open) < MCP_SESSIONS_MAX:
+            return True
+        idle = next((name for name in self._open if not self._asking[name]), None)
+        if idle is not None:
+            await self._open.pop(idle).terminate()
+        return idle is not None
 
     async def _begun(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A request without a session begins one, if it is one that may."""
@@ -170,9 +186,11 @@ class Listening:
                 status = cast("int", message["status"])
             await send(message)
 
+        self._asking[name] += 1
         try:
             await transport.handle_request(scope, receive, watched)
         finally:
+            self._asking[name] -= 1
             if not 200 <= status < 300:
                 self._open.pop(name, None)
                 await transport.terminate()
@@ -190,6 +208,7 @@ class Listening:
                         await self._serve(read, write, name)
         finally:
             self._open.pop(name, None)
+            del self._asking[name]
             if not transport.is_terminated:
                 await transport.terminate()
 
