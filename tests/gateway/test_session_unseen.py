@@ -99,6 +99,26 @@ def test_a_second_payment_that_was_meant_goes_through(tmp_path: Path, model: Mod
         played(story(upstream))
 
 
+def test_a_client_that_gives_calls_ids_of_its_own_shows_its_model_what_they_came_to(
+    tmp_path: Path, model: Model
+):
+    async def story(upstream: RawUpstream) -> None:
+        async with wrapped(tmp_path / "s", upstream.url, Bank()) as client:
+            chat = client.chat()
+            for number in (1, 2):
+                block = await asked(client, chat, model, send(number, "the same"))
+                answer = await client.carry_out(block)
+                renamed = {**block, "id": f"own_{number}"}
+                chat.messages[-1] = {"role": "assistant", "content": [text("I send."), renamed]}
+                chat.messages.append(result(renamed, answer.text))
+            await client.say(chat)
+            assert of("bank__send", client.bank) == 2
+            assert client.facts(e.RunRewound) == []
+
+    with RawUpstream(says(model)) as upstream:
+        played(story(upstream))
+
+
 def test_an_edit_of_what_was_said_and_a_compaction_are_no_going_back(tmp_path: Path, model: Model):
     async def story(upstream: RawUpstream) -> None:
         async with wrapped(tmp_path / "s", upstream.url, Bank()) as client:

@@ -96,9 +96,10 @@ def withdrawn(answers: Iterable[tuple[str, str]], read: RequestBody) -> bool:
 
 
 def _place_of(call: Delivered, made: dict[int, MadeCall]) -> int | None:
-    """Return which of the calls in the request it is."""
-    if call.use:
-        return next((place for place, each in made.items() if each.call == call.use), None)
+    """Return which of the calls in the request it is: by its id, or, as clients give them ids anew, by what it asks for."""
+    known = next((place for place, each in made.items() if call.use and each.call == call.use), None)
+    if known is not None:
+        return known
     server, tool = names_in(call.record.tool)
     same = [place for place, each in made.items() if call_digest(each.tool, call.arguments) == each.digest]
     named = [place for place in same if is_named(made[place].tool, server, tool)]
