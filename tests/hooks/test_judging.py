@@ -299,3 +299,17 @@ def test_words_that_nobody_understands_are_said_and_change_nothing(tmp_path: Pat
             assert session.state.position == end
 
     played(story())
+
+
+def test_a_run_that_can_not_be_written_lets_nothing_through(tmp_path: Path):
+    async def story() -> None:
+        async with wrapped(tmp_path) as session:
+            await hears(session, pre("Bash", {"command": "ls"}, "c1"))
+            await session.close()
+            said = await hears(session, pre("Bash", {"command": "ls"}, "c2"))
+            assert said["exit"] == 2
+            assert "not driven any more" in str(said["err"])
+            # What has happened is said to be unrecorded; it can't be stopped any more.
+            assert (await hears(session, post("Bash", {"command": "ls"}, "a.py", "c1")))["exit"] == 1
+
+    played(story())

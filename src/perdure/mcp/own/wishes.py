@@ -112,21 +112,6 @@ class NoteWish(Wish, frozen=True, kw_only=True):
     text: Annotated[str, Meta(min_length=1, description="what is to be remembered")]
 
 
-AnyWish = (
-    RunsWish
-    | StatusWish
-    | LogWish
-    | EventWish
-    | ReceiptsWish
-    | FilesWish
-    | FileWish
-    | DiffWish
-    | CostWish
-    | BackWish
-    | MarkWish
-    | NoteWish
-)
-
 _RUN: Final = "run"
 
 

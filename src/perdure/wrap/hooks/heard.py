@@ -4,8 +4,8 @@ Invariants:
 - A refusal of the contract, or a question to a person that isn't answered, stops the tool: the hook says so.
 - Leave given here is never more than the client's own: where nothing stands against a call, the hook says nothing,
   and the client asks its user as it always does.
-- What can't be judged (words that nobody understands, a run that can't be written) is said, and never taken for leave
-  by ``--strict``.
+- A run that can't be written stops the tool as well: nothing may happen that nobody could judge and record.
+- Words that nobody understands are said, and stop nothing: they are a client's that is newer than this.
 """
 
 import asyncio
@@ -85,7 +85,8 @@ async def heard(
             case Rested(prefix):
                 told = await ear.rested(prefix)
     except PerdureError as error:
-        told = _Told(UNJUDGED, f"perdure: {error} ({error.code})")
+        why = f"perdure: {error} ({error.code}). {error.hint}"
+        told = _Told(REFUSED if isinstance(said, Intended) else UNJUDGED, why)
     return told.reply()
 
 
