@@ -181,3 +181,26 @@ def test_the_process_speaks_the_protocol_on_its_standard_streams_and_nothing_els
         assert "there is no run 'nobody'" in lost.stderr
 
     played(story())
+
+
+def test_views_that_leak_are_caught_by_what_these_tests_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With the binding or the blotting out of the way, each secret shows where the tests above look for it."""
+    monkeypatch.setattr(View, "run_of", lambda self, named: named or self.bound)
+    monkeypatch.setattr(View, "hushed", lambda self, value: value)
+    monkeypatch.setattr("perdure.mcp.own.looking.UNSHOWN", frozenset())
+
+    async def story() -> None:
+        await lived(tmp_path)
+        async with wrapped(tmp_path, run="two"):
+            pass
+        async with looking(tmp_path / "store", run="two", allow=BOTH, GITHUB_TOKEN=TOKEN) as client:
+            assert (await asked(client, "status", run="one"))["run"] == "one"
+            assert HANDLE in str(await asked(client, "recall", run="one"))
+            await asked(client, "note", run="one", text=f"the token is {TOKEN}")
+            shown = json.dumps(await asked(client, "log", run="one", after=0, limit=200))
+            assert CREDENTIAL in shown
+            assert TOKEN in shown
+
+    played(story())
