@@ -22,6 +22,8 @@ class Inside:
         self._patch: pytest.MonkeyPatch = monkeypatch
         for name in ("PERDURE_STORE", "PERDURE_TRACE", "NO_COLOR"):
             monkeypatch.delenv(name, raising=False)
+        # What the user of this machine has wrapped is none of these tests' business.
+        monkeypatch.setenv("XDG_STATE_HOME", str(directory / ".elsewhere"))
 
     def type(self, *words: str, given: str = "") -> Said:
         """Type ``perdure`` and ``words``, and ``given`` where something is asked."""

@@ -39,9 +39,11 @@ class Terminal:
         self._ready: int = -1
         self._go: int = -1
         self._started: list[subprocess.Popen[str]] = []
-        self.env: dict[str, str] = {
+        known = {
             name: value for name, value in os.environ.items() if not name.startswith(("PERDURE_", "NO_COLOR"))
         }
+        # What its user has wrapped elsewhere is none of these tests' business.
+        self.env: dict[str, str] = {**known, "XDG_STATE_HOME": str(directory / ".elsewhere")}
 
     def type(self, *words: str, given: str = "", **env: str) -> Said:
         """Type ``perdure`` and ``words``, and wait for the end."""

@@ -90,3 +90,11 @@ def test_a_word_that_is_no_command_is_answered_with_the_nearest(reader: Inside):
 )
 def test_each_sort_of_error_has_its_exit_code(error: errors.PerdureError, code: int):
     assert complaint_of(error).exit_code == code
+
+
+def test_where_no_store_is_named_or_here_that_of_wrapped_clients_is_meant(terminal: Terminal):
+    made = terminal.type("run", f"{CLERKS}:agent", "Pay", "--run", "march", "--store", ".elsewhere/perdure")
+    assert made.code == 0, made.err
+    said = terminal.type("ls", "--json")
+    assert [run["run"] for run in said.json["runs"]] == ["march"]
+    assert terminal.type("ls", "--store", ".perdure").code == 2
