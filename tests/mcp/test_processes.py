@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -282,3 +283,22 @@ def test_a_server_that_will_not_end_is_ended(tmp_path: Path):
         pids = served(at)
         assert at.end() == 0
         assert not living(*pids)
+
+
+def test_perdure_approve_beside_the_gateway_lets_a_waiting_call_through(tmp_path: Path):
+    contract = tmp_path / "contract.yaml"
+    contract.write_text("approvals:\n  - {name: payments, tools: [plain__pay], why: looked at}\n")
+    with gateway(tmp_path, "--contract", str(contract)) as at:
+        waits = at.pay(invoice="7")
+        wait_for(lambda: "approval.requested" in kinds(tmp_path))
+        shown = perdure(tmp_path, "show", "mcp-plain")
+        approval = re.findall(r"ap-[0-9a-f]+", shown)[0]
+        perdure(tmp_path, "approve", "mcp-plain", approval, "--by", "ada")
+        assert said(at.answer(waits)) == "paid 1"
+
+
+def perdure(at: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "perdure.cli", *words, "--store", str(at / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode in {0, 3}, done.stderr
+    return done.stdout

@@ -57,7 +57,7 @@ class _WithCommand(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands:
             raise click.UsageError(
-                f"There is no `perdure mcp {args[0]}`. A server's command stands after --.", ctx
+                f"{args[0]!r} is no command of `perdure mcp`. A server's command stands after --.", ctx
             )
         return super().resolve_command(ctx, args)
 
