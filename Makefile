@@ -18,7 +18,7 @@ SELF := $(PIP) --no-build-isolation --editable .
 help:
 	@echo 'make demo           invoices paid once, whatever is killed; an agent rewound; a gateway; a wrapped agent (a minute, no key, no network)'
 	@echo 'make test           every test but soaks, benchmarks and the local model'
-	@echo 'make test-clients  real agents through the gateway to a strict provider; fetches 2 GB, once, into .clients'
+	@echo 'make test-clients  real agents through the gateway, and under wrap, to a strict provider; fetches 2 GB, once, into .clients'
 	@echo 'make test-local     the small real model, also behind the gateway: what its cache gives; two minutes'
 	@echo 'make check          format, lint, types, floors, dead code, dependencies, house rules'
 	@echo 'make bench          durable turns against peers; writes benchmarks/RESULTS.md'
@@ -90,9 +90,11 @@ test: $(VENV)/.dev
 	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not tested here'
 	@$(PY) -m pytest --numprocesses 2 --dist worksteal -m 'not soak and not bench and not local_model'
 
-# Outside `make test` because of their size; `ONLY='--client codex'` runs some. Recordings of such runs are in CI.
+# Outside `make test` because of their size; `ONLY='--client codex'` runs some. Recordings of such runs are in CI. The second
+# half, whose scenarios are `WRAPPED='--scenario rewound'`, runs also where the first has failed.
 test-clients: $(VENV)/.dev
-	@$(PY) -m tests.clients $(ONLY)
+	@$(PY) -m tests.clients $(ONLY); first=$$?; \
+		$(PY) -m tests.clients.wrapped $(if $(WRAPPED),$(WRAPPED),$(ONLY)) && exit $$first
 
 # The small real model on this machine, alone and behind the gateway, where its cache of keys and values gives what the
 # ledger expects. `python -m benchmarks.context.local` prints the same as a table; `pytest -m local_model` pays invoices too.

@@ -13,7 +13,7 @@ import click
 from tests.clients.installing import NotInstalled, installed
 from tests.clients.kinds import NODE
 from tests.clients.wrapped.kinds import WRAPPED, Wrapped
-from tests.clients.wrapped.scenarios import SCENARIOS, Outcome, shown
+from tests.clients.wrapped.scenarios import SCENARIOS, Outcome, fit, shown
 
 INSTALLED_MIN = 4
 
@@ -36,6 +36,7 @@ def main(names: tuple[str, ...], scenarios: tuple[str, ...], jobs: int) -> None:
             for kind in chosen
             if kind.name not in missing
             for name in wanted
+            if fit(kind, name)
         }
         for each in as_completed(asked):
             client, name = asked[each]

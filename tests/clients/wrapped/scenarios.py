@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable
+from importlib.resources import files
 
 import msgspec
 
@@ -125,6 +126,17 @@ def rewound(stage: Stage, outcome: Outcome) -> None:
         stage.demand(first.step == 2, f"it went on with step {first.step}, not from where it was cut")
 
 
+def around(stage: Stage, outcome: Outcome) -> None:
+    """The yardstick bites: with a profile that finds no servers they are reached around us, and that shows."""
+    shipped = files("perdure.wrap.profiles") / "known" / f"{stage.kind.profile}.toml"
+    broken = stage.place.home / "broken.toml"
+    broken.write_text(shipped.read_text().replace('["mcp_servers"]', '["no_such_table"]'), encoding="utf-8")
+    stage.settle(stage.kind.told, "paid")
+    _whole(stage, stage.live(BEGIN, "--run", RUN, "--profile", str(broken)))
+    kinds = [event["kind"] for event in stage.told("log", RUN)]
+    stage.demand("effect.settled" not in kinds, "an effect went through us, and no server was found")
+
+
 SCENARIOS: dict[str, Scenario] = {
     "told": told,
     "client killed asking": client_asking,
@@ -135,7 +147,13 @@ SCENARIOS: dict[str, Scenario] = {
     "all killed asking": all_asking,
     "all killed working": all_working,
     "rewound": rewound,
+    "around": around,
 }
+
+
+def fit(kind: Wrapped, name: str) -> bool:
+    """Tell whether a client is put through a scenario."""
+    return name != "around" or kind.name == "codex"
 
 
 def played(kind: Wrapped, name: str) -> Outcome:
