@@ -10,6 +10,7 @@ import random
 import statistics
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.wrap.driven import CLAUDE, Kind, Life, site_of
@@ -19,6 +20,10 @@ from benchmarks.wrap.script import Thinking, course
 
 TURNS = 40
 QUICK_SECONDS, SLOW_SECONDS = 0.3, 2.0
+FEW_TURNS = 8
+SLUGGISH = Path(__file__).parent / "sluggish"
+SLUGGISH_SECONDS = 0.25
+"""As `benchmarks/wrap/sluggish` has it."""
 QUICK_PAIRS, SLOW_PAIRS = 3, 2
 CONTRACT = """\
 deny: ["*__refund"]
@@ -44,10 +49,18 @@ class Unfinished(Exception):
     """A task was not done to its end, so its time says nothing."""
 
 
-def done(kind: Kind, latency: float, *, wrapped: bool, judged: bool = False, turns: int = TURNS) -> Metered:
+def done(
+    kind: Kind,
+    latency: float,
+    *,
+    wrapped: bool,
+    judged: bool = False,
+    turns: int = TURNS,
+    broken: Path | None = None,
+) -> Metered:
     """Let a client do the task and return what that took. Raises ``Unfinished``."""
     thinking = Thinking(course(turns), seed="overhead", workspace="", latency=latency)
-    with thinking, site_of(kind, thinking.url, paying=False) as site:
+    with thinking, site_of(kind, thinking.url, paying=False, broken=broken) as site:
         thinking.teller.placed(site.workspace)
         contract = site.base / "contract.yaml"
         contract.write_text(CONTRACT, encoding="utf-8")
@@ -86,10 +99,25 @@ def side_by_side(kind: Kind, latency: float, pairs: int) -> list[Pair]:
         return [Pair(bare.result(), wrapped.result()) for bare, wrapped in runs]
 
 
+def sluggish_seen(kind: Kind) -> float:
+    """Return by how many seconds a turn a build that holds up replies took longer. Raises ``AssertionError`` if unseen."""
+    sound, slow = (
+        done(kind, QUICK_SECONDS, wrapped=True, turns=FEW_TURNS, broken=broken).seconds
+        for broken in (None, SLUGGISH)
+    )
+    more = (slow - sound) / FEW_TURNS
+    if more < SLUGGISH_SECONDS / 2:
+        raise AssertionError(
+            f"a build that holds up each reply by {SLUGGISH_SECONDS} s took {more:.3f} s longer a turn"
+        )
+    return more
+
+
 def overhead(say: Callable[[str], None], kind: Kind = CLAUDE) -> dict[str, float]:
     """Measure, and return the figures."""
     quick = interleaved(kind, QUICK_SECONDS, QUICK_PAIRS)
     judged = done(kind, QUICK_SECONDS, wrapped=True, judged=True)
+    sluggish = sluggish_seen(kind)
     slow = side_by_side(kind, SLOW_SECONDS, SLOW_PAIRS)
     for name, pairs in (("0.3 s", quick), ("2 s", slow)):
         for pair in pairs:
@@ -97,6 +125,7 @@ def overhead(say: Callable[[str], None], kind: Kind = CLAUDE) -> dict[str, float
                 f"  {name}: bare {pair.bare.seconds:.2f} s ({pair.bare.cpu_seconds:.2f} s of CPU), "
                 f"wrapped {pair.wrapped.seconds:.2f} s ({pair.wrapped.cpu_seconds:.2f} s): {pair.overhead:+.1%}"
             )
+    say(f"  a build that holds up replies by {SLUGGISH_SECONDS} s: {sluggish:.2f} s more a turn")
     say(f"  0.3 s, with a contract: {judged.seconds:.2f} s ({judged.cpu_seconds:.2f} s of CPU)")
     return {
         "overhead_300ms": statistics.median(pair.overhead for pair in quick),
