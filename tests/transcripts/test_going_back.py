@@ -231,6 +231,23 @@ def test_lists_and_timeline_tell_of_the_client(visited: Guest, inside: Inside):
     assert "{" not in told
 
 
+def test_a_fork_leaves_the_session_to_the_run_it_began_as(visited: Guest, inside: Inside):
+    at = typed(inside, "rewind", RUN, "--to", "3", "--dry-run")["to"]
+    typed(inside, "fork", RUN, "--at", str(at), "--run", "other")
+    with open_store(visited.store) as store:
+        goes = going_on(store.books, "other")
+        assert (goes.anew, goes.session, goes.turn) == (True, "", 3)
+        assert going_on(store.books, RUN).session == visited.client.session
+
+
+def test_who_would_drive_the_run_is_told_how_the_client_goes_on(visited: Guest, inside: Inside):
+    said = inside.type("resume", RUN)
+    assert said.code == 2
+    assert f"perdure wrap --resume {RUN}" in said.err
+    told = typed(inside, "blame", RUN, "b.txt")
+    assert [(line["by"], line["turn"]) for line in told["lines"]] == [("client", 2)]
+
+
 def test_a_start_is_told_and_read_again():
     started = Started(profile="p", program="/x/p", arguments=("a b", "ü"), sessions=("/s/*.jsonl",))
     assert start_of(spelled_start(started)) == started

@@ -21,6 +21,7 @@ from perdure.assembly.agent import Agent
 from perdure.cli.place import Place
 from perdure.projection.state import State
 from perdure.values.errors import AgentChanged, BadInput, PerdureError
+from perdure.wrap.transcripts.asked import is_wrapped
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,6 +75,11 @@ def recall(place: Place, run: str) -> Origin:
                 ) from error
         row = place.store.inspector.row(name)
         name = row.parent or place.store.state(name).parent
+    if is_wrapped(place.store.state(run)):
+        raise BadInput(
+            f"run {run!r} is a wrapped client's, which goes on in its terminal",
+            hint=f"perdure wrap --resume {run}{place.flag}",
+        )
     raise BadInput(
         f"nothing is remembered of the agent of run {run!r}",
         hint=f"name it: perdure resume {run} --agent FILE:NAME",

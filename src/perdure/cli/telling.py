@@ -14,6 +14,7 @@ from perdure.cli.tables import wrapped
 from perdure.cli.wheel import Manner, go_on
 from perdure.projection.state import State
 from perdure.values.digest import Json
+from perdure.wrap.transcripts.asked import is_wrapped
 
 
 def told(
@@ -47,7 +48,6 @@ def told(
             click.echo("\n".join(f"  {line}" for line in wrapped(f"it waits: {clean(state.wait_text)}", 2)))
             click.echo(step_lines(steps(place, state)))
         else:
-            click.echo(
-                f"  go on with  {inked(f'perdure resume {shlex.quote(state.run)}{place.flag}', 'ask')}"
-            )
+            how = "wrap --resume" if is_wrapped(state) else "resume"
+            click.echo(f"  go on with  {inked(f'perdure {how} {shlex.quote(state.run)}{place.flag}', 'ask')}")
     return FAILED if left else FINISHED

@@ -132,7 +132,8 @@ def fork(
         if rows:
             click.echo("  it is answered with what was done, and does not do it again:")
             click.echo(table(rows, indent="    "))
-        click.echo(f"  go on with  {inked(f'perdure resume {shlex.quote(made.name)}{place.flag}', 'ask')}")
+        how = "wrap --resume" if is_wrapped(state) else "resume"
+        click.echo(f"  go on with  {inked(f'perdure {how} {shlex.quote(made.name)}{place.flag}', 'ask')}")
     return FINISHED
 
 

@@ -8,7 +8,7 @@ from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection.state import State
 from perdure.values.errors import PerdureError
-from perdure.wrap.transcripts.asked import as_sent, requests_standing, session_named
+from perdure.wrap.transcripts.asked import as_sent, number_of, requests_standing, session_named
 from perdure.wrap.transcripts.finding import held_in, stored_as
 from perdure.wrap.transcripts.forms import FORMS, why_uncut
 from perdure.wrap.transcripts.nouns import SentRequest
@@ -64,6 +64,10 @@ def going_on(books: Books, run: str, *, writes: bool = True) -> GoingOn:
     end = _end_of(books, run)
     if end.request is None:
         found = GoingOn(started, ("nothing was sent to a model yet: the client begins anew",), anew=True)
+    elif end.request.position <= state.forked_at:
+        words = f"it begins where {state.parent or 'another run'} was at turn {number_of(end.request)}"
+        told = (words, "that run keeps its session: the client begins a new one, with the files as they were")
+        found = GoingOn(started, told, number_of(end.request), anew=True)
     elif end.rewound is not None:
         found = _from_turn(books, run, _Back(end.rewound, as_sent(books, run, end.request), writes), started)
     else:
