@@ -133,3 +133,18 @@ def test_a_keeper_that_is_told_to_end_is_followed_by_one_to_which_the_client_bel
         e.ClientAttached,
         e.ClientLeft,
     ]
+
+
+def test_an_end_is_recorded_also_where_the_keeper_was_killed_with_the_client(desk: Desk):
+    wrapped = desk.wrap("small", run="both")
+    client = psutil.Process(wrapped.hears()["pid"])
+    keeper = wrapped.keeper()
+    os.kill(wrapped.pid, signal.SIGSTOP)  # so that it sees both ends at once
+    client.kill()
+    keeper.kill()
+    awaited(lambda: {client.status(), keeper.status()} == {psutil.STATUS_ZOMBIE})
+    os.kill(wrapped.pid, signal.SIGCONT)
+    code, told = wrapped.ends()
+    assert code == 128 + signal.SIGKILL, told
+    assert "0 effects done" in told
+    assert left(desk, "both") == ["the client was ended by signal 9"]

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from perdure.values.errors import BadInput
+
 _COPIES: Final = "-copies"
 """Ends the name of the folder beside a store in which clients that are set apart have their directories, by run: no
 workspace may lie in a store."""
@@ -32,7 +34,10 @@ class Isolation:
         check_apart()
         if not self.begun:
             self.copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            clone(self.root, self.copy)
+            try:
+                clone(self.root, self.copy)
+            except OSError as error:
+                raise BadInput(f"{self.root} can't be copied to {self.copy}: {error}") from error
             self._made = True
 
     def unmake(self) -> None:

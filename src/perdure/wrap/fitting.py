@@ -16,7 +16,7 @@ from perdure.wrap.foreground import program_of
 from perdure.wrap.hooks.snippets import hooks_of
 from perdure.wrap.keeping import PYTHON, Sockets
 from perdure.wrap.order import KeepingOrder, Ready
-from perdure.wrap.profiles.dressing import dressed, is_bare
+from perdure.wrap.profiles.dressing import dressed, heeds_hooks, is_bare
 from perdure.wrap.profiles.finding import found
 from perdure.wrap.profiles.nouns import Dress, FoundServer, Seam, Surroundings, Whereabouts
 from perdure.wrap.profiles.reading import known, read_profile, recognised
@@ -177,10 +177,18 @@ def fitted(plan: Planned, standpoint: Standpoint) -> Fitted:
         whereabouts,
         has,
         plan.continues,
-        hooks_of(profile.hooks.client) if profile.hooks is not None and plan.hooked else {},
+        _hooks(plan, whereabouts),
         _started(profile, plan, version, whereabouts),
         apart if wish.isolate or apart.begun else None,
     )
+
+
+def _hooks(plan: Planned, whereabouts: Whereabouts) -> Mapping[str, Json]:
+    """Return the hooks that the client is given; none where it would pass over them."""
+    hooks = plan.profile.hooks
+    if hooks is None or not plan.hooked or not heeds_hooks(plan.profile, whereabouts):
+        return {}
+    return hooks_of(hooks.client)
 
 
 def order_of(fit: Fitted, sockets: Sockets, folder: Path) -> KeepingOrder:
@@ -231,8 +239,20 @@ def cover_of(fit: Fitted, ready: Ready) -> Cover:
         contract=wish.contract is not None or ready.contract,
         isolated=str(fit.root) if fit.apart is not None else "",
         continues=fit.continues.words if fit.continues is not None else (),
-        notes=(*fit.profile.said, *fit.has.notes, *((_OUTSIDE,) if fit.apart and fit.has.servers else ())),
+        notes=(
+            *fit.profile.said,
+            *fit.has.notes,
+            *((_OUTSIDE,) if fit.apart and fit.has.servers else ()),
+            *_unheeded(fit, judged=wish.hooks is True or wish.contract is not None or ready.contract),
+        ),
     )
+
+
+def _unheeded(fit: Fitted, *, judged: bool) -> tuple[str, ...]:
+    """Return what a person has to do so that the client runs our hooks, where it would have to judge by them."""
+    hooks = fit.profile.hooks
+    wanted = judged and fit.wish.hooks is not False and hooks is not None and not fit.hooks
+    return (hooks.without,) if wanted and hooks is not None and hooks.without else ()
 
 
 def _as_it_is() -> None:

@@ -28,7 +28,7 @@ from perdure.assembly.wraps import hold_folder, named, still_lives
 from perdure.contract import Contract, Law
 from perdure.gateway.sessions import SessionGateway
 from perdure.gateway.tidying import collected_in_quiet
-from perdure.values.errors import NotWrapped, PerdureError, RunExists
+from perdure.values.errors import BadContract, NotWrapped, PerdureError, RunExists
 from perdure.values.limits import CLIENT_GRACE_SECONDS, DEEDS_END_SECONDS, KEEPER_NOTES_MAX
 from perdure.wrap.door import Door, until_gone
 from perdure.wrap.hooks.builtins import builtins_of
@@ -61,6 +61,12 @@ _PAUSE_SECONDS: Final = 0.05
 
 _SWITCH_SECONDS: Final = 0.0005
 """As in a gateway of its own: the thread that writes the log gives the interpreter back, and takes it, for each row."""
+
+
+_UNHEARD: Final = (
+    "correct the line it names; if it is about the client's own tools: its hooks aren't heard here, so no contract "
+    "can judge those (--no-hooks, a client without hooks, or one that runs only what its user has trusted)"
+)
 
 
 class Keeping:
@@ -233,9 +239,13 @@ async def _session(
     listed = servers.declarations() if servers is not None else ()
     tools = (*listed, *(builtins_of(order.hooks) if order.hooks else ()))
     foreign = Foreign(AGENT + order.client, tools, contract, Path(order.root))
-    return await Session.open(
-        store, order.run, foreign, servers.tools if servers is not None else NoServers()
-    )
+    performs = servers.tools if servers is not None else NoServers()
+    try:
+        return await Session.open(store, order.run, foreign, performs)
+    except BadContract as error:
+        if order.hooks:
+            raise
+        raise BadContract(str(error), hint=_UNHEARD) from error
 
 
 @contextlib.asynccontextmanager

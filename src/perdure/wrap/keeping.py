@@ -137,12 +137,16 @@ class Kept:
     def end(self, words: str, waits: Callable[[], None] = lambda: None) -> None:
         """The client has ended: the keeper records that, and ends; one that doesn't is killed.
 
-        ``waits`` is called where that takes long.
+        One that was killed meanwhile is followed by another, once. ``waits`` is called where that takes long.
         """
-        if self.refused is None:
-            with suppress(OSError):
-                self._tell(ClientEnded(words=words))
-            self._read_to_end(waits)
+        for again in (True, False):
+            if self.refused is not None:
+                break
+            self._tell(ClientEnded(words=words))
+            is_over = self._read_to_end(waits)
+            if self.summary is not None or not (is_over and again):
+                break
+            self._ended()
         self.close()
 
     def close(self) -> None:
@@ -156,7 +160,8 @@ class Kept:
             self._process.wait()
         _stream(self._process.stdout).close()
 
-    def _read_to_end(self, waits: Callable[[], None]) -> None:
+    def _read_to_end(self, waits: Callable[[], None]) -> bool:
+        """Take in what the keeper still says; return whether it has ended, and not only taken too long."""
         begun, told, said = time.monotonic(), False, self.said
         while (passed := time.monotonic() - begun) < KEEPER_END_SECONDS:
             limit = KEEPER_END_SECONDS if told else KEEPER_QUIET_SECONDS
@@ -165,7 +170,8 @@ class Kept:
                 told = True
                 waits()
             elif ready and not self._took(said):
-                return
+                return True
+        return False
 
     def _took(self, said: int) -> bool:
         """Take in what the keeper said; return whether it may say more."""
@@ -196,10 +202,9 @@ class Kept:
         self.restarts += 1
         self._rest = b""
         self._process = self._started()
-        with suppress(OSError):  # it ended at once: its end is heard next
-            self._tell(structs.replace(self._order, began=True))
-            if self._client is not None:
-                self._tell(self._client)
+        self._tell(structs.replace(self._order, began=True))
+        if self._client is not None:
+            self._tell(self._client)
 
     def _died_often(self) -> bool:
         now = time.monotonic()
@@ -227,9 +232,11 @@ class Kept:
             )
 
     def _tell(self, document: Told) -> None:
+        """Tell the keeper; one that has ended hears nothing, and its end is heard next."""
         stream = _stream(self._process.stdin)
-        stream.write(line_of(document))
-        stream.flush()
+        with suppress(OSError):
+            stream.write(line_of(document))
+            stream.flush()
 
 
 def refusal_of(refused: Refused) -> PerdureError:

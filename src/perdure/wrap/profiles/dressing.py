@@ -32,7 +32,7 @@ def dressed(
     """Return how the client is started so that it meets ``seam``."""
     words = _words(profile, whereabouts, surroundings, seam)
     notes: list[str] = []
-    if words["hooks"] and not _heeded(profile, whereabouts):
+    if words["hooks"] and not heeds_hooks(profile, whereabouts):
         words["hooks"] = {}
         notes.append(profile.hooks.without if profile.hooks else "")
     environment = {**profile.gateway.defaults, **whereabouts.environment}
@@ -59,7 +59,7 @@ def roots_own(folder: Path) -> bool:
     return all(each.st_uid == 0 and not each.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for each in above)
 
 
-def _heeded(profile: ClientProfile, whereabouts: Whereabouts) -> bool:
+def heeds_hooks(profile: ClientProfile, whereabouts: Whereabouts) -> bool:
     """Tell whether the client would run hooks that it is given for a session."""
     options = profile.hooks.only_with if profile.hooks else ()
     return not options or any(each in whereabouts.arguments for each in options)
