@@ -12,7 +12,7 @@ import click
 
 from perdure.assembly.trial import loaded_contract
 from perdure.cli.ending import FINISHED
-from perdure.cli.ink import inked
+from perdure.cli.ink import count, inked
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import directory_of
@@ -232,7 +232,7 @@ def init(
     if as_json:
         put({"file": str(place), "tools": tools, "decide": list(open_questions)})
         return FINISHED
-    click.echo(f"{inked('✓', 'good', bold=True)} {place}: {tools} tools")
+    click.echo(f"{inked('✓', 'good', bold=True)} {place}: {count(tools, 'tool')}")
     for each in open_questions:
         click.echo(f"  {inked('?', 'ask', bold=True)} {each}")
     return FINISHED
