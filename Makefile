@@ -90,11 +90,16 @@ test: $(VENV)/.dev
 	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not tested here'
 	@$(PY) -m pytest --numprocesses 2 --dist worksteal -m 'not soak and not bench and not local_model'
 
-# Outside `make test` because of their size; `ONLY='--client codex'` runs some. Recordings of such runs are in CI. The second
-# half, whose scenarios are `WRAPPED='--scenario rewound'`, runs also where the first has failed.
+# Outside `make test` because of their size; `ONLY='--client codex'` runs some. Recordings of such runs are in CI. Through the
+# gateway; under wrap (`WRAPPED='--scenario rewound'` picks one); with hooks; taken back and resumed. Each part runs also where
+# one before it has failed.
 test-clients: $(VENV)/.dev
-	@$(PY) -m tests.clients $(ONLY); first=$$?; \
-		$(PY) -m tests.clients.wrapped $(if $(WRAPPED),$(WRAPPED),$(ONLY)) && exit $$first
+	@failed=0; \
+	$(PY) -m tests.clients $(ONLY) || failed=1; \
+	$(PY) -m tests.clients.wrapped $(if $(WRAPPED),$(WRAPPED),$(ONLY)) || failed=1; \
+	$(PY) -m tests.clients.hooked || failed=1; \
+	$(PY) -m tests.transcripts || failed=1; \
+	exit $$failed
 
 # The small real model on this machine, alone and behind the gateway, where its cache of keys and values gives what the
 # ledger expects. `python -m benchmarks.context.local` prints the same as a table; `pytest -m local_model` pays invoices too.
