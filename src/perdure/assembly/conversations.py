@@ -10,7 +10,7 @@ Invariants:
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from perdure.adapters.holders import this_holder
 from perdure.assembly.agent import Rules
@@ -27,12 +27,14 @@ from perdure.log.envelope import Event
 from perdure.log.port import Appended, Batch, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import State
-from perdure.values.errors import Broken, Busy, PerdureError, RunExists, require
+from perdure.values.errors import Broken, Busy, PerdureError, RunExists, TryAgain, require
 from perdure.values.limits import (
     CONTENT_WAITING_BYTES_MAX,
     LIGHT_BATCH_BYTES,
     TALK_RECENT_BYTES_MAX,
 )
+
+T = TypeVar("T")
 
 _BUSY_SECONDS: Final = 0.1
 _BUSY_SECONDS_MAX: Final = 2.0
@@ -129,9 +131,9 @@ class Scribe:
     async def _taken(self, through: Through, heard: Sequence[Heard]) -> Noted:
         require(not self.failed, f"{self.run}: a fact is told after one that could not be written")
         try:
-            events = await through(heard)
+            events = await _patiently(lambda: through(heard))
         except PerdureError as error:
-            if not isinstance(error, Broken):
+            if not isinstance(error, Broken | TryAgain):
                 self.failed = True
                 self.failure = self.failure or f"{type(error).__name__}: {error}"
             raise
@@ -184,16 +186,7 @@ class WritingDesk:
 
     async def append(self, books: Books, batch: Batch) -> None:
         """Make ``batch`` durable; a store that is busy is asked again. Raises what appending raises."""
-        pause = _BUSY_SECONDS
-        while True:
-            try:
-                answer = await self._answers.of(books.append(batch))
-                break
-            except Busy:
-                if pause > _BUSY_SECONDS_MAX:
-                    raise
-            await asyncio.sleep(pause)
-            pause *= 2
+        answer = await _patiently(lambda: self._answers.of(books.append(batch)))
         require(isinstance(answer, Appended), f"{batch.run}: a conversation holds no claims")
 
 
@@ -306,6 +299,19 @@ class Conversations:
             known = Rules(*named, law, ((named[0], stored[0]), (named[1], stored[1])))
             self._rules[agent], self._laws[named] = known, law
         return known
+
+
+async def _patiently(write: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``write`` gives; a store that is busy has taken nothing, and is asked again for a while."""
+    pause = _BUSY_SECONDS
+    while True:
+        try:
+            return await write()
+        except Busy:
+            if pause > _BUSY_SECONDS_MAX:
+                raise
+        await asyncio.sleep(pause)
+        pause *= 2
 
 
 def _client_name(client: str) -> str:
