@@ -15,6 +15,7 @@ import pytest
 import perdure
 from perdure.demo import purser, wrap, wrap_scene
 from perdure.demo.purser import ResultBlock, Session, TextBlock, UseBlock
+from perdure.demo.wrap_desk import Desk, Strayed
 from perdure.demo.wrap_lanes import abandoned, causes, moments
 from perdure.demo.wrap_plot import ADVICE, MAIL, PLOT, Books
 from perdure.demo.wrap_scene import PERSON, RUN, Kept, Scene, Sides
@@ -182,6 +183,27 @@ def test_what_is_spoilt_afterwards_breaks_the_claim_about_it(played: Played, cla
     assert played.scene.counted_again().promised
 
 
+FORGETFUL = """
+from perdure.effect import memory
+
+memory.recall = lambda state, declaration, identity: memory.next_attempt(state, identity.stem)
+"""
+
+
+def test_a_build_that_remembers_no_receipts_pays_twice_and_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Every process of perdure starts with it; only the half of the scene that is wrapped is played."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sitecustomize.py").write_text(FORGETFUL)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
+    monkeypatch.setattr(Scene, "_alone", lambda scene, side: None)
+    with (tmp_path / "told").open("w") as out, pytest.raises(Strayed, match="ended with 0 before its time"):
+        Scene(tmp_path / "kept", out).play()
+    card = PaymentBook(tmp_path / "kept" / "wrapped" / "card.ledger")
+    assert [line.payee for line in card.paid()].count("Toner Direct") == 2
+
+
 def test_the_command_that_it_names_shows_the_run(played: Played):
     store = played.folder / "wrapped" / "store"
     assert f"$ perdure log {RUN} --store {store}" in played.told
@@ -193,8 +215,6 @@ def test_the_command_that_it_names_shows_the_run(played: Played):
 def test_a_client_that_cannot_start_is_told_of_and_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from perdure.demo.wrap_desk import Desk
-
     monkeypatch.setattr(
         Desk, "_servers", lambda desk: {"bank": {"command": str(desk.home / "no-such-program"), "args": []}}
     )

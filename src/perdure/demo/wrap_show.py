@@ -92,14 +92,18 @@ class Drawn:
         self.say(f"[bold red]broke off[/] {escape(text[:_TROUBLE])}")
 
     def story(self, run: str, events: Sequence[Event]) -> None:
-        """Draw a run in lanes, one column for each event that matters."""
+        """Draw a run in lanes, one column for each event that matters; an abandoned tail is dim, but for payments."""
         shown, gone = moments(events), abandoned(events)
         self.say(
             f"\n[bold]The one story[/]  {len(events)} events of the run {run}, in order; those that matter drawn"
         )
         for lane in LANES:
             cells = [
-                _Cell(each.sign if each.lane == lane else "", _width(each), each.position in gone)
+                _Cell(
+                    each.sign if each.lane == lane else "",
+                    _width(each),
+                    lane != "payments" and each.position in gone,
+                )
                 for each in shown
             ]
             self.say(f"{lane:<{_NAME}}{_row(cells, _TONES[lane])}")
