@@ -116,6 +116,12 @@ class Fitted(NamedTuple):
         """What may be moved in its window: nothing, where its version wasn't tested."""
         return "observe" if self.untested else self.wish.mode
 
+    @property
+    def heard_as(self) -> str:
+        """The client's name among those whose hooks come: by what we lay over, or since its user says that they do."""
+        hooks = self.profile.hooks
+        return hooks.client if hooks is not None and (self.hooks or self.wish.hooks is True) else ""
+
     def dressed(self, sockets: Sockets, folder: Path) -> Dress:
         """Return how it is started so that it meets ``sockets``."""
         token = sockets.token
@@ -212,7 +218,7 @@ def order_of(fit: Fitted, sockets: Sockets, folder: Path) -> KeepingOrder:
         token=sockets.token,
         trusted=() if fit.untested else profile.agents,
         servers=tuple(map(_server, fit.has.servers)),
-        hooks=profile.hooks.client if fit.hooks and profile.hooks is not None else "",
+        hooks=fit.heard_as,
         attached=spelled_start(fit.started),
         transcript=profile.transcript.format if profile.transcript is not None and not fit.untested else "",
         expects=fit.continues.expects if fit.continues is not None else (),
@@ -235,7 +241,7 @@ def cover_of(fit: Fitted, ready: Ready) -> Cover:
         mode="observe" if fit.profile.api in _UNMOVED else fit.mode,
         resumed=ready.resumed,
         servers=tuple(each.name for each in fit.has.servers),
-        hooked=bool(fit.hooks),
+        hooked=bool(fit.heard_as),
         contract=wish.contract is not None or ready.contract,
         isolated=str(fit.root) if fit.apart is not None else "",
         continues=fit.continues.words if fit.continues is not None else (),

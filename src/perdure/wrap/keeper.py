@@ -65,7 +65,8 @@ _SWITCH_SECONDS: Final = 0.0005
 
 _UNHEARD: Final = (
     "correct the line it names; if it is about the client's own tools: its hooks aren't heard here, so no contract "
-    "can judge those (--no-hooks, a client without hooks, or one that runs only what its user has trusted)"
+    "can judge those (--no-hooks, a client without hooks, or one that runs only what its user has trusted; where you "
+    "have trusted them, say --hooks)"
 )
 
 
