@@ -10,12 +10,14 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import msgspec
 
 PR_SET_CHILD_SUBREAPER = 36
+LOOK_SECONDS = 1.0
 LEFT_SECONDS_MAX = 15
 """What a client left behind has this long to see that it is gone."""
 
@@ -66,9 +68,19 @@ def _reaped(until: float) -> bool:
     return False
 
 
+def _ended_with(parent: int) -> None:
+    """When whoever measures is gone, nothing of what it had started stays."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    for each in _descendants(os.getpid()):
+        os.kill(each, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def measured(command: list[str]) -> Metered:
     """Run ``command`` in the foreground and return how it went."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    threading.Thread(target=_ended_with, args=(os.getppid(),), daemon=True).start()
     began = time.monotonic()
     process = subprocess.Popen(command)
     status = process.wait()

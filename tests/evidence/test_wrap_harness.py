@@ -3,9 +3,12 @@
 import random
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from benchmarks.evidence_wrap import PARTS
@@ -170,6 +173,22 @@ LEAVES = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'sum(r
 STAYS = "import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True)"
 
 
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Return when it holds; other processes make it hold."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def gone(process: int) -> bool:
+    """Tell whether a process has ended, reaped or not."""
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def metered(place: Path, program: str, left_seconds: float = 15) -> Metered:
     code = (
         "import sys; from benchmarks.wrap import metered; "
@@ -193,6 +212,25 @@ def test_what_never_ends_is_told_as_an_orphan_and_ended(tmp_path: Path):
     number, words = orphan.split(" ", 1)
     assert words == "sleep 600"
     assert not Path(f"/proc/{number}").exists()
+
+
+def test_nothing_stays_of_a_client_whose_harness_was_killed(tmp_path: Path):
+    told = tmp_path / "pid"
+    program = f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.wrap.metered",
+        str(tmp_path / "result"),
+        sys.executable,
+        "-c",
+        program,
+    ]
+    harness = f"import subprocess; subprocess.run({command!r})"
+    with subprocess.Popen([sys.executable, "-c", harness]) as process:
+        until(lambda: told.exists() and told.read_text(encoding="utf-8") != "")
+        process.kill()
+    until(lambda: gone(int(told.read_text(encoding="utf-8"))))
 
 
 def test_an_overhead_is_of_its_own_pair():
