@@ -316,3 +316,26 @@ def test_a_grant_for_what_is_named_by_its_place_waits_for_the_same_call_and_coun
     assert (first, third, denied) == ("waits", "waits", "refused")
     assert again in {"allowed", "succeeded"}
     sound(tmp_path / "store")
+
+
+@pytest.mark.parametrize("grant", [True, False], ids=["another act", "the same act"])
+def test_what_a_person_says_of_a_repeat_is_kept_and_no_later_payment_is_asked_about_for_it(
+    tmp_path: Path, grant: bool
+):
+    """Denied, it was the act before: the next one is meant. Allowed, the act before may still be asked for again."""
+    bank = Bank()
+
+    async def story() -> list[str]:
+        async with session(tmp_path / "store", bank) as opened:
+            before = opened.state.position
+            await told(opened, pay("1", tool="bank__send"))
+            await opened.went_back(before, "cut")
+            again = await told(opened, pay("2", reference="~", tool="bank__send"))
+            await opened.decide(again.approval, grant=grant, by="ann")
+            meant = await told(opened, pay("3", invoice="INV-2", tool="bank__send"))
+            very_same = await told(opened, pay("4", tool="bank__send"))
+            return [meant.kind, very_same.kind]
+
+    assert played(story()) == ["waits" if grant else "succeeded", "replayed"]
+    assert of("bank__send", bank) == (1 if grant else 2)
+    sound(tmp_path / "store")

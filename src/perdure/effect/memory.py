@@ -171,6 +171,7 @@ def _unmet(state: State, tool: str, identity: Identity) -> Effect | None:
         for each in known
         if each.tool == tool
         and each.stem not in state.live.met
+        and each.stem not in state.live.recognised
         and not each.undoes
         and each.arguments != identity.arguments
     ]

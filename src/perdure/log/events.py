@@ -260,6 +260,8 @@ class ApprovalRequested(Body, frozen=True):
     expires: int
     why: str
     who: str = ""
+    receipt: str = ""
+    """key of the earlier act that it may repeat, where that is why a person is asked"""
 
 
 class ApprovalGranted(Body, frozen=True):

@@ -5,6 +5,7 @@ allowed, and nothing starts that a rule refuses or a person hasn't allowed.
 """
 
 from enum import Enum, auto
+from typing import NamedTuple
 
 from perdure.contract import Allowed, Refusal, check_arguments, divergence, judge
 from perdure.effect.memory import (
@@ -47,6 +48,14 @@ class Upshot(Enum):
     """for a person, or for another effect"""
     UNKNOWN = auto()
     """until the store was asked again about other runs"""
+
+
+class Question(NamedTuple):
+    """Why a person is asked about a call that meets an earlier act and differs from it."""
+
+    why: str
+    receipt: str
+    """key of the earlier act"""
 
 
 def judge_call(d: Draft, record: CallRecord, call: Call) -> Upshot:
@@ -184,8 +193,16 @@ def _differing(
         hint = "If it is the same act, use its result. If not, say how it differs to a person."
         return _refuse(d, record, Refusal("divergence", reason, hint))
     ask = policy == "ask" or (found.near and declaration.identity is None)
-    why = f"{told}. The new call differs: {what(declaration, arguments)}" if ask else ""
-    return _allow(d, record, declaration, arguments, identity, found.fresh, ask=why)
+    why = f"{told}. The new call differs: {what(declaration, arguments)}"
+    return _allow(
+        d,
+        record,
+        declaration,
+        arguments,
+        identity,
+        found.fresh,
+        ask=Question(why, found.receipt.key) if ask else None,
+    )
 
 
 def _allow(
@@ -196,7 +213,7 @@ def _allow(
     identity: Identity,
     fresh: Fresh,
     *,
-    ask: str = "",
+    ask: Question | None = None,
 ) -> Upshot:
     allowed = _allowed(d, record, declaration, arguments, fresh, ask=ask)
     if isinstance(allowed, Upshot):
@@ -214,7 +231,7 @@ def _allowed(
     arguments: dict[str, Json],
     fresh: Fresh,
     *,
-    ask: str = "",
+    ask: Question | None = None,
 ) -> tuple[Allowed, str] | Upshot:
     """Return what the contract allows it with, and the approval that it has; or how the call stands without."""
     key = _asked_about(d, record, declaration, fresh)
@@ -247,7 +264,7 @@ def _approval(
     arguments: dict[str, Json],
     key: str,
     verdict: Allowed,
-    ask: str,
+    ask: Question | None,
 ) -> Approval | Upshot:
     """Return the grant that covers exactly this call, or how the question stands."""
     bound = (key, record.digest, d.state.contract)
@@ -271,7 +288,7 @@ def _approval(
                 pass
     need = verdict.approval
     expires = d.at + (need.expires_ns if need is not None else APPROVAL_SECONDS * 10**9)
-    why = "; ".join(part for part in (need.why if need is not None else "", ask) if part)
+    why = "; ".join(part for part in (need.why if need is not None else "", ask.why if ask else "") if part)
     name = "ap-" + name_of(d.run, d.state.position, *bound)[:12]
     act = f"{declaration.name}: {what(declaration, arguments)}"
     d.emit(
@@ -284,6 +301,7 @@ def _approval(
             expires=expires,
             why=f"{act} ({why})" if why else act,
             who=need.who if need is not None else "",
+            receipt=ask.receipt if ask is not None else "",
         )
     )
     d.emit(e.TimerSet(name, expires, "the approval expires"))

@@ -28,6 +28,7 @@ def cut(live: Live, to: int) -> Live:
         entries=Table(entries),
         newest=max((ordinal for ordinal, kept in entries.items() if isinstance(kept, Turn)), default=-1),
         met=Table({stem: met for stem, met in live.met.items() if met <= met_to}),
+        recognised=Table({stem: at for stem, at in live.recognised.items() if at <= to}),
         pages=Table({name: _page(page, to) for name, page in live.pages.items() if page.admitted <= to}),
         timers=Table({name: timer for name, timer in live.timers.items() if timer.position <= to}),
         tree=live.tree if kept_tree else "",

@@ -195,6 +195,7 @@ def approval_requested(state: State, body: e.ApprovalRequested, event: Event) ->
         asked=event.position,
         why=body.why,
         who=body.who,
+        receipt=body.receipt,
     )
     world = replace(state.world, approvals=state.world.approvals.put(body.approval, asked))
     return turns.change(_world(state, world), body.call, approval=body.approval)
@@ -210,7 +211,10 @@ def approval_granted(state: State, body: e.ApprovalGranted, event: Event) -> Sta
 
 
 def approval_denied(state: State, body: e.ApprovalDenied, event: Event) -> State:
-    """A denial holds for the same act for the life of the lineage."""
+    """A denial holds for the same act for the life of the lineage.
+
+    Who denies what may repeat an earlier act has recognised that one: it raises no further question.
+    """
     asked = state.world.approvals.get(body.approval)
     if asked is None or asked.phase not in ("asked", "granted"):
         return state
@@ -220,6 +224,10 @@ def approval_denied(state: State, body: e.ApprovalDenied, event: Event) -> State
         approvals=state.world.approvals.put(body.approval, refused),
         denied=state.world.denied.put(f"{asked.key}:{asked.arguments}", body.approval),
     )
+    receipt = state.world.receipts.get(asked.receipt)
+    if receipt is not None:
+        recognised = state.live.recognised.put(receipt.stem, event.position)
+        state = replace(state, live=replace(state.live, recognised=recognised))
     return _world(state, world)
 
 

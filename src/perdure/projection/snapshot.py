@@ -32,6 +32,7 @@ _EMPTY: Final[Table[object, object]] = Table()
 _LIVE: Final[Mapping[str, object]] = {
     "entries": Turn | Message,
     "met": int,
+    "recognised": int,
     "pages": Page,
     "timers": Timer,
     "sent": str,

@@ -130,6 +130,8 @@ class Approval(Noun, frozen=True):
     who: str = ""
     by: str = ""
     note: str = ""
+    receipt: str = ""
+    """key of the earlier act that it may repeat"""
 
 
 class Timer(Noun, frozen=True):
@@ -250,6 +252,8 @@ class Live(Noun, frozen=True):
     """ordinal of the newest turn; -1 while there is none"""
     met: Table[str, int] = Table()
     """stems of acts met on this path, with the position"""
+    recognised: Table[str, int] = Table()
+    """stems of acts of an abandoned tail that a person has recognised in a call that differs from them"""
     pages: Table[str, Page] = Table()
     timers: Table[str, Timer] = Table()
     tree: str = ""
