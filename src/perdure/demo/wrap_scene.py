@@ -50,7 +50,7 @@ _MEANT: Final = (SUPPLIES, TONER, DINNER)
 _WHY: Final = (
     "declared: the second call got the receipt",
     "not declared: the second call was a question",
-    "meant: a question as well, and allowed",
+    "meant: nobody was asked any more",
 )
 
 
@@ -141,7 +141,7 @@ class Scene:
         )
 
     def _resumed(self, side: Sides, store: perdure.Store) -> None:
-        """The client goes on: receipt, question, denial; its keeper is killed; another question is allowed."""
+        """The client goes on: receipt, question, denial; its keeper is killed; a payment that is meant is made."""
         self._drawn.typed(f'perdure wrap --resume {RUN} ... -- purser "{GO_ON}"')
         with side.desk.wrapped("--resume", RUN, *self._options, words=[GO_ON]) as life:
             first = self._asked(life, store)
@@ -150,11 +150,9 @@ class Scene:
             keeper = life.keeper()
             side.strict.before(BOOKING_STEP, lambda: struck_down(keeper))
             self._typed(side.desk, "deny", RUN, first, "--by", PERSON, "--note", NOTE)
-            second = self._asked(life, store, first)
-            self._unnoticed(side, store)
-            self._question(store, second)
-            self._typed(side.desk, "approve", RUN, second, "--by", PERSON)
             life.well()
+            self._unnoticed(side, store)
+            self._meant(store)
         for event in store.events(RUN):
             if isinstance(event.body, e.PageFaulted):
                 self._happened(
@@ -164,12 +162,18 @@ class Scene:
                     f"the model asks for {MAIL} again, and has it in the same reply",
                 )
 
-    def _asked(self, life: Life, store: perdure.Store, *before: str) -> str:
-        """Return the question that waits for a person, once there is one besides those before."""
+    def _meant(self, store: perdure.Store) -> None:
+        """The last payment is another one, and what a person said of the one before is remembered."""
+        paid = max(store.state(RUN).world.receipts.values(), key=lambda each: each.settled)
+        words = f"{paid.tool} {paid.what}: meant, and nobody is asked any more: the toner was recognised"
+        self._happened(paid.settled, "green", "paid", words)
+
+    def _asked(self, life: Life, store: perdure.Store) -> str:
+        """Return the question that waits for a person, once there is one."""
 
         def look() -> str:
             asked = store.state(RUN).world.approvals.values()
-            return next((each.id for each in asked if each.phase == "asked" and each.id not in before), "")
+            return next((each.id for each in asked if each.phase == "asked"), "")
 
         return life.until(look)
 
@@ -256,10 +260,6 @@ class Scene:
         twice = [len(alone.desk.bought(payee_of(what))) for what in _MEANT]
         told = ours.desk.results(ours.desk.sessions()[0])
         chains = list(causes(events))
-        granted = any(
-            links[0].words == "paid" and f"allowed by {PERSON}" in {each.words for each in links}
-            for links in chains
-        )
         lanes = {each.lane for each in moments(events)}
         sent = ours.strict.sent(BOOKING_STEP)
         keeper = [each for each in moments(events) if each.lane == "keeper"]
@@ -284,7 +284,7 @@ class Scene:
             paid_once=many == [1, 1, 1],
             receipt_told=sum("perdure: this had been done before" in each.content for each in told) == 1,
             question_denied=[NOTE in each.content for each in told if each.is_error] == [True],
-            question_approved=granted,
+            meant_unasked=many[-1] == 1 and _count(bodies, e.ApprovalRequested) == 1,
             unnoticed=len(keeper) == 1 and len(sent) == 2 and sent[0] == sent[1],
             page_moved=self._came_back(ours, bodies),
             files_back=kept.deleted == kept.back > 0,

@@ -10,7 +10,7 @@ CLAIMS: Final = {
     "paid_once": "wrapped, each payment that was meant was made once",
     "receipt_told": "the payment that the effects file declares was answered with its receipt, and the model was told so",
     "question_denied": "the one that nobody declared became a question, and the denial was told to the model",
-    "question_approved": "the one that was meant was made once a person allowed it",
+    "meant_unasked": "the payment that was meant, after that, was made and nobody was asked",
     "unnoticed": "the keeper's death left no word with the client, and its request was sent again byte for byte",
     "page_moved": "the mail left the window, and came back within one reply",
     "files_back": "the rewind brought back what a command of the client's had deleted, byte for byte",
@@ -50,7 +50,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     paid_once: bool
     receipt_told: bool
     question_denied: bool
-    question_approved: bool
+    meant_unasked: bool
     unnoticed: bool
     page_moved: bool
     files_back: bool

@@ -147,7 +147,7 @@ class Drawn:
         )
         sound = "sound" if seen.log_sound else "NOT SOUND"
         self.say(
-            f"{seen.turns} turns, {seen.receipts} receipt, {seen.questions} questions, {seen.pages_left} page out and "
+            f"{seen.turns} turns, {seen.receipts} receipt, {seen.questions} question, {seen.pages_left} page out and "
             f"{seen.faults} back in one run of {seen.events} events, which is {sound}. [dim]{seen.seconds:.0f} s[/]"
         )
         self.say(f"[bold blue]$ perdure log {run} --store {escape(str(store))}[/]")

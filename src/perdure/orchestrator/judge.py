@@ -50,7 +50,7 @@ class Upshot(Enum):
     """until the store was asked again about other runs"""
 
 
-class Question(NamedTuple):
+class Repeat(NamedTuple):
     """Why a person is asked about a call that meets an earlier act and differs from it."""
 
     why: str
@@ -201,7 +201,7 @@ def _differing(
         arguments,
         identity,
         found.fresh,
-        ask=Question(why, found.receipt.key) if ask else None,
+        ask=Repeat(why, found.receipt.key) if ask else None,
     )
 
 
@@ -213,7 +213,7 @@ def _allow(
     identity: Identity,
     fresh: Fresh,
     *,
-    ask: Question | None = None,
+    ask: Repeat | None = None,
 ) -> Upshot:
     allowed = _allowed(d, record, declaration, arguments, fresh, ask=ask)
     if isinstance(allowed, Upshot):
@@ -231,7 +231,7 @@ def _allowed(
     arguments: dict[str, Json],
     fresh: Fresh,
     *,
-    ask: Question | None = None,
+    ask: Repeat | None = None,
 ) -> tuple[Allowed, str] | Upshot:
     """Return what the contract allows it with, and the approval that it has; or how the call stands without."""
     key = _asked_about(d, record, declaration, fresh)
@@ -264,7 +264,7 @@ def _approval(
     arguments: dict[str, Json],
     key: str,
     verdict: Allowed,
-    ask: Question | None,
+    ask: Repeat | None,
 ) -> Approval | Upshot:
     """Return the grant that covers exactly this call, or how the question stands."""
     bound = (key, record.digest, d.state.contract)
