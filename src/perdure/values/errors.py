@@ -283,7 +283,9 @@ class UnknownClient(FixTheCall):
     """No profile is of that program."""
 
     code: ClassVar[str] = "P616"
-    next_step: ClassVar[str] = "name the client's own program, or write a profile for it and give it with --profile FILE"
+    next_step: ClassVar[str] = (
+        "name the client's own program, or write a profile for it and give it with --profile FILE"
+    )
 
 
 class BadSettings(FixTheCall):
@@ -297,7 +299,9 @@ class NoWayToProvider(FixTheCall):
     """Where the client's requests go without us can't be found out, or can't be changed from outside."""
 
     code: ClassVar[str] = "P618"
-    next_step: ClassVar[str] = "name the provider's address with --upstream URL, or choose a provider that has one"
+    next_step: ClassVar[str] = (
+        "name the provider's address with --upstream URL, or choose a provider that has one"
+    )
 
 
 class ClientMissing(FixTheCall):
@@ -325,7 +329,9 @@ class NotWrapped(FixTheCall):
     """The run to go on with isn't one of a wrapped client."""
 
     code: ClassVar[str] = "P612"
-    next_step: ClassVar[str] = "list the runs with `perdure ls`, and begin a new one with `perdure wrap -- CLIENT`"
+    next_step: ClassVar[str] = (
+        "list the runs with `perdure ls`, and begin a new one with `perdure wrap -- CLIENT`"
+    )
 
 
 class SessionUnknown(FixTheCall):
