@@ -2,7 +2,8 @@
 
 Invariants:
 - It lives in a session of its own: what the terminal sends to the client's group never reaches it.
-- It is ready when it says so: the run is held, and every socket is served.
+- It is ready when it says so: the run is held, and nothing that its user asked for can be refused any more. Gateway and
+  door, which listen already, are served while the client is still starting.
 - It ends after its client: when it is told so, or when the pipe of orders ends, since then the wrapper was killed.
   What was begun is recorded first, the run is given back, and no server is left.
 - A keeper that is killed leaves a log that the next one goes on with; clients wait at sockets that the wrapper holds.
@@ -14,20 +15,17 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from perdure.assembly.gateways import GatewaySettings
+from perdure.assembly.gateways import GatewaySettings, checked
 from perdure.assembly.replies import LastReply
 from perdure.assembly.sessions import Foreign, Session
 from perdure.assembly.store import Store, open_store
 from perdure.assembly.trial import loaded_contract
 from perdure.assembly.wraps import hold_folder, named, still_lives
 from perdure.contract import Contract, Law
-from perdure.gateway.sessions import SessionGateway
-from perdure.gateway.tidying import collected_in_quiet
 from perdure.values.errors import BadContract, NotWrapped, PerdureError, RunExists
 from perdure.values.limits import CLIENT_GRACE_SECONDS, DEEDS_END_SECONDS, KEEPER_NOTES_MAX
 from perdure.wrap.door import Door, until_gone
@@ -167,6 +165,7 @@ class Keeping:
 
 async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
     """Keep the run of ``order`` until its client has ended. Raises what can't be begun."""
+    settings = _settings(order)
     async with contextlib.AsyncExitStack() as opened:
         store = await asyncio.to_thread(open_store, Path(order.store))
         opened.callback(store.close)
@@ -180,12 +179,12 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
         keeping = Keeping(order, session, servers)
         if not (order.began and session.state.live.client):
             await session.attached(_client(order), words=order.attached, transcript=order.transcript)
-        async with _listening(order, session, keeping):
-            state, held = session.state, session.foreign.contract != Contract()
-            _say(Ready(run=order.run, resumed=session.resumed, position=state.position, contract=held))
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGTERM, keeping.told_to_end)
-            obeying = loop.create_task(keeping.obey(orders))
+        state, held = session.state, session.foreign.contract != Contract()
+        _say(Ready(run=order.run, resumed=session.resumed, position=state.position, contract=held))
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, keeping.told_to_end)
+        obeying = loop.create_task(keeping.obey(orders))
+        async with await _served(order, settings, session, keeping):
             await keeping.over.wait()
             obeying.cancel()
             await _deeds_ended(session)
@@ -209,6 +208,29 @@ def _known(order: KeepingOrder, store: Store) -> Law | None:
     if not state.agent.startswith(AGENT):
         raise NotWrapped(f"{order.run} is a run of {state.agent!r}, and no wrapped client's")
     return store.inspector.law(state)
+
+
+async def _served(
+    order: KeepingOrder, settings: GatewaySettings, session: Session, keeping: Keeping
+) -> contextlib.AbstractAsyncContextManager[None]:
+    """Return that within which gateway and door are served; what that takes is loaded here, beside the client's start."""
+    await asyncio.to_thread(import_module, "perdure.wrap.listening")
+    from perdure.wrap.listening import served  # noqa: PLC0415 - until the run is held, nothing of it is needed
+
+    return served(order, settings, session, keeping.guests(), keeping.reply, keeping.hear_posted)
+
+
+def _settings(order: KeepingOrder) -> GatewaySettings:
+    """Return how the client's gateway works. Raises ``BadInput``."""
+    settings = GatewaySettings(
+        Path(order.store),
+        upstreams=order.upstreams or GatewaySettings(Path()).upstreams,
+        mode=order.mode,
+        room=order.room,
+        token=order.token,
+        trusted=frozenset(order.trusted),
+    )
+    return checked(settings)
 
 
 async def _servers(order: KeepingOrder, known: Law | None, noted: list[str]) -> "Serving | None":
@@ -247,38 +269,6 @@ async def _session(
         if order.hooks:
             raise
         raise BadContract(str(error), hint=_UNHEARD) from error
-
-
-@contextlib.asynccontextmanager
-async def _listening(order: KeepingOrder, session: Session, keeping: Keeping) -> AsyncGenerator[None]:
-    """Gateway and door are served within, and streams end before what they speak of does."""
-    settings = GatewaySettings(
-        Path(order.store),
-        upstreams=order.upstreams or GatewaySettings(Path()).upstreams,
-        mode=order.mode,
-        room=order.room,
-        token=order.token,
-        trusted=frozenset(order.trusted),
-    )
-    listener = socket.socket(fileno=order.listener)
-    gateway = SessionGateway(
-        settings,
-        session,
-        listener,
-        reply=keeping.reply,
-        expects=order.expects,
-        toolless=order.toolless,
-        hears=keeping.hear_posted if order.hooks else None,
-    )
-    door = keeping.guests()
-    await gateway.open()
-    try:
-        await door.open()
-        with collected_in_quiet():
-            yield
-    finally:
-        await door.close()
-        await gateway.close()
 
 
 async def _deeds_ended(session: Session) -> None:
@@ -338,5 +328,12 @@ def main() -> int:
         folder.let_go()
 
 
+def ended() -> NoReturn:
+    """Keep one session and end: all is on disk and closed, and the interpreter needn't take itself apart."""
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    ended()
