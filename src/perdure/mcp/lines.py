@@ -7,12 +7,12 @@ is an ``Exception`` among the messages; the connection goes on.
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
 
 from perdure.values.limits import MCP_LINE_BYTES_MAX
 
@@ -26,6 +26,18 @@ class Streams(NamedTuple):
     write: MemoryObjectSendStream[SessionMessage]
 
 
+class Watch(Protocol):
+    """Whoever keeps count of what was handed over."""
+
+    def accepted(self, message: JSONRPCMessage, size: int) -> None:
+        """The kernel has taken all ``size`` bytes of ``message``."""
+        ...
+
+    def broke(self) -> None:
+        """A message could not be handed over."""
+        ...
+
+
 class Overlong(Exception):
     """A peer sent more than fits a line; nothing more is read from it."""
 
@@ -35,8 +47,16 @@ class Garbled(Exception):
 
 
 @asynccontextmanager
-async def line_streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> AsyncGenerator[Streams]:
-    """Carry messages over ``reader`` and ``writer`` until left; what was accepted for writing is written first."""
+async def line_streams(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watch: Watch | None = None
+) -> AsyncGenerator[Streams]:
+    """Carry messages over ``reader`` and ``writer`` until left; what was accepted for writing is written first.
+
+    ``watch`` hears of each message once the kernel has all of it.
+    """
+    if watch is not None:
+        # So that nothing of a message waits here once it counts as written.
+        writer.transport.set_write_buffer_limits(0)
     into, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, out_of = anyio.create_memory_object_stream[SessionMessage](0)
     written = anyio.Event()
@@ -52,21 +72,9 @@ async def line_streams(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
             except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 return
 
-    async def pump_out() -> None:
-        try:
-            async with out_of:
-                async for each in out_of:
-                    text = each.message.model_dump_json(by_alias=True, exclude_unset=True)
-                    writer.write(text.encode() + b"\n")
-                    await writer.drain()
-        except OSError:
-            return
-        finally:
-            written.set()
-
     async with anyio.create_task_group() as group:
         group.start_soon(pump_in)
-        group.start_soon(pump_out)
+        group.start_soon(_written_out, writer, out_of, watch, written)
         try:
             yield Streams(read, write)
         finally:
@@ -75,6 +83,29 @@ async def line_streams(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
                 await written.wait()
             read.close()
             group.cancel_scope.cancel()
+
+
+async def _written_out(
+    writer: asyncio.StreamWriter,
+    out_of: MemoryObjectReceiveStream[SessionMessage],
+    watch: Watch | None,
+    written: anyio.Event,
+) -> None:
+    """Write what comes out of ``out_of``, until it ends or nobody is there to read; then ``written`` is set."""
+    try:
+        async with out_of:
+            async for each in out_of:
+                text = each.message.model_dump_json(by_alias=True, exclude_unset=True)
+                line = text.encode() + b"\n"
+                writer.write(line)
+                await writer.drain()
+                if watch is not None:
+                    watch.accepted(each.message, len(line))
+    except OSError:
+        if watch is not None:
+            watch.broke()
+    finally:
+        written.set()
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

@@ -20,7 +20,7 @@ from perdure.mcp.lines import line_streams
 from perdure.mcp.listening import Listening
 from perdure.mcp.settings import Standing
 from perdure.mcp.starting import checked
-from perdure.mcp.taken import goes_back_to, newest_call, unread
+from perdure.mcp.taken import Handed, goes_back_to, newest_calls
 from perdure.values.errors import BadInput, GatewayExposed, Held
 from perdure.values.limits import MCP_LAST_SECONDS, MCP_LINE_BYTES_MAX, MCP_SESSIONS_MAX
 
@@ -94,18 +94,18 @@ async def _begun(store: Store, settings: Standing, run: str, say: Callable[[str]
         await hub.close()
         raise
     crashed = session.state.live.client
-    to = goes_back_to(session.state, newest_call(session.state) if crashed else frozenset())
+    to = goes_back_to(session.state, newest_calls(session.state) if crashed else frozenset())
     if crashed:
         await session.left("perdure's process ended while it was there")
     await _goes_back(session, to)
     return House(session, hub)
 
 
-async def went(session: Session, unread_calls: frozenset[str]) -> None:
+async def went(session: Session, lost: frozenset[str]) -> None:
     """The client has gone; what it did not hear of is behind an abandoned tail from here on."""
     if session.state.live.client:
         await session.left("it closed the connection")
-    await _goes_back(session, goes_back_to(session.state, unread_calls))
+    await _goes_back(session, goes_back_to(session.state, lost))
 
 
 async def _goes_back(session: Session, to: int | None) -> None:
@@ -119,15 +119,17 @@ async def serve_here(settings: Standing, say: Callable[[str], None], stop: async
     async with standing(settings, say) as house:
         session, hub = house
         connection = f"c{session.state.position}"
-        async with line_streams(lines.reader, lines.writer) as streams:
-            work = hub.serve(
-                session, streams.read, streams.write, connection=connection, greeted=session.attached
-            )
-            await _until(work, stop)
-        await hub.settled(MCP_LAST_SECONDS)
-        await went(
-            session, newest_call(session.state, connection) if unread(lines.descriptor) else frozenset()
-        )
+        handed = Handed(lines.descriptor, connection)
+        try:
+            async with line_streams(lines.reader, lines.writer, handed) as streams:
+                work = hub.serve(
+                    session, streams.read, streams.write, connection=connection, greeted=session.attached
+                )
+                await _until(work, stop)
+            await hub.settled(MCP_LAST_SECONDS)
+            await went(session, handed.lost(session.state))
+        finally:
+            handed.close()
 
 
 async def serve_there(
