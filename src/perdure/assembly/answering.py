@@ -8,7 +8,7 @@ from perdure.effect.memory import Blocked, identity_on_path, recall
 from perdure.intention.declaration import Definition
 from perdure.intention.reply import Call
 from perdure.log import events as e
-from perdure.projection.state import CallRecord, Effect, State
+from perdure.projection.state import Approval, CallRecord, Effect, State
 from perdure.values.digest import Json
 from perdure.values.errors import Broken
 
@@ -73,8 +73,8 @@ def answer_of(record: CallRecord, read: Callable[[e.Content | None], str]) -> An
 
 def waiting_on(state: State, definition: Definition, record: CallRecord, call: Call) -> Waiting | None:
     """Return what ``record``, which isn't answered, waits for; None where that needs no person."""
-    asked = state.world.approvals.get(record.approval)
-    if asked is not None and asked.phase == "asked":
+    asked = _question(state, record)
+    if asked is not None:
         words = (
             f"Not done yet: a person has to allow it ({asked.why}). Once somebody has run `perdure approve "
             f"{state.run} {asked.id}`, make exactly this call again. Nothing happens before that."
@@ -93,6 +93,23 @@ def waiting_on(state: State, definition: Definition, record: CallRecord, call: C
         "repeat it in other words; look whether it happened, or do something else."
     )
     return Waiting(record.id, "doubt", words)
+
+
+def _question(state: State, record: CallRecord) -> Approval | None:
+    """Return the open question that the call waits for: its own, or one that the same call has raised before it."""
+    own = state.world.approvals.get(record.approval)
+    if own is not None or record.accepted or not record.digest:
+        return own if own is not None and own.phase == "asked" else None
+    for asked in state.world.approvals.values():
+        before = state.live.received.get(asked.call)
+        same = before is None or before.tool == record.tool
+        if (
+            asked.phase == "asked"
+            and same
+            and (asked.arguments, asked.contract) == (record.digest, state.contract)
+        ):
+            return asked
+    return None
 
 
 def _blocking(state: State, definition: Definition, record: CallRecord, call: Call) -> Effect | None:

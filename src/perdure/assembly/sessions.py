@@ -202,13 +202,14 @@ class Session:
                 )
             found = answer_of(record, self.scribe.text)
             if found is not None:
-                return found
+                return found._replace(approval=told) if found.kind == "waits" and told else found
             call = self._writer.asked[asked.id]
             waiting = waiting_on(self.state, self._writer.law.definition, record, call)
-            if waiting is not None and waiting.approval != told and on_wait is not None:
+            if waiting is not None and waiting.approval != told:
                 told = waiting.approval
-                await on_wait(waiting)
-                continue
+                if on_wait is not None:
+                    await on_wait(waiting)
+                    continue
             left = until - asyncio.get_running_loop().time()
             if waiting is not None and (left <= 0 or waiting.kind == "doubt"):
                 # Nobody settles a doubt while a client holds its breath.

@@ -47,6 +47,8 @@ class Differs(NamedTuple):
     fresh: Fresh
     near: bool
     """whether it differs only in what looks like ids and times"""
+    alone: bool = True
+    """whether no other act could be meant as well"""
 
 
 Memory = Fresh | Equal | Blocked | Elsewhere | Differs
@@ -85,7 +87,6 @@ def identity_on_path(state: State, declaration: Declaration, arguments: dict[str
 
 def recall(state: State, declaration: Declaration, identity: Identity) -> Memory:
     """Return what is remembered of this act."""
-    world = state.world
     found = _by_stem(state, identity.stem)
     match found:
         case Blocked() | Elsewhere():
@@ -100,14 +101,34 @@ def recall(state: State, declaration: Declaration, identity: Identity) -> Memory
                 return Differs(receipt, again, near=receipt.loose == identity.loose)
             return again
         case Fresh():
-            pass
+            return _named_anew(state, declaration, identity, found)
         case Differs():
             return found
-    if declaration.identity is None and (world.rewinds or state.step >= 3):
-        unmet = _unmet(state, declaration.name, identity)
-        if unmet is not None:
-            return Differs(unmet, found, near=unmet.loose == identity.loose)
+
+
+def _named_anew(state: State, declaration: Declaration, identity: Identity, found: Fresh) -> Memory:
+    """Return what is remembered where no act has this name: one that had another, or one that differs."""
+    if (known := _known_otherwise(state, declaration.name, identity)) is not None:
+        return known
+    if declaration.identity is None and (state.world.rewinds or state.step >= 3):
+        unmet = [each for each in _unmet(state, declaration.name) if each.arguments != identity.arguments]
+        near = [receipt for receipt in unmet if receipt.loose and receipt.loose == identity.loose]
+        if candidates := near or unmet:
+            first, alone = candidates[0], len(candidates) == 1
+            return Differs(first, found, near=first.loose == identity.loose, alone=alone)
     return found
+
+
+def _known_otherwise(state: State, tool: str, identity: Identity) -> Equal | Blocked | Elsewhere | None:
+    """Return an unmet act with the very same arguments that was named otherwise: its tool was declared in other words."""
+    if state.step < 3:
+        return None
+    for each in _unmet(state, tool):
+        if each.arguments == identity.arguments and each.stem != identity.stem:
+            if each.outcome in ("succeeded", "partial"):
+                return Equal(each)
+            return Blocked(each) if each.key in state.world.open else Elsewhere(each)
+    return None
 
 
 def _divergent(stem: str, arguments: str) -> str:
@@ -154,8 +175,8 @@ def next_attempt(state: State, stem: str) -> Fresh | Blocked:
     return Fresh(key, stem, attempt)
 
 
-def _unmet(state: State, tool: str, identity: Identity) -> Effect | None:
-    """Return a success of this tool that the present path hasn't met, or what may be one; a near-match if there is one."""
+def _unmet(state: State, tool: str) -> list[Effect]:
+    """Return the successes of this tool that the present path hasn't met, and what may be one."""
     world = state.world
     known: list[Effect] = []
     if world.rewinds:
@@ -166,14 +187,11 @@ def _unmet(state: State, tool: str, identity: Identity) -> Effect | None:
         known += (
             each for each in doubts if each.effect != "read" and (world.rewinds or each.phase == "doubted")
         )
-    unmet = [
+    return [
         each
         for each in known
         if each.tool == tool
         and each.stem not in state.live.met
         and each.stem not in state.live.recognised
         and not each.undoes
-        and each.arguments != identity.arguments
     ]
-    near = [receipt for receipt in unmet if receipt.loose and receipt.loose == identity.loose]
-    return (near or unmet or [None])[0]

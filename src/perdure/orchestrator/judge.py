@@ -55,7 +55,7 @@ class Repeat(NamedTuple):
 
     why: str
     receipt: str
-    """key of the earlier act"""
+    """key of the earlier act; empty where it isn't the only one that may be meant"""
 
 
 def judge_call(d: Draft, record: CallRecord, call: Call) -> Upshot:
@@ -201,7 +201,7 @@ def _differing(
         arguments,
         identity,
         found.fresh,
-        ask=Repeat(why, found.receipt.key) if ask else None,
+        ask=Repeat(why, found.receipt.key if found.alone else "") if ask else None,
     )
 
 
@@ -245,12 +245,22 @@ def _allowed(
     if isinstance(verdict, Refusal):
         return _refuse(d, record, verdict)
     approval = ""
-    if verdict.approval is not None or ask:
+    if verdict.approval is not None or ask or _is_asked(d, record, (key, record.digest, d.state.contract)):
         answered = _approval(d, record, declaration, arguments, key, verdict, ask)
         if isinstance(answered, Upshot):
             return answered
         approval = answered.id
     return verdict, approval
+
+
+def _is_asked(d: Draft, record: CallRecord, bound: tuple[str, str, str]) -> bool:
+    """Tell whether a person was asked about a foreign call: what they say of another one lets none through."""
+    if record.id not in d.state.live.received:
+        return False
+    asked = d.state.world.approvals.get(record.approval) or _standing(d, bound)
+    if asked is None or asked.phase in ("used", "void"):
+        return False
+    return (asked.key, asked.arguments, asked.contract) == bound
 
 
 def _needs_checkpoint(d: Draft) -> bool:
