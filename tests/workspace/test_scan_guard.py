@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from perdure.adapters.memory import MemoryStore
+from perdure.adapters.runtime import runtime_folder
 from perdure.adapters.workspace import Directory
-from perdure.adapters.workspace.guard import checked_root, claim_root, runtime_folder
+from perdure.adapters.workspace.guard import checked_root, claim_root
 from perdure.checkpoint.tree import walk
 from perdure.values.errors import BadRoot, WorkspaceBusy
 

@@ -16,8 +16,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from perdure.adapters.runtime import runtime_folder
 from perdure.adapters.workspace.directory import Directory
-from perdure.adapters.workspace.guard import Claim, claim_root, runtime_folder
+from perdure.adapters.workspace.guard import Claim, claim_root
 from perdure.adapters.workspace.pool import Job, Pool
 from perdure.adapters.workspace.restore import apply_plan, changed_since
 from perdure.assembly.lifetime import Lifetime, lived
@@ -272,7 +273,7 @@ class Workplace:
         if self._directory is None:
             self.root.mkdir(parents=True, exist_ok=True)
             self._directory = directory_of(self.site, self._store, self._definition)
-            self._claim = claim_root(self.root, self.site.owner)
+            self._claim = claim_root(self.root, self.site.owner, runtime_folder("locks"))
             if self._shelter is not None:
                 self._lifetime = Lifetime(self.site.scratch / "lives")
         return self._directory

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from perdure.adapters.holders import Fate, fate, holder_of
-from perdure.adapters.workspace.guard import runtime_folder
+from perdure.adapters.runtime import runtime_folder
 from perdure.log.port import Holder
 
 _LOCK: Final = "lock"

@@ -175,10 +175,10 @@ class Claim:
                 os.close(lock)
 
 
-def claim_root(root: Path, owner: str, locks: Path | None = None) -> Claim:
+def claim_root(root: Path, owner: str, locks: Path) -> Claim:
     """Claim ``root`` for ``owner``, who may claim it again in this process.
 
-    ``locks`` is where locks lie (default: a directory of this user that goes with the machine's uptime).
+    ``locks`` is where locks lie: a directory of this user, the same for all its processes.
     Raises ``WorkspaceBusy`` if someone else has it, or has a directory above or below it.
     """
     found = root.stat()
@@ -190,7 +190,7 @@ def claim_root(root: Path, owner: str, locks: Path | None = None) -> Claim:
             if held is not None and held.owner == owner:
                 _claims[key] = held._replace(times=held.times + 1)
                 return Claim(key)
-            taken = _take(root.resolve(), locks or runtime_folder("locks")) if held is None else None
+            taken = _take(root.resolve(), locks) if held is None else None
             if taken is not None:
                 _claims[key] = _Claimed(owner, taken, 1)
                 return Claim(key)
@@ -201,21 +201,6 @@ def claim_root(root: Path, owner: str, locks: Path | None = None) -> Claim:
         # A child that is just being started holds a copy of every lock until it runs its program, also of those
         # that were given back meanwhile.
         time.sleep(_PAUSE_SECONDS)
-
-
-def runtime_folder(name: str) -> Path:
-    """Return a directory of this user, the same for all its processes, that others can't write."""
-    user = os.geteuid()
-    # By what is there and not by what the environment says: a service and a shell have to meet here.
-    base = Path(f"/run/user/{user}")
-    parent = base / "perdure" if base.is_dir() else Path("/tmp", f"perdure-{user}")  # noqa: S108 - checked below
-    for folder in (parent, parent / name):
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o022:
-            raise BadRoot(f"{folder}: this directory has to be {user}'s alone", hint="remove it")
-    return parent / name
 
 
 def _take(root: Path, locks: Path) -> tuple[int, ...] | None:

@@ -9,11 +9,12 @@ from perdure.log.envelope import Event
 from perdure.projection.state import State
 from perdure.values.errors import PerdureError
 from perdure.wrap.transcripts.asked import as_sent, number_of, requests_standing, session_named
+from perdure.wrap.transcripts.beginnings import newest_start
 from perdure.wrap.transcripts.finding import held_in, stored_as
 from perdure.wrap.transcripts.forms import FORMS, why_uncut
 from perdure.wrap.transcripts.nouns import SentRequest
 from perdure.wrap.transcripts.returning import returning
-from perdure.wrap.transcripts.started import Started, newest_start
+from perdure.wrap.transcripts.started import Started
 
 
 class GoingOn(NamedTuple):

@@ -11,10 +11,11 @@ from perdure.wrap.profiles.reading import known, read_profile
 from perdure.wrap.profiles.resuming import continuing
 from perdure.wrap.profiles.words import ClientProfile
 from perdure.wrap.transcripts.asked import session_named
+from perdure.wrap.transcripts.beginnings import newest_start
 from perdure.wrap.transcripts.finding import KeptSession, held_in
 from perdure.wrap.transcripts.forms import FORMS, why_uncut
 from perdure.wrap.transcripts.nouns import SentRequest, StoredForm
-from perdure.wrap.transcripts.started import Started, newest_start
+from perdure.wrap.transcripts.started import Started
 from perdure.wrap.transcripts.writing import cut_session, write_session
 
 

@@ -4,9 +4,6 @@ from typing import Final
 
 import msgspec
 
-from perdure.driver.books import Books, events_after
-from perdure.log import events as e
-
 _MARK: Final = '{"wrap":'
 
 
@@ -51,12 +48,3 @@ def start_of(words: str) -> Started | None:
         return msgspec.json.decode(words, type=_Spelled).wrap
     except msgspec.DecodeError:
         return None
-
-
-def newest_start(books: Books, run: str) -> Started | None:
-    """Return how the client of ``run`` was started last; None where nothing tells."""
-    found: Started | None = None
-    for event in events_after(books, run, 0):
-        if isinstance(event.body, e.ClientAttached):
-            found = start_of(event.body.words) or found
-    return found
