@@ -24,8 +24,7 @@ _AT_LEAST_EVERY_SECONDS: Final = 3600.0
 def collected_in_quiet() -> Generator[None]:
     """Within this, only young garbage is collected by itself; what has been made so far is never looked at."""
     before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # without a look: programs that have just loaded hold no garbage, and a look holds up who waits for them
     gc.set_threshold(*_YOUNG)
     try:
         yield
