@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -92,14 +93,14 @@ class RawClient:
                 if "id" in message and "method" not in message:
                     self.heard[message["id"]] = said_in(message)
 
-    def hear_some(self, size: int) -> None:
-        """Read slowly, until so many bytes have come."""
+    def hear_some(self, size: int, numbers: Collection[int]) -> None:
+        """Read slowly, until so many bytes have come, or the answers to all of ``numbers``."""
         taken = 0
 
         def enough() -> bool:
             nonlocal taken
             taken += _CHUNK
-            return taken > size
+            return taken > size or set(numbers) <= self.heard.keys()
 
         self.hear(enough, _CHUNK)
 
@@ -158,3 +159,55 @@ def key_in(words: str) -> str:
     found = re.search(rf"perdure settle {RUN} ([0-9a-f]+)", words)
     assert found, words
     return found[1]
+
+
+class HttpClient:
+    """A client over streamable HTTP, made of bare sockets."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._session = ""
+        hello = {"id": 0, "method": "initialize", "params": HELLO | {"capabilities": {}}}
+        with self.send(hello) as line:
+            found = re.search(r"(?i)mcp-session-id: (\S+)", whole_of(line))
+        assert found
+        self._session = found[1]
+        with self.send({"method": "notifications/initialized"}) as line:
+            whole_of(line)
+
+    def send(self, message: dict[str, Any]) -> socket.socket:
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        heads = [
+            "POST /mcp HTTP/1.1",
+            f"Host: 127.0.0.1:{self._port}",
+            "Connection: close",
+            "Content-Type: application/json",
+            "Accept: application/json, text/event-stream",
+            f"Content-Length: {len(body)}",
+        ]
+        if self._session:
+            heads += [f"Mcp-Session-Id: {self._session}", "MCP-Protocol-Version: 2025-11-25"]
+        line = socket.create_connection(("127.0.0.1", self._port), SECONDS)
+        line.sendall("\r\n".join([*heads, "", ""]).encode() + body)
+        return line
+
+    def pay(self, number: int, invoice: str, reference: str = "r") -> socket.socket:
+        order = {"payee": "Ada", "cents": 100, "reference": reference, "invoice": invoice}
+        return self.send(
+            {"id": number, "method": "tools/call", "params": {"name": "pay", "arguments": order}}
+        )
+
+    def ask(self, number: int, invoice: str, reference: str = "r") -> Said:
+        with self.pay(number, invoice, reference) as line:
+            told = whole_of(line)
+        found = re.search(r"data: (\{.*)", told)
+        assert found, told
+        return said_in(json.loads(found[1]))
+
+
+def whole_of(line: socket.socket) -> str:
+    """Return all that comes until the other side ends it."""
+    pieces: list[bytes] = []
+    while piece := line.recv(1 << 16):
+        pieces.append(piece)
+    return b"".join(pieces).decode()

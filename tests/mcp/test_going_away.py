@@ -1,14 +1,18 @@
 """Whatever dies at whatever moment between a client, perdure mcp, and a server that pays: nothing is paid twice."""
 
+import json
 import random
 import subprocess
-from contextlib import suppress
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from perdure.testing.payments_book import let_go
-from tests.mcp.raw import PERDURE, RUN, RawClient, Said, key_in
+from perdure.testing.payments_book import PaymentBook, let_go
+from tests.mcp.raw import PERDURE, RUN, HttpClient, RawClient, Said, key_in, whole_of
 
 KINDS = pytest.mark.parametrize("sockets", [False, True], ids=["pipes", "sockets"])
 BY_INVOICE = "servers: {payments: {tools: {pay: {effect: once, identity: [invoice]}}}}\n"
@@ -41,6 +45,54 @@ def test_what_perdure_had_answered_side_by_side_before_it_was_killed_is_not_paid
     assert [client.ask(number, f"INV-{number}").kind for number in (1, 2, 3)] == ["replayed"] * 3
     client.vanish()
     assert len(client.paid()) == 3
+
+
+@contextmanager
+def listening(at: Path, *mishaps: str) -> Generator[int]:
+    """Have ``perdure mcp`` listen before a server that pays; yield the port."""
+    server = [sys.executable, "-m", "perdure.testing.payments", str(at / "book")]
+    server += [word for mishap in mishaps for word in ("--mishap", mishap)]
+    words = [PERDURE, "mcp", "--store", str(at / "store"), "--name", "payments", "--listen", "0", "--json"]
+    with subprocess.Popen([*words, "--", *server], stdout=subprocess.PIPE, cwd=at) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())["port"]
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["answered", "still under way"])
+def test_a_client_over_http_that_was_killed_before_its_answer_is_not_paid_for_again(
+    tmp_path: Path, held: bool
+):
+    book = PaymentBook(tmp_path / "book")
+    with listening(tmp_path, "1:hold") as port:
+        beside, killed = HttpClient(port), HttpClient(port)
+        line = killed.pay(1, "INV-1")
+        until(lambda: len(book.paid()) == 1)
+        line.close()
+        if not held:
+            let_go(book.path).touch()
+            until(lambda: _settled(tmp_path) == 1)
+        again = HttpClient(port)
+        with again.pay(1, "INV-1") as asked:
+            let_go(book.path).touch()
+            assert "this had been done before" in whole_of(asked)
+        # What it means anew, and what others mean, goes through.
+        assert again.ask(2, "INV-1").kind == beside.ask(1, "INV-1").kind == "succeeded"
+    assert len(book.paid()) == 3
+
+
+def _settled(at: Path) -> int:
+    return _told(at, "log", RUN, "--kind", "effect.settled").count("effect.settled")
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Return once it is so, which another process brings about."""
+    latest = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < latest
+        time.sleep(0.01)
 
 
 class Story:
@@ -122,7 +174,7 @@ class Story:
         """The stroke comes at any moment: by what was read, or by what was paid."""
         match self.chance.randrange(4):
             case 0:
-                client.hear_some(self.chance.randrange(600))
+                client.hear_some(self.chance.randrange(600), range(1, asked + 1))
             case 1:
                 enough = self.chance.randint(0, asked)
                 client.hear(lambda: len(client.heard) > enough)

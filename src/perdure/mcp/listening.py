@@ -33,6 +33,7 @@ from perdure.values.errors import Unlistenable
 from perdure.values.limits import MCP_EVENTS_MAX, MCP_IDLE_SECONDS, MCP_LINE_BYTES_MAX, MCP_SESSIONS_MAX
 
 Serve = Callable[[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage], str], Awaitable[None]]
+Vanished = Callable[[str], Awaitable[None]]
 
 PATH: Final = "/mcp"
 _SESSION: Final = b"mcp-session-id"
@@ -79,12 +80,20 @@ class _Unsignalled(uvicorn.Server):
 class Listening:
     """An address at which clients are served."""
 
-    def __init__(self, host: str, port: int, token: str, serve: Serve) -> None:
-        """Serve each client with ``serve``, which gets its streams and the name of its session."""
+    def __init__(self, host: str, port: int, token: str, serve: Serve, vanished: Vanished) -> None:
+        """Serve each client with ``serve``, which gets its streams and the name of its session.
+
+        ``vanished`` hears of a client that went while it waited for an answer, before the next one begins.
+        """
         self.port: int = port
         self._host: str = host
         self._token: str = token
         self._serve: Serve = serve
+        self._vanished: Vanished = vanished
+        self._cut: set[str] = set()
+        """sessions whose client went away from an answer, and has not come back"""
+        self._new: set[str] = set()
+        """sessions of which nothing came after the hello: who went before that is seen to have gone only then"""
         self._open: OrderedDict[str, StreamableHTTPServerTransport] = OrderedDict()
         """the one that was used last stands last"""
         self._asking: Counter[str] = Counter()
@@ -108,6 +117,7 @@ class Listening:
 
     async def close(self) -> None:
         """Take no more requests, and end every client's session."""
+        await self._part_with_cut()
         self._server.should_exit = True
         for transport in tuple(self._open.values()):
             await transport.terminate()
@@ -141,18 +151,60 @@ class Listening:
         elif not await self._room():
             await _told(send, 503, f"{MCP_SESSIONS_MAX} clients are connected already")
         else:
+            await self._part_with_cut()
             await self._begun(scope, receive, send)
 
     async def _passed(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         transport = self._open[name]
         self._open.move_to_end(name)
+        self._cut.discard(name)
+        if name in self._new:
+            self._new.discard(name)
+            await self._part_with_cut()
         self._asking[name] += 1
         try:
-            await transport.handle_request(scope, receive, send)
+            await self._carried(name, transport, scope, receive, send)
         finally:
             self._asking[name] -= 1
         if transport.is_terminated:
             self._open.pop(name, None)
+
+    async def _carried(
+        self,
+        name: str,
+        transport: StreamableHTTPServerTransport,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Pass a request on; a client that goes before it has the whole answer leaves a mark."""
+        gone = whole = False
+
+        async def heard() -> Message:
+            nonlocal gone
+            message = await receive()
+            gone = gone or (message["type"] == "http.disconnect" and not whole)
+            return message
+
+        async def said(message: Message) -> None:
+            nonlocal whole
+            await send(message)
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        try:
+            await transport.handle_request(scope, heard, said)
+        finally:
+            if scope["method"] == "POST" and (gone or not whole):
+                self._cut.add(name)
+
+    async def _part_with_cut(self) -> None:
+        """Who went away from an answer and has not come back is gone: whoever comes next knows nothing of it."""
+        for name in [name for name in self._cut if not self._asking[name]]:
+            self._cut.discard(name)
+            transport = self._open.pop(name, None)
+            if transport is not None:
+                await transport.terminate()
+            await self._vanished(name)
 
     async def _room(self) -> bool:
         """Tell whether there is room for one client more: one that asks nothing and listens to nothing makes way."""
@@ -173,6 +225,7 @@ class Listening:
             idle_timeout=MCP_IDLE_SECONDS,
         )
         self._open[name] = transport
+        self._new.add(name)
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task = asyncio.get_running_loop().create_task(self._session(name, transport, ready))
         self._work.add(task)
@@ -208,6 +261,7 @@ class Listening:
                         await self._serve(read, write, name)
         finally:
             self._open.pop(name, None)
+            self._new.discard(name)
             del self._asking[name]
             if not transport.is_terminated:
                 await transport.terminate()

@@ -15,12 +15,14 @@ from perdure.assembly.gateways import is_loopback
 from perdure.assembly.sessions import Foreign, Session
 from perdure.assembly.store import Store, open_store
 from perdure.contract import Contract
+from perdure.log.events import CallReleased
+from perdure.mcp.front import GONE
 from perdure.mcp.hub import Hub
 from perdure.mcp.lines import line_streams
 from perdure.mcp.listening import Listening
 from perdure.mcp.settings import Standing
 from perdure.mcp.starting import checked
-from perdure.mcp.taken import Handed, goes_back_to, newest_calls
+from perdure.mcp.taken import Handed, goes_back_to, newest_calls, untaken
 from perdure.values.errors import BadInput, GatewayExposed, Held
 from perdure.values.limits import MCP_LAST_SECONDS, MCP_LINE_BYTES_MAX, MCP_SESSIONS_MAX
 
@@ -156,7 +158,12 @@ async def serve_there(
                 if not open_now and not stop.is_set():
                     hub.later(went(session, frozenset()))
 
-        front = Listening(settings.host, settings.port or 0, settings.token, serve)
+        async def vanished(name: str) -> None:
+            # Others may be there, so the run doesn't go back: what this one alone hasn't heard is unknown to it.
+            for call in untaken(session.state, f"h{name[:12]}"):
+                await session.tell(CallReleased(call, GONE))
+
+        front = Listening(settings.host, settings.port or 0, settings.token, serve, vanished)
         await front.open()
         try:
             listening(front.port, session.run)

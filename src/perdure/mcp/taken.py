@@ -117,6 +117,19 @@ def newest_calls(state: State, connection: str = "") -> frozenset[str]:
     return frozenset(newest)
 
 
+def untaken(state: State, connection: str) -> list[str]:
+    """Return the calls of a client that went without a word whose answers it can't have had, oldest first.
+
+    Its connection broke while it waited: what was open, and what stood side by side with its newest answer.
+    """
+    newest = newest_calls(state, connection)
+    return [
+        record.id
+        for record in state.live.received.values()
+        if record.id.startswith(f"{connection}.") and (_open_when_it_went(record) or record.id in newest)
+    ]
+
+
 def goes_back_to(state: State, lost: frozenset[str]) -> int | None:
     """Return where a client goes on that has not taken every answer; None where it has.
 

@@ -45,8 +45,10 @@ def released(state: State, body: e.CallReleased, event: Event) -> State:
     Whoever makes the call again means that one: it doesn't count as met, so its receipt, or its doubt, answers.
     """
     record = state.live.received.get(body.call)
-    if record is None or record.answered:
+    if record is None:
         return state
+    if record.answered:
+        return _untaken(state, record, body, event) if body.kind == "gone" else state
     begun = state.world.open.get(record.key)
     if begun is not None:
         state = replace(state, live=replace(state.live, met=state.live.met.without(begun.stem)))
@@ -56,6 +58,20 @@ def released(state: State, body: e.CallReleased, event: Event) -> State:
         case _:
             kind = "gone"
     return put(state, replace(record, answered=event.position, answer=kind, text=body.why))
+
+
+def _untaken(state: State, record: CallRecord, body: e.CallReleased, event: Event) -> State:
+    """The client went away without its answer: what it asks for next, it asks without knowing of that."""
+    world, live = state.world, state.live
+    done = world.open.get(record.key) or world.receipts.get(record.key)
+    if done is None:
+        return state
+    state = replace(
+        state,
+        live=replace(live, met=live.met.without(done.stem)),
+        world=replace(world, rewinds=world.rewinds + 1),
+    )
+    return put(state, replace(record, answered=event.position, answer="gone", text=body.why))
 
 
 def attached(state: State, body: e.ClientAttached, event: Event) -> State:
