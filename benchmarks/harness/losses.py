@@ -300,7 +300,7 @@ def _broken(owner: type, name: str, broken: Callable[[Any], Any]) -> Generator[N
 
 BROKEN: Final[dict[str, Callable[[], contextlib.AbstractContextManager[None]]]] = {
     "knows no strangers": lambda: _broken(GoingBack, "way", _blind),
-    "records nothing first": lambda: _broken(Store, "_record_present", _recording_nothing),
+    "records nothing first": lambda: _broken(Store, "record_present", _recording_nothing),
 }
 
 

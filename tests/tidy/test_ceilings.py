@@ -5,8 +5,12 @@ from tests.tidy.tree import File, code, functions
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 # One file shows everything that the system can remember (DESIGN section 4), and one all that is bounded
-# (STYLE habit 15): to split them would hide that.
-WHOLE_ON_PURPOSE = {"src/perdure/log/events.py": 950, "src/perdure/values/limits.py": 650}
+# (STYLE habit 15); all that can go wrong as well: to split them would hide that.
+WHOLE_ON_PURPOSE = {
+    "src/perdure/log/events.py": 950,
+    "src/perdure/values/errors.py": 500,
+    "src/perdure/values/limits.py": 800,
+}
 
 
 def long_files(files: list[File]) -> list[str]:
