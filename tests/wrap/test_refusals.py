@@ -130,3 +130,29 @@ def test_a_client_inherits_what_it_would_without_us_and_no_more(desk: Desk):
     assert int(muted.split()[1], 16) == 0  # Python mutes SIGPIPE for itself, not for whom it starts
     assert descriptors == ["0", "1", "2"]
     assert "Small doesn't say which version it is" in told.decode()
+
+
+def test_settings_that_the_client_would_not_take_are_not_claimed_to_cover_it(desk: Desk):
+    """As with Gemini CLI, which believes such a file only where root alone could have written it."""
+    desk.store.parent.chmod(0o777)
+    asked = {
+        "mcpServers": {"pay": {"command": sys.executable, "args": ["-m", "perdure.testing.payments", "book"]}}
+    }
+    (desk.work / "servers.json").write_text(json.dumps(asked))
+    profile = desk.store.parent / "owned.toml"
+    lines = ("owned = true", 'without = "it takes that from root only"')
+    text = desk.profile.read_text().replace("[[settings]]", "\n".join(("[[settings]]", *lines)))
+    profile.write_text(
+        f'{text}\n[hooks]\nclient = "gemini-cli"\nkey = ["hooks"]\n'.replace(
+            'mcpServers = "{servers}" }', 'mcpServers = "{servers}", hooks = "{hooks}" }'
+        )
+    )
+    desk.profile = profile
+    contract = desk.store.parent / "contract.yaml"
+    contract.write_text("repeat: 9\n")
+    wrapped = desk.wrap("small", run="bare", options=("--contract", str(contract)))
+    wrapped.says("0")
+    _, told = wrapped.ends()
+    assert "from root only" in told
+    assert "of no MCP server" in told
+    assert "judged, not exactly-once" not in told

@@ -207,7 +207,7 @@ class Teller:
 def _covered(cover: Cover) -> list[tuple[str, str]]:
     rows = [("goes on from", each) for each in cover.continues]
     servers = ", ".join(cover.servers)
-    effects = f"of {servers}: each once" if servers else "no MCP server is configured"
+    effects = f"of {servers}: each once" if servers else "of no MCP server"
     rows.append(("MCP effects", effects + (", as the contract allows" if servers and cover.contract else "")))
     paged = (
         "recorded, and nothing is moved"

@@ -16,7 +16,7 @@ from perdure.wrap.foreground import program_of
 from perdure.wrap.hooks.snippets import hooks_of
 from perdure.wrap.keeping import PYTHON, Sockets
 from perdure.wrap.order import KeepingOrder, Ready
-from perdure.wrap.profiles.dressing import dressed, heeds_hooks, is_bare
+from perdure.wrap.profiles.dressing import HOOKS, SERVERS, dressed, heeds_hooks, is_bare, takes
 from perdure.wrap.profiles.finding import found
 from perdure.wrap.profiles.nouns import Dress, FoundServer, Seam, Surroundings, Whereabouts
 from perdure.wrap.profiles.reading import known, read_profile, recognised
@@ -30,6 +30,9 @@ from perdure.wrap.wish import Cover, Wish
 
 if TYPE_CHECKING:
     from perdure.wrap.transcripts.resuming import GoingOn
+
+OVERLAYS: Final = "wraps"
+"""The folder of the store below which a session's files for its client lie."""
 
 _SHIM: Final = "perdure.wrap.shim"
 _UNMOVED: Final = ("gemini", "unread")
@@ -61,6 +64,11 @@ class Planned(NamedTuple):
         if self.wish.hooks is not None:
             return self.wish.hooks
         return self.wish.contract is not None or (self.before is not None and self.before.hooks)
+
+    @property
+    def beside(self) -> Path:
+        """Where files are laid over the client's settings."""
+        return self.wish.store / OVERLAYS
 
     @property
     def ours(self) -> dict[str, str]:
@@ -162,7 +170,10 @@ def standpoint_of(plan: Planned, environment: Mapping[str, str]) -> Standpoint:
     """
     home = Path(environment.get("HOME") or Path.home())
     whereabouts = Whereabouts(home, Path.cwd(), environment, plan.words[1:])
-    return Standpoint(whereabouts, found(plan.profile, whereabouts))
+    has = found(plan.profile, whereabouts)
+    if not takes(plan.profile, plan.beside, SERVERS):
+        has = has._replace(servers=())  # the client will not meet our shims: it starts them itself
+    return Standpoint(whereabouts, has)
 
 
 def fitted(plan: Planned, standpoint: Standpoint) -> Fitted:
@@ -193,6 +204,8 @@ def _hooks(plan: Planned, whereabouts: Whereabouts) -> Mapping[str, Json]:
     """Return the hooks that the client is given; none where it would pass over them."""
     hooks = plan.profile.hooks
     if hooks is None or not plan.hooked or not heeds_hooks(plan.profile, whereabouts):
+        return {}
+    if not takes(plan.profile, plan.beside, HOOKS):
         return {}
     return hooks_of(hooks.client)
 

@@ -19,7 +19,7 @@ from perdure.assembly.wraps import PrivateFolder, make_folder
 from perdure.values.errors import KeeperFailed, PerdureError, WorkspaceBusy, WrapTaken
 from perdure.values.limits import KEEPER_START_SECONDS
 from perdure.wrap import leftovers
-from perdure.wrap.fitting import Fitted, Planned, cover_of, fitted, order_of, planned, standpoint_of
+from perdure.wrap.fitting import OVERLAYS, Fitted, Planned, cover_of, fitted, order_of, planned, standpoint_of
 from perdure.wrap.foreground import Ended, Foreground, Signals, program_of
 from perdure.wrap.keeping import Kept, Sockets, listening
 from perdure.wrap.order import Ready
@@ -128,7 +128,7 @@ def _started(stage: _Stage, fit: Fitted, voice: Voice) -> Foreground:
     """Return the client, in the foreground. Raises ``ClientMissing``, and the run says that it never came."""
     try:
         # Not beside the socket: some clients read no settings below a directory that all can write, as /tmp is.
-        beside = stage.folder.beside(fit.wish.store / "wraps")
+        beside = stage.folder.beside(fit.wish.store / OVERLAYS)
         dress = fit.dressed(stage.sockets, beside)
         for note in dress.notes:
             voice.warns(note)

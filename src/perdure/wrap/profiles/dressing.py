@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
@@ -19,6 +19,10 @@ from perdure.wrap.profiles.nouns import Dress, Seam, Surroundings, Whereabouts
 from perdure.wrap.profiles.sources import dropped, given_to, places_of
 from perdure.wrap.profiles.templates import filled, text_of
 from perdure.wrap.profiles.words import ClientProfile, SettingsWords
+
+SERVERS: Final = "{servers}"
+HOOKS: Final = "{hooks}"
+"""Where a profile's documents hold the shims, and our hooks."""
 
 
 def is_bare(profile: ClientProfile, arguments: Sequence[str]) -> bool:
@@ -57,6 +61,12 @@ def roots_own(folder: Path) -> bool:
     real = folder.resolve()
     above = [each.stat() for each in (real, *real.parents) if each.exists()]
     return all(each.st_uid == 0 and not each.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for each in above)
+
+
+def takes(profile: ClientProfile, folder: Path, word: str) -> bool:
+    """Tell whether the client reads the table ``word`` where it would be laid over; true where no file is needed."""
+    holders = [each for each in profile.settings if _places_of(each.content, word)]
+    return not holders or any(not each.owned or roots_own(folder) for each in holders)
 
 
 def heeds_hooks(profile: ClientProfile, whereabouts: Whereabouts) -> bool:
@@ -151,15 +161,15 @@ def _beneath(settings: SettingsWords, words: Mapping[str, Json], whereabouts: Wh
 
 def _cleared(table: Table, settings: SettingsWords, content: Table) -> Table:
     """Return the user's document without its servers, which have shims or were left out."""
-    for key in _places_of_servers(settings.content):
+    for key in _places_of(settings.content, SERVERS):
         if at(content, key) is not None:
             table = without(table, key)
     return table
 
 
-def _places_of_servers(template: Json, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    if template == "{servers}":
+def _places_of(template: Json, word: str, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if template == word:
         return [before]
     if not isinstance(template, dict):
         return []
-    return [each for key, value in template.items() for each in _places_of_servers(value, (*before, key))]
+    return [each for key, value in template.items() for each in _places_of(value, word, (*before, key))]
