@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
 from perdure.adapters.workspace.ground import Ground
 
 
@@ -32,6 +30,8 @@ def held_lock(root: Path, ground: Ground, repositories: Iterable[str]) -> LockHe
 
 
 def _holder(root: Path, repository: str, lock: str) -> tuple[int, str] | None:
+    import psutil  # noqa: PLC0415 - slow to load, and only a lock that lies there needs it
+
     work = os.path.realpath(root / repository / "..")
     file = os.path.realpath(root / lock)
     for process in psutil.process_iter(["pid", "name"]):
