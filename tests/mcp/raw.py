@@ -62,7 +62,10 @@ class RawClient:
         return self
 
     def send(self, message: dict[str, Any]) -> None:
-        os.write(self._write, json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+        self.send_raw(json.dumps({"jsonrpc": "2.0", **message}).encode())
+
+    def send_raw(self, line: bytes) -> None:
+        os.write(self._write, line + b"\n")
 
     def pay(self, number: int, invoice: str, reference: str = "r") -> None:
         order = {"payee": "Ada", "cents": 100, "reference": reference, "invoice": invoice}

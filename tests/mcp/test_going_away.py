@@ -95,6 +95,20 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def test_a_request_that_nobody_can_read_is_answered_and_the_next_one_is_done(tmp_path: Path):
+    client = RawClient(tmp_path, sockets=False).hello()
+    call = '{"id":%d,"jsonrpc":"2.0","method":"tools/call","params":{"name":"pay","arguments":{"payee":%s}}}'
+    unreadable = {5: '"\\ud83d"', 6: "[" * 5000 + "]" * 5000, 7: "1" * 5000, 8: "1e400", 9: "nonsense"}
+    for number, value in unreadable.items():
+        client.send_raw((call % (number, value)).encode())
+    client.send_raw((call % (10, '"?"')).encode().replace(b"?", b"\xff\xfe"))
+    client.hear(lambda: {*unreadable, 10} <= client.heard.keys())
+    assert {said.kind for number, said in client.heard.items() if number} == {"error"}
+    assert client.ask(11, "INV-1").kind == "succeeded"
+    client.vanish()
+    assert "Traceback" not in (tmp_path / "said").read_text()
+
+
 class Story:
     """A client that pays each of its invoices until it knows that it is paid, over many lives of all that take part."""
 

@@ -1,6 +1,10 @@
 """A shim stands between a client that lives and keepers that are killed: what each side hears, over all orders of deaths."""
 
 import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -209,3 +213,29 @@ def test_what_waits_is_answered_with_words_where_no_keeper_comes_back():
     (answer,) = memory.abandoned("perdure has ended")
     assert answer == {"jsonrpc": "2.0", "id": "a", "error": {"code": -32000, "message": "perdure has ended"}}
     assert memory.abandoned("again") == []
+
+
+def test_what_nobody_can_read_is_answered_and_the_shim_lives_on(tmp_path: Path):
+    """Nested without end from either side, or half a character: each waits for no answer for ever."""
+    deep = b"[" * 100_000 + b"]" * 100_000
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        door.listen()
+        words = [sys.executable, "-m", "perdure.wrap.shim", str(path), "bank"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shim:
+            assert shim.stdin is not None
+            assert shim.stdout is not None
+            keeper, _ = door.accept()
+            with keeper, keeper.makefile("rwb") as line:
+                assert json.loads(line.readline())["server"] == "bank"
+                shim.stdin.write(b'{"jsonrpc":"2.0","method":"x","params":' + deep + b',"id":7}\n')
+                shim.stdin.write(b'{"jsonrpc":"2.0","id":8,"method":"x","params":{"a":"\\ud83d"}}\n')
+                shim.stdin.flush()
+                assert json.loads(shim.stdout.readline())["id"] == 7
+                assert json.loads(line.readline().decode())["id"] == 8
+                line.write(b'{"jsonrpc":"2.0","id":8,"result":' + deep + b"}\n")
+                line.write(b'{"jsonrpc":"2.0","id":8,"result":{}}\n')
+                line.flush()
+                assert json.loads(shim.stdout.readline()) == {"jsonrpc": "2.0", "id": 8, "result": {}}
+            shim.kill()

@@ -17,12 +17,21 @@ from mcp.shared.exceptions import MCPError, NoBackChannelError
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher, progress_token_from_params
 from mcp.shared.message import SessionMessage
 from mcp.shared.transport_context import TransportContext
-from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
+from mcp_types import (
+    CONNECTION_CLOSED,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+)
 
 from perdure.assembly.answering import Asked, Waiting
 from perdure.assembly.sessions import Session
 from perdure.mcp.answering import result_of
 from perdure.mcp.consent import consent_asked
+from perdure.mcp.lines import Garbled
 from perdure.mcp.link import (
     CANCELLED,
     INITIALIZE,
@@ -109,7 +118,13 @@ class Front:
         self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
     ) -> None:
         """Serve until the client goes, or its only server has ended."""
-        self._line = JSONRPCDispatcher(read, write)
+
+        async def stumbled(error: Exception) -> None:
+            if isinstance(error, Garbled) and error.request is not None:
+                told = ErrorData(code=PARSE_ERROR, message="the request can't be read as JSON in UTF-8")
+                await write.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=error.request, error=told)))
+
+        self._line = JSONRPCDispatcher(read, write, on_stream_exception=stumbled)
         talk = asyncio.get_running_loop().create_task(self._line.run(self._on_request, self._on_notify))
         ended = asyncio.get_running_loop().create_task(self._routing.ended())
         try:
@@ -189,7 +204,7 @@ class Front:
             raise _said(error) from error
         if not known:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {given.get('name')}")
-        calling = Calling(link, tool, {**given, "name": tool})
+        calling = _sayable(Calling(link, tool, {**given, "name": tool}))
         name = self._named(str(context.request_id))
         self._backing.performer.expect(calling)
         try:
@@ -287,6 +302,15 @@ class Front:
         return next(
             (context for context, _, mine in self._open.values() if mine is not None and mine == token), None
         )
+
+
+def _sayable(calling: Calling) -> Calling:
+    """Return the call if its arguments have a form that can be recorded."""
+    try:
+        canonical(calling.arguments)
+    except ValueError as error:
+        raise MCPError(INVALID_PARAMS, str(error)) from error
+    return calling
 
 
 def _said(error: PerdureError) -> MCPError:

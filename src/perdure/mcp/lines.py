@@ -15,6 +15,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
 
 from perdure.values.limits import MCP_LINE_BYTES_MAX
+from perdure.values.unreadable import asked_by
 
 _FLUSH_SECONDS: Final = 2.0
 
@@ -44,6 +45,11 @@ class Overlong(Exception):
 
 class Garbled(Exception):
     """A peer sent a line that isn't a JSON-RPC message."""
+
+    def __init__(self, words: str, request: str | int | None) -> None:
+        """Hold the id of the ``request`` that it seems to be."""
+        super().__init__(words)
+        self.request: str | int | None = request
 
 
 @asynccontextmanager
@@ -122,4 +128,4 @@ def _message(line: bytes) -> SessionMessage | Exception:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValueError:
         start = line[:60].decode(errors="replace").strip()
-        return Garbled(f"a line that is no JSON-RPC message: {start!r}")
+        return Garbled(f"a line that is no JSON-RPC message: {start!r}", asked_by(line))

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Final, cast
 
 from perdure.values.limits import SHIM_LINE_BYTES_MAX, SHIM_NOTES_MAX, SHIM_PATIENCE_SECONDS
+from perdure.values.unreadable import PARSE_ERROR, asked_by
 
 Message = dict[str, object]
 
@@ -143,7 +144,7 @@ class Shim:
 
     def go(self, heard: BinaryIO, said: BinaryIO) -> int:
         """Carry messages until the client or the keeper is gone for good; return the exit code."""
-        threading.Thread(target=self._hear, args=(heard,), daemon=True).start()
+        threading.Thread(target=self._hear, args=(heard, said), daemon=True).start()
         while (line := self._connected()) is not None:
             self._carry(line, said)
             with self._turn:
@@ -155,11 +156,20 @@ class Shim:
                 _put(said, each)
             return 0 if self._ends else 1
 
-    def _hear(self, heard: BinaryIO) -> None:
+    def _refuse(self, raw: bytes, said: BinaryIO) -> None:
+        """Whoever waits for an answer to what can't be read is told so."""
+        request = asked_by(raw)
+        if request is not None:
+            error = {"code": PARSE_ERROR, "message": "the request can't be read as JSON in UTF-8"}
+            with self._turn:
+                _put(said, {"jsonrpc": "2.0", "id": request, "error": error})
+
+    def _hear(self, heard: BinaryIO, said: BinaryIO) -> None:
         """Give the keeper what the client says."""
         while raw := heard.readline(SHIM_LINE_BYTES_MAX):
             message = _read(raw)
             if message is None:
+                self._refuse(raw, said)
                 continue
             with self._turn:
                 given = self._memory.from_client(message)
@@ -236,7 +246,7 @@ def _with_request(message: Message, renamed: Callable[[object], str]) -> Message
 def _read(raw: bytes) -> Message | None:
     try:
         found = cast("object", json.loads(raw))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast("Message", found) if isinstance(found, dict) else None
 
@@ -272,10 +282,10 @@ def _put(said: BinaryIO, message: Message) -> None:
 
 
 def _encoded(message: Message) -> bytes:
-    return (
-        json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        + b"\n"
-    )
+    try:
+        return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    except UnicodeEncodeError:  # half a character, as JavaScript lets one say
+        return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
 def main() -> None:
