@@ -221,7 +221,8 @@ class Story:
                 shown = _told(self.at, "show", RUN, "--json")
                 whose = next((each for each in self.meant if _is_about(shown, key, each)), invoice)
                 how = "--succeeded" if self._paid(client, whose) else "--retry"
-                _told(self.at, "settle", RUN, key, how)
+                # What was said before may not be heard yet by the process that has the run.
+                _told(self.at, "settle", RUN, key, how, but="P108")
                 return True
             case "waits":
                 paid = self._paid(client, invoice)
@@ -243,11 +244,11 @@ def _is_about(shown: str, key: str, invoice: str) -> bool:
     return at >= 0 and f"{invoice}" in shown[max(0, at - 600) : at + 600].replace('"', " ").split()
 
 
-def _told(at: Path, *words: str) -> str:
+def _told(at: Path, *words: str, but: str = "") -> str:
     done = subprocess.run(
         [PERDURE, *words, "--store", str(at / "store")], capture_output=True, text=True, check=False, cwd=at
     )
-    assert done.returncode in {0, 1, 3, 4}, done.stderr
+    assert done.returncode in {0, 3, 4} or (but and but in done.stderr), done.stderr
     return done.stdout
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from perdure.assembly.answering import Answer, Asked
+from perdure.assembly.answering import Answer, Asked, Waiting
 from perdure.assembly.sessions import Foreign, Session
 from perdure.assembly.store import open_store
 from perdure.contract import ApprovalRule, Contract
@@ -91,4 +91,23 @@ def test_a_call_made_again_while_its_question_is_open_is_told_so_and_is_not_held
     assert (first.kind, again.kind, other.kind, last.kind) == ("waits", "waits", "waits", "succeeded")
     assert first.approval == again.approval != other.approval
     assert of("bank__send", bank) == 1
+    sound(tmp_path / "store")
+
+
+def test_a_person_is_told_what_is_different_where_the_identity_is_the_same(tmp_path: Path):
+    bank, why = Bank(), list[str]()
+
+    async def looked(waiting: Waiting) -> None:
+        why.append(waiting.why)
+
+    async def story() -> None:
+        declared = msgspec.structs.replace(SEND, identity=("invoice",))
+        with open_store(tmp_path / "store") as store:
+            opened = await Session.open(store, "one", Foreign("wrap:test", (declared,)), bank)
+            await opened.call(send("1", "INV-1", "march"), patience=0)
+            await opened.call(send("2", "INV-1", "april"), patience=0, on_wait=looked)
+            await opened.close()
+
+    played(story())
+    assert "invoice=INV-1 reference=april" in why[0]
     sound(tmp_path / "store")

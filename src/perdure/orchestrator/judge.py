@@ -7,6 +7,8 @@ allowed, and nothing starts that a rule refuses or a person hasn't allowed.
 from enum import Enum, auto
 from typing import NamedTuple
 
+from msgspec import structs
+
 from perdure.contract import Allowed, Refusal, check_arguments, divergence, judge
 from perdure.effect.memory import (
     Blocked,
@@ -193,16 +195,13 @@ def _differing(
         hint = "If it is the same act, use its result. If not, say how it differs to a person."
         return _refuse(d, record, Refusal("divergence", reason, hint))
     ask = policy == "ask" or (found.near and declaration.identity is None)
-    why = f"{told}. The new call differs: {what(declaration, arguments)}"
-    return _allow(
-        d,
-        record,
-        declaration,
-        arguments,
-        identity,
-        found.fresh,
-        ask=Repeat(why, found.receipt.key if found.alone else "") if ask else None,
-    )
+    new = what(declaration, arguments)
+    if new == found.receipt.what and d.state.step >= 3:
+        # The identity alone doesn't tell a person what is different.
+        new = f"{new}, with {what(structs.replace(declaration, identity=None), arguments)}"
+    why = f"{told}. The new call differs: {new}"
+    repeat = Repeat(why, found.receipt.key if found.alone else "") if ask else None
+    return _allow(d, record, declaration, arguments, identity, found.fresh, ask=repeat)
 
 
 def _allow(
