@@ -156,3 +156,16 @@ def test_settings_that_the_client_would_not_take_are_not_claimed_to_cover_it(des
     assert "from root only" in told
     assert "of no MCP server" in told
     assert "judged, not exactly-once" not in told
+
+
+def test_a_key_on_the_command_line_is_in_no_log_and_whoever_goes_on_gives_it_again(desk: Desk):
+    wrapped = desk.wrap("small", "--api-key", "sk-0123456789abcdef", run="keyed")
+    assert "sk-0123456789abcdef" in wrapped.hears()["arguments"]
+    wrapped.says("0")
+    wrapped.ends()
+    assert b"sk-0123456789abcdef" not in b"".join(
+        each.read_bytes() for each in desk.store.rglob("*") if each.is_file()
+    )
+    told = desk.type("wrap", "--resume", "keyed", "--profile", str(desk.profile), "--store", str(desk.store))
+    assert told.returncode == 2
+    assert "which isn't kept" in told.stderr

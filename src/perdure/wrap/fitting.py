@@ -25,7 +25,7 @@ from perdure.wrap.profiles.sources import places_of
 from perdure.wrap.profiles.templates import text_of
 from perdure.wrap.profiles.versions import asked_version, untested
 from perdure.wrap.profiles.words import ClientProfile
-from perdure.wrap.transcripts.started import Started, spelled_start
+from perdure.wrap.transcripts.started import HIDDEN, Started, hushed, spelled_start
 from perdure.wrap.wish import Cover, Wish
 
 if TYPE_CHECKING:
@@ -154,6 +154,11 @@ def planned(wish: Wish) -> Planned:
         raise BadInput(
             f"{wish.resume}: how its client was started isn't known",
             hint=f"say it: perdure wrap --resume {wish.resume} -- CLIENT",
+        )
+    if any(HIDDEN in word for word in words):
+        raise BadInput(
+            f"{wish.resume}: its client was given a key on its command line, which isn't kept",
+            hint=f"say it again: perdure wrap --resume {wish.resume} -- CLIENT ARGS..., or put the key into its environment",
         )
     path = wish.profile or (Path(started.profile_file) if started and started.profile_file else None)
     profile = read_profile(path) if path is not None else recognised(words[0], known())
@@ -300,7 +305,7 @@ def _started(profile: ClientProfile, plan: Planned, version: str, whereabouts: W
         profile=profile.name,
         profile_file=str(wish.profile or ""),
         program=own[0],
-        arguments=own[1:],
+        arguments=hushed(own[1:]),
         version=version,
         effects=effects,
         hooks=plan.hooked,
