@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from perdure.assembly.answering import Answer, Asked, Waiting
 from perdure.assembly.sessions import Foreign, Session
 from perdure.assembly.store import open_store
 from perdure.contract import ApprovalRule, Contract
 from perdure.driver.port import InDoubt
+from perdure.log.events import CallReleased
 from tests.sessions.ground import SEND, Bank, of, played, session, sound
 
 ASKS = Contract(approvals=(ApprovalRule("payments", ("bank__send",), why="payments are looked at"),))
@@ -110,4 +112,30 @@ def test_a_person_is_told_what_is_different_where_the_identity_is_the_same(tmp_p
 
     played(story())
     assert "invoice=INV-1 reference=april" in why[0]
+    sound(tmp_path / "store")
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["cut back", "gone while others stay"])
+def test_a_grant_from_before_the_act_covers_no_repetition_of_it(tmp_path: Path, cut: bool):
+    """Asked for in two wordings, both were allowed while nothing was paid; one was done, and its answer got lost."""
+    bank = Bank()
+
+    async def story() -> list[str]:
+        async with session(tmp_path / "store", bank, contract=ASKS) as opened:
+            wordings = [send("1", "INV-1"), send("2", "INV-1", "~")]
+            for each in wordings:
+                asked = await opened.call(each, patience=0)
+                await opened.decide(asked.approval, grant=True, by="ann")
+            before = opened.state.position
+            done = await opened.call(send("3", "INV-1"), patience=0)
+            if cut:
+                await opened.went_back(before, "killed before it had the answer")
+            else:
+                await opened.tell(CallReleased("3", "killed before it had the answer"))
+            again = [await opened.call(send(f"4.{n}", "INV-1", "~" * n), patience=0) for n in (1, 2)]
+            very_same = await opened.call(send("5", "INV-1"), patience=0)
+            return [done.kind, *(each.kind for each in again), very_same.kind]
+
+    assert played(story()) == ["succeeded", "waits", "waits", "replayed"]
+    assert of("bank__send", bank) == 1
     sound(tmp_path / "store")

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection import workspace
+from perdure.projection import effects, workspace
 from perdure.projection.state import CallRecord, State
 from perdure.values.limits import CALLS_REMEMBERED_MAX
 from perdure.values.table import Table
@@ -61,8 +61,11 @@ def released(state: State, body: e.CallReleased, event: Event) -> State:
 
 
 def _untaken(state: State, record: CallRecord, body: e.CallReleased, event: Event) -> State:
-    """The client went away without its answer: what it asks for next, it asks without knowing of that."""
-    world, live = state.world, state.live
+    """The client went away without its answer: what it asks for next, it asks without knowing of that.
+
+    What a person allowed before was allowed without knowing of it as well.
+    """
+    world, live = effects.void_approvals(state.world), state.live
     done = world.open.get(record.key) or world.receipts.get(record.key)
     if done is None:
         return state
