@@ -119,20 +119,21 @@ class RawClient:
 
     def vanish(self) -> None:
         """Be gone as a killed process is; return once what stood behind it has ended as well."""
-        self._closed()
+        self.close()
         assert self.process.wait(SECONDS) in {0, 1, -signal.SIGKILL}
 
     def kill_perdure(self) -> None:
         self.process.kill()
         self.process.wait(SECONDS)
-        self._closed()
+        self.close()
 
     def kill_server(self) -> None:
         servers = [line.process for line in self.book.lines() if line.kind == "started"]
         with suppress(ProcessLookupError, IndexError):
             os.kill(servers[-1], signal.SIGKILL)
 
-    def _closed(self) -> None:
+    def close(self) -> None:
+        """Be gone, and wait for nothing."""
         for each in (self._write, self._read):
             with suppress(OSError):
                 os.close(each)

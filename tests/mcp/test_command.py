@@ -130,7 +130,10 @@ async def many_come(count: int) -> tuple[list[int], set[str]]:
         finally:
             served.discard(name)
 
-    front = Listening("127.0.0.1", 0, "", serve)
+    async def vanished(name: str) -> None:
+        raise AssertionError(f"{name} had its answer")
+
+    front = Listening("127.0.0.1", 0, "", serve, vanished)
     await front.open()
     hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}}  # fmt: skip
     accept = {"accept": "application/json, text/event-stream"}

@@ -95,6 +95,31 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def test_a_client_that_comes_while_the_one_before_it_is_still_being_paid_for_waits_for_that(tmp_path: Path):
+    """In a run of its own it would know nothing of that payment, and make it again."""
+    killed = RawClient(tmp_path, sockets=False, mishaps=("1:hold",)).hello()
+    killed.pay(1, "INV-1")
+    killed.until(lambda: len(killed.paid()) == 1)
+    killed.close()
+    until(lambda: "client.left" in _told(tmp_path, "log", RUN))
+    client = RawClient(tmp_path, sockets=False)
+    until(lambda: "is waited for" in (tmp_path / "said").read_text())
+    let_go(killed.book.path).touch()
+    assert client.hello().ask(1, "INV-1").kind == "replayed"
+    client.vanish()
+    assert killed.process.wait(60) == 0
+    assert len(client.paid()) == 1
+
+
+def test_two_clients_at_once_have_runs_of_their_own(tmp_path: Path):
+    one, other = RawClient(tmp_path, sockets=False), RawClient(tmp_path, sockets=False)
+    for each in (one, other):
+        assert each.hello().ask(1, "INV-1").kind == "succeeded"
+    for each in (one, other):
+        each.vanish()
+    assert f"this is run {RUN}-2" in (tmp_path / "said").read_text()
+
+
 def test_a_request_that_nobody_can_read_is_answered_and_the_next_one_is_done(tmp_path: Path):
     client = RawClient(tmp_path, sockets=False).hello()
     call = '{"id":%d,"jsonrpc":"2.0","method":"tools/call","params":{"name":"pay","arguments":{"payee":%s}}}'
@@ -268,3 +293,14 @@ def test_no_stroke_between_client_and_server_pays_twice_or_tells_a_lie(tmp_path:
 
 def test_without_perdure_in_between_the_same_strokes_pay_twice(tmp_path: Path):
     assert any(told(tmp_path / str(seed), seed, 3, bare=True).lies for seed in range(8))
+
+
+def test_a_client_that_hangs_up_once_it_has_its_answer_is_still_there(tmp_path: Path):
+    with listening(tmp_path) as port:
+        client = HttpClient(port)
+        with client.pay(1, "INV-1") as line:
+            told = b""
+            while b'"result"' not in told:
+                told += line.recv(1 << 16)
+        assert HttpClient(port).ask(1, "INV-2").kind == "succeeded"
+        assert client.ask(2, "INV-1").kind == "succeeded"

@@ -7,6 +7,7 @@ needs a token.
 import asyncio
 import hmac
 import json
+import re
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -39,6 +40,8 @@ PATH: Final = "/mcp"
 _SESSION: Final = b"mcp-session-id"
 _VERSION: Final = b"mcp-protocol-version"
 _GRACE_SECONDS: Final = 2
+_ANSWER: Final = re.compile(rb'^data: \{"jsonrpc":"2\.0","id":[^,]{1,200},"(?:result|error)":', re.MULTILINE)
+"""The event that ends the stream of a request, among others that may come before it."""
 
 
 class Replays(EventStore):
@@ -189,7 +192,10 @@ class Listening:
         async def said(message: Message) -> None:
             nonlocal whole
             await send(message)
-            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if message["type"] == "http.response.body":
+                # Clients close the stream once they have the answer, and don't wait for its end.
+                body = cast("bytes", message.get("body", b""))
+                whole = whole or not message.get("more_body", False) or _ANSWER.search(body) is not None
 
         try:
             await transport.handle_request(scope, heard, said)

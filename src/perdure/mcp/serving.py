@@ -29,6 +29,8 @@ from perdure.values.limits import MCP_LAST_SECONDS, MCP_LINE_BYTES_MAX, MCP_SESS
 AGENT: Final = "mcp"
 """Whose run it is, as the log names it; a client's own name is told when it attaches."""
 
+_PAUSE_SECONDS: Final = 0.2
+
 
 class Lines(NamedTuple):
     """The client on the standard streams."""
@@ -68,18 +70,44 @@ async def standing(settings: Standing, say: Callable[[str], None]) -> AsyncGener
 async def _free(store: Store, settings: Standing, say: Callable[[str], None]) -> House:
     """Open the run that is meant; where none is named and another client has it, one of its own."""
     if settings.run:
-        return await _begun(store, settings, settings.run, say)
+        return await _left(store, settings, settings.run, say)
     first = f"mcp-{settings.servers[0].name if len(settings.servers) == 1 else 'servers'}"
     for number in range(1, MCP_SESSIONS_MAX):
         run = first if number == 1 else f"{first}-{number}"
         try:
-            house = await _begun(store, settings, run, say)
+            house = await _left(store, settings, run, say)
         except Held:
-            continue
+            if await asyncio.to_thread(_client_of, store, run):
+                continue
+            raise  # in a run of its own its client would repeat what is under way in this one
         if number > 1:
             say(f"another client has {first}, so this is run {run}, which has receipts of its own")
         return house
     return await _begun(store, settings, first, say)
+
+
+async def _left(store: Store, settings: Standing, run: str, say: Callable[[str], None]) -> House:
+    """Open the run; where a client has left it, and what it had begun is still under way, wait for the end of that.
+
+    Raises ``Held`` where a client is there, or what is under way doesn't end.
+    """
+    loop = asyncio.get_running_loop()
+    latest, told = loop.time() + 2 * MCP_LAST_SECONDS, False
+    while True:
+        try:
+            return await _begun(store, settings, run, say)
+        except Held:
+            if await asyncio.to_thread(_client_of, store, run) or loop.time() > latest:
+                raise
+        if not told:
+            told = True
+            say(f"the client before this one has left {run}; what it had begun is waited for")
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _client_of(store: Store, run: str) -> str:
+    """Return the client that is connected in ``run``; empty where it left, or none has come yet."""
+    return store.state(run).live.client
 
 
 async def _begun(store: Store, settings: Standing, run: str, say: Callable[[str], None]) -> House:
@@ -97,17 +125,17 @@ async def _begun(store: Store, settings: Standing, run: str, say: Callable[[str]
         raise
     crashed = session.state.live.client
     to = goes_back_to(session.state, newest_calls(session.state) if crashed else frozenset())
+    await _goes_back(session, to)
     if crashed:
         await session.left("perdure's process ended while it was there")
-    await _goes_back(session, to)
     return House(session, hub)
 
 
 async def went(session: Session, lost: frozenset[str]) -> None:
     """The client has gone; what it did not hear of is behind an abandoned tail from here on."""
+    await _goes_back(session, goes_back_to(session.state, lost))
     if session.state.live.client:
         await session.left("it closed the connection")
-    await _goes_back(session, goes_back_to(session.state, lost))
 
 
 async def _goes_back(session: Session, to: int | None) -> None:
@@ -128,8 +156,9 @@ async def serve_here(settings: Standing, say: Callable[[str], None], stop: async
                     session, streams.read, streams.write, connection=connection, greeted=session.attached
                 )
                 await _until(work, stop)
-            await hub.settled(MCP_LAST_SECONDS)
+            # Told at once: whoever comes next waits for what is still under way, and for no living client.
             await went(session, handed.lost(session.state))
+            await hub.settled(MCP_LAST_SECONDS)
         finally:
             handed.close()
 

@@ -72,7 +72,7 @@ class Door:
         try:
             async with asyncio.timeout(DOOR_WORDS_SECONDS):
                 words = _words_in(await reader.readline())
-        except (TimeoutError, ValueError, msgspec.MsgspecError):
+        except (TimeoutError, ValueError, RecursionError, msgspec.MsgspecError):
             return _complaint("say in one line of JSON what you want")
         want = words.get("want")
         guest = self._guests.get(want) if isinstance(want, str) else None
