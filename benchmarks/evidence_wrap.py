@@ -45,7 +45,7 @@ def client_figures() -> Figures:
     """Every client with a profile: edits and commands, killed in every way, resumed, and taken back."""
     words = [word for name in SCENARIOS for word in ("--scenario", name)]
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.clients.wrapped", *words],
+        [sys.executable, "-m", "tests.clients.wrapped", "--jobs", "3", *words],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
-from perdure.projection import effects, workspace
+from perdure.projection import workspace
+from perdure.projection.approvals import void_approvals
 from perdure.projection.state import CallRecord, State
 from perdure.values.limits import CALLS_REMEMBERED_MAX
 from perdure.values.table import Table
@@ -65,7 +66,7 @@ def _untaken(state: State, record: CallRecord, body: e.CallReleased, event: Even
 
     What a person allowed before was allowed without knowing of it as well.
     """
-    world, live = effects.void_approvals(state.world), state.live
+    world, live = void_approvals(state.world), state.live
     done = world.open.get(record.key) or world.receipts.get(record.key)
     if done is None:
         return state

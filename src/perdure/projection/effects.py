@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection import turns, workspace
+from perdure.projection.approvals import void_approvals
 from perdure.projection.state import Approval, CallRecord, Effect, State, World
 from perdure.values.table import Table
 
@@ -267,15 +268,6 @@ def disown(world: World) -> World:
         if effect.effect != "read":
             elsewhere = elsewhere.put(effect.stem, effect)
     return replace(void_approvals(world), open=Table(), elsewhere=elsewhere, dead=Table())
-
-
-def void_approvals(world: World) -> World:
-    """Return ``world`` in which no open question or unused grant counts any more."""
-    approvals = {
-        name: replace(item, phase="void") if item.phase in ("asked", "granted") else item
-        for name, item in world.approvals.items()
-    }
-    return replace(world, approvals=Table(approvals))
 
 
 def _answered(state: State, done: Effect, position: int) -> State:

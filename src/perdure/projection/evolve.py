@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection import calls, conversations, effects, keeping, pages, turns, workspace
+from perdure.projection.approvals import void_approvals
 from perdure.projection.cut import begun, cut, goes_back
 from perdure.projection.state import Live, State, Timer
 
@@ -82,7 +83,7 @@ def _forked(state: State, body: e.RunForked, event: Event) -> State:
 def _rewound(state: State, body: e.RunRewound, event: Event) -> State:
     if not goes_back(body, event.position):
         return replace(state, live=workspace.to_be_put_back(state.live, body, event, state.live))
-    world = effects.void_approvals(state.world)
+    world = void_approvals(state.world)
     return replace(
         state,
         status="running",
