@@ -6,12 +6,8 @@ or not printed at all. What clients showed takes half an hour and two gigabytes,
 `make test-clients`, with its commit; if the sources have changed since, that is said too.
 """
 
-import json
 import sys
-import time
-import traceback
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.context.clients import last
 from benchmarks.context.corpora import TRANSCRIPTS, corpora
@@ -19,19 +15,12 @@ from benchmarks.context.lab import Lab
 from benchmarks.context.load import ttft
 from benchmarks.context.policy_speed import policy_us
 from benchmarks.context.thrash import faults_per_version
-from benchmarks.probes import machine
-
-Figures = dict[str, Any]
+from benchmarks.parts import Figures, Part, measured, say
 
 LAB_KEYS: Final = (
     "replay_error", "claude_loose", "claude_strict", "codex_loose", "codex_strict", "worst_session", "bound_claude",
     "bound_codex", "captured", "nocache", "bound_nocache", "room_peak", "room_cost",
 )  # fmt: skip
-
-
-def say(text: str) -> None:
-    """Tell a person what is going on."""
-    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
 def lab_figures() -> Figures:
@@ -63,7 +52,6 @@ def load_figures() -> Figures:
     return {"ttft_added_ms_p50": alone, "ttft_added_ms_p99_200": together, "gateway_mb": memory}
 
 
-Part = tuple[str, Callable[[], Figures], tuple[str, ...]]
 PARTS: tuple[Part, ...] = (
     ("a policy's turn", lambda: {"policy_us": policy_us()}, ("policy_us",)),
     (
@@ -83,30 +71,7 @@ PARTS: tuple[Part, ...] = (
 
 def main() -> None:
     """Measure everything and print it."""
-    began = time.perf_counter()
-    figures: Figures = {"machine": machine()}
-    missing: list[str] = []
-    for name, part, keys in PARTS:
-        say(name)
-        part_began = time.perf_counter()
-        try:
-            found = part()
-        except Exception as why:  # noqa: BLE001 - the other parts are still measured; this one is told and ends it badly
-            say(f"  not measured: {why!r}")
-            traceback.print_exc()
-            found = {}
-        figures |= dict.fromkeys(keys) | found
-        missing += [key for key in keys if figures[key] is None]
-        say(f"  {time.perf_counter() - part_began:.0f} s: {json.dumps({key: figures[key] for key in keys})}")
-    figures["seconds"] = round(time.perf_counter() - began)
-    if missing:
-        say(f"not measured: {', '.join(missing)}")
-    print(json.dumps({name: _short(value) for name, value in figures.items()}), flush=True)
-    sys.exit(1 if missing else 0)
-
-
-def _short(value: object) -> object:
-    return round(value, 5) if isinstance(value, float) else value
+    measured(PARTS)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,14 @@ or not printed at all. Clients that aren't in `.clients` yet are fetched first, 
 import json
 import subprocess
 import sys
-import time
-import traceback
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from benchmarks.probes import machine
+from benchmarks.parts import Figures, Part, measured, say
 from benchmarks.wrap.conformance import conformance
 from benchmarks.wrap.driven import fetched
 from benchmarks.wrap.overhead import overhead
 from benchmarks.wrap.payments import payments
 from benchmarks.wrap.processes import ROOT
-
-Figures = dict[str, Any]
 
 SCENARIOS: Final = (
     "client killed working",
@@ -30,15 +25,6 @@ SCENARIOS: Final = (
     "rewound",
 )
 """What every client goes through here; `make test-clients` has them all."""
-
-
-def say(text: str) -> None:
-    """Tell a person what is going on."""
-    print(
-        f"[{time.strftime('%H:%M:%S')}] {text}" if not text.startswith(" ") else text,
-        file=sys.stderr,
-        flush=True,
-    )
 
 
 def client_figures() -> Figures:
@@ -72,7 +58,6 @@ def payment_figures() -> Figures:
     return payments(say)
 
 
-Part = tuple[str, Callable[[], Figures], tuple[str, ...]]
 PARTS: tuple[Part, ...] = (
     (
         "the MCP project's own conformance suite",
@@ -95,30 +80,7 @@ PARTS: tuple[Part, ...] = (
 
 def main() -> None:
     """Measure everything and print it."""
-    began = time.perf_counter()
-    figures: Figures = {"machine": machine()}
-    missing: list[str] = []
-    for name, part, keys in PARTS:
-        say(name)
-        part_began = time.perf_counter()
-        try:
-            found = part()
-        except Exception as why:  # noqa: BLE001 - the other parts are still measured; this one is told and ends it badly
-            say(f"  not measured: {why!r}")
-            traceback.print_exc()
-            found = {}
-        figures |= dict.fromkeys(keys) | found
-        missing += [key for key in keys if figures[key] is None]
-        say(f"  {time.perf_counter() - part_began:.0f} s: {json.dumps({key: figures[key] for key in keys})}")
-    figures["seconds"] = round(time.perf_counter() - began)
-    if missing:
-        say(f"not measured: {', '.join(missing)}")
-    print(json.dumps({name: _short(value) for name, value in figures.items()}), flush=True)
-    sys.exit(1 if missing else 0)
-
-
-def _short(value: object) -> object:
-    return round(value, 5) if isinstance(value, float) else value
+    measured(PARTS)
 
 
 if __name__ == "__main__":
