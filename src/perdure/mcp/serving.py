@@ -15,7 +15,8 @@ from perdure.assembly.gateways import is_loopback
 from perdure.assembly.sessions import Foreign, Session
 from perdure.assembly.store import Store, open_store
 from perdure.contract import Contract
-from perdure.log.events import CallReleased
+from perdure.log import events as e
+from perdure.log.envelope import unseal
 from perdure.mcp.front import GONE
 from perdure.mcp.hub import Hub
 from perdure.mcp.lines import line_streams
@@ -24,7 +25,7 @@ from perdure.mcp.settings import Standing
 from perdure.mcp.starting import checked
 from perdure.mcp.taken import Handed, goes_back_to, newest_calls, untaken
 from perdure.values.errors import BadInput, GatewayExposed, Held
-from perdure.values.limits import MCP_LAST_SECONDS, MCP_LINE_BYTES_MAX, MCP_SESSIONS_MAX
+from perdure.values.limits import MCP_LAST_SECONDS, MCP_LINE_BYTES_MAX, MCP_SESSIONS_MAX, READ_PAGE_EVENTS
 
 AGENT: Final = "mcp"
 """Whose run it is, as the log names it; a client's own name is told when it attaches."""
@@ -77,7 +78,7 @@ async def _free(store: Store, settings: Standing, say: Callable[[str], None]) ->
         try:
             house = await _left(store, settings, run, say)
         except Held:
-            if await asyncio.to_thread(_client_of, store, run):
+            if not await asyncio.to_thread(_is_leaving, store, run):
                 continue
             raise  # in a run of its own its client would repeat what is under way in this one
         if number > 1:
@@ -89,7 +90,7 @@ async def _free(store: Store, settings: Standing, say: Callable[[str], None]) ->
 async def _left(store: Store, settings: Standing, run: str, say: Callable[[str], None]) -> House:
     """Open the run; where a client has left it, and what it had begun is still under way, wait for the end of that.
 
-    Raises ``Held`` where a client is there, or what is under way doesn't end.
+    Raises ``Held`` where a client is there or on its way, or what is under way doesn't end.
     """
     loop = asyncio.get_running_loop()
     latest, told = loop.time() + 2 * MCP_LAST_SECONDS, False
@@ -97,7 +98,7 @@ async def _left(store: Store, settings: Standing, run: str, say: Callable[[str],
         try:
             return await _begun(store, settings, run, say)
         except Held:
-            if await asyncio.to_thread(_client_of, store, run) or loop.time() > latest:
+            if not await asyncio.to_thread(_is_leaving, store, run) or loop.time() > latest:
                 raise
         if not told:
             told = True
@@ -105,9 +106,22 @@ async def _left(store: Store, settings: Standing, run: str, say: Callable[[str],
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _client_of(store: Store, run: str) -> str:
-    """Return the client that is connected in ``run``; empty where it left, or none has come yet."""
-    return store.state(run).live.client
+def _is_leaving(store: Store, run: str) -> bool:
+    """Tell whether the client has left for which ``run`` is held; one that hasn't come yet has not."""
+    state = store.state(run)
+    if state.live.client:
+        return False
+    for stored in reversed(
+        store.books.read(run, max(0, state.position - READ_PAGE_EVENTS), READ_PAGE_EVENTS)
+    ):
+        match unseal(stored).body:
+            case e.ClientAttached():
+                return True
+            case e.LeaseAcquired():
+                return False
+            case _:
+                pass
+    return True
 
 
 async def _begun(store: Store, settings: Standing, run: str, say: Callable[[str], None]) -> House:
@@ -190,7 +204,7 @@ async def serve_there(
         async def vanished(name: str) -> None:
             # Others may be there, so the run doesn't go back: what this one alone hasn't heard is unknown to it.
             for call in untaken(session.state, f"h{name[:12]}"):
-                await session.tell(CallReleased(call, GONE))
+                await session.tell(e.CallReleased(call, GONE))
 
         front = Listening(settings.host, settings.port or 0, settings.token, serve, vanished)
         await front.open()
