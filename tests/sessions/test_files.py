@@ -15,6 +15,7 @@ from perdure.contract import Law
 from perdure.log import events as e
 from perdure.log.port import BlobStore
 from perdure.orchestrator import wanted
+from perdure.projection.workspace import look_for
 from tests.sessions.ground import Bank, played, session, sound
 
 OPENED = e.ConversationOpened(client="test/1", api="messages", model="m")
@@ -84,6 +85,23 @@ def test_a_look_that_began_before_a_request_does_not_answer_for_it(
     before, after = played(across_a_look(tmp_path, monkeypatch))
     assert before != after
     sound(tmp_path / "store")
+
+
+def test_the_look_that_a_run_begins_with_does_not_answer_for_its_first_request(tmp_path: Path):
+    """Its result may be taken in after the request, however soon it is ended."""
+
+    async def story() -> list[bool]:
+        async with session(tmp_path / "store", Bank()) as opened:
+            of = look_for(opened.state)
+            await opened.attached("test/1")
+            await opened.tell(OPENED, e.RequestForwarded(number=1))
+            fresh: list[bool] = []
+            for each in (of, look_for(opened.state)):
+                await opened.tell(e.CheckpointSkipped("", of=each))
+                fresh.append(opened.state.live.fresh)
+            return fresh
+
+    assert played(story()) == [False, True]
 
 
 def test_a_look_that_says_for_what_it_was_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -50,7 +50,7 @@ class Foreign(NamedTuple):
     """Whose run it is, and what it may do."""
 
     agent: str
-    """as the log names it: ``mcp:NAME`` or ``wrap:CLIENT``"""
+    """as the log names it: ``mcp``, or ``wrap:CLIENT``"""
     tools: tuple[Declaration, ...]
     contract: Contract = Contract()
     root: Path | None = None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from perdure.contract import Law
 from perdure.effect import doubt as ways
 from perdure.projection.state import Effect, State
+from perdure.projection.workspace import look_for
 
 
 class AskModel(NamedTuple):
@@ -142,7 +143,7 @@ def _look(state: State, law: Law) -> list[Request]:
         return []
     if any(_may_change_it(effect) for effect in state.world.open.values()):
         return []
-    return [Checkpoint(live.tree_position, live.stirred if law.definition.foreign else 0)]
+    return [Checkpoint(live.tree_position, look_for(state) if law.definition.foreign else 0)]
 
 
 def _may_change_it(effect: Effect) -> bool:

@@ -23,6 +23,11 @@ REQUEST: Final = "request-"
 """Begins the name of the time in which a foreign client does what its model said in the reply to that request."""
 
 
+def look_for(state: State) -> int:
+    """Return what a look at a foreign client's files is for now: the newest stir, or the run's beginning."""
+    return state.live.stirred or 1
+
+
 def client_asks(state: State, number: int, event: Event) -> State:
     """A foreign client asks its model: what it did for the reply before is done; the workspace is looked at anew."""
     state = client_rests(turn_begins(state), event.at)
@@ -79,7 +84,7 @@ def recorded(
     A look that began before the newest stir may have missed what that is about: what it found is recorded, and the
     workspace is looked at again.
     """
-    if not isinstance(body, e.CheckpointRestored) and body.of and body.of != state.live.stirred:
+    if not isinstance(body, e.CheckpointRestored) and body.of and body.of != look_for(state):
         seen = replace(
             state.live, tree=body.tree, tree_position=event.position, image=body.image, workspace_error=""
         )
