@@ -13,15 +13,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from perdure.adapters.holders import this_holder
-from perdure.assembly.agent import Rules
+from perdure.assembly.agent import Rules, rules_of
 from perdure.assembly.beginnings import acquired
-from perdure.contract import Contract, Law, compile_law, contract_bytes, contract_digest
+from perdure.contract import Contract, Law
 from perdure.driver.answers import Answers
 from perdure.driver.books import Books, Recent, events_after, text_of
 from perdure.driver.drive import heard_post
 from perdure.driver.port import Clock
 from perdure.driver.writer import Heard, RunWriter
-from perdure.intention.declaration import Definition, definition_bytes, definition_digest, read_definition
+from perdure.intention.declaration import Definition
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.log.port import Appended, Batch, Lease, NewRun, Remembered, RunRow
@@ -292,12 +292,9 @@ class Conversations:
         """Return definition and law of a foreign agent: it has no tools of ours, and nothing to obey."""
         known = self._rules.get(agent)
         if known is None:
-            definition, contract = Definition(name=agent, instructions="", model="", tools=()), Contract()
-            named = definition_digest(definition), contract_digest(contract)
-            stored = definition_bytes(definition), contract_bytes(contract)
-            law = compile_law(read_definition(stored[0]), contract)
-            known = Rules(*named, law, ((named[0], stored[0]), (named[1], stored[1])))
-            self._rules[agent], self._laws[named] = known, law
+            known = rules_of(Definition(name=agent, instructions="", model="", tools=()), Contract())
+            self._rules[agent] = known
+            self._laws[known.definition, known.contract] = known.law
         return known
 
 

@@ -1,8 +1,8 @@
-"""Questions and grants that no longer count."""
+"""How questions to people and their grants stand, and when they count no more."""
 
 from msgspec.structs import replace
 
-from perdure.projection.state import World
+from perdure.projection.state import ApprovalPhase, World
 from perdure.values.table import Table
 
 
@@ -13,3 +13,11 @@ def void_approvals(world: World) -> World:
         for name, item in world.approvals.items()
     }
     return replace(world, approvals=Table(approvals))
+
+
+def put_approval(world: World, approval: str, phase: ApprovalPhase) -> World:
+    """Return ``world`` in which the question stands so, if there is one of that name."""
+    asked = world.approvals.get(approval)
+    if asked is None:
+        return world
+    return replace(world, approvals=world.approvals.put(approval, replace(asked, phase=phase)))

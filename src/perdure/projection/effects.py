@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection import turns, workspace
-from perdure.projection.approvals import void_approvals
+from perdure.projection.approvals import put_approval, void_approvals
 from perdure.projection.state import Approval, CallRecord, Effect, State, World
 from perdure.values.table import Table
 
@@ -61,7 +61,7 @@ def started(state: State, body: e.EffectStarted, event: Event) -> State:
         started=world.started.put(body.tool, world.started.get(body.tool, 0) + 1),
     )
     if body.approval:
-        changed = _approval(changed, body.approval, "used")
+        changed = put_approval(changed, body.approval, "used")
     if body.effect == "read":
         return _world(state, changed)
     if body.undoes:
@@ -234,7 +234,7 @@ def approval_denied(state: State, body: e.ApprovalDenied, event: Event) -> State
 
 def approval_expired(state: State, body: e.ApprovalExpired, event: Event) -> State:
     """Nobody answered: the question is closed."""
-    return _world(state, _approval(state.world, body.approval, "expired"))
+    return _world(state, put_approval(state.world, body.approval, "expired"))
 
 
 def child_spawned(state: State, body: e.ChildSpawned, event: Event) -> State:
@@ -361,13 +361,6 @@ def _open(state: State, key: str, **fields: object) -> State:
         return state
     opened = state.world.open.put(key, replace(was, **fields))
     return _world(state, replace(state.world, open=opened))
-
-
-def _approval(world: World, approval: str, phase: str) -> World:
-    asked = world.approvals.get(approval)
-    if asked is None:
-        return world
-    return replace(world, approvals=world.approvals.put(approval, replace(asked, phase=phase)))
 
 
 def _moved(counters: Table[str, int], reserved: tuple[e.Reservation, ...], sign: int) -> Table[str, int]:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection import calls, workspace
+from perdure.projection.approvals import put_approval
 from perdure.projection.state import Answered, CallRecord, Message, State, Turn
 
 
@@ -108,10 +109,7 @@ def proposed(state: State, body: e.IntentionProposed, event: Event) -> State:
 
 def accepted(state: State, body: e.IntentionAccepted, event: Event) -> State:
     """The call may be done under its key; a grant that allowed it is used up."""
-    asked = state.world.approvals.get(body.approval)
-    if asked is not None:
-        approvals = state.world.approvals.put(asked.id, replace(asked, phase="used"))
-        state = replace(state, world=replace(state.world, approvals=approvals))
+    state = replace(state, world=put_approval(state.world, body.approval, "used"))
     return change(state, body.call, accepted=event.position, key=body.key)
 
 
