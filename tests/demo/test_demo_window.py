@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import perdure
-from perdure.demo.window import BROKEN, PROMISED
+from perdure.demo.stage import BROKEN, PROMISED
 from perdure.demo.window_gateway import Gateway
 from perdure.demo.window_project import PLOT, Project
 from perdure.demo.window_scene import Scene
@@ -181,7 +181,9 @@ def test_without_the_extra_it_says_what_to_install(
 ):
     from perdure.demo import window
 
-    monkeypatch.setattr(window, "NEEDED", ("aiohttp", "a_package_that_is_not_there"))
+    monkeypatch.setattr(
+        window, "PLAY", window.PLAY._replace(needs=("aiohttp", "a_package_that_is_not_there"))
+    )
     with pytest.raises(SystemExit) as ended:
         window.main([])
     assert ended.value.code == 2

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import perdure
-from perdure.demo import purser, wrap, wrap_scene
+from perdure.demo import purser, stage, wrap, wrap_scene
 from perdure.demo.purser import ResultBlock, Session, TextBlock, UseBlock
 from perdure.demo.wrap_desk import Desk, Strayed
 from perdure.demo.wrap_lanes import abandoned, causes, moments
@@ -78,7 +78,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
             lines, words = said.read(), told.read()
     finally:
         wrap_scene.Scene = whole
-    assert code == wrap.PROMISED, words
+    assert code == stage.PROMISED, words
     assert lines.count("\n") == 1
     return Played(folder, msgspec.json.decode(lines, type=Seen), words, Watched.played.pop())
 
@@ -221,7 +221,7 @@ def test_a_client_that_cannot_start_is_told_of_and_nothing_is_left(
         Desk, "_servers", lambda desk: {"bank": {"command": str(desk.home / "no-such-program"), "args": []}}
     )
     before = set(psutil.Process().children(recursive=True))
-    assert wrap.main(["--keep", str(tmp_path / "kept"), "--json"]) == wrap.BROKEN
+    assert wrap.main(["--keep", str(tmp_path / "kept"), "--json"]) == stage.BROKEN
     said = capsys.readouterr()
     assert "broke off" in said.err
     assert "no-such-program" in said.err
@@ -241,7 +241,7 @@ def test_an_interrupted_scene_leaves_no_process_behind():
             began = psutil.Process(shown.pid).children(recursive=True)
             time.sleep(0.01)  # nothing tells of another program's children
         shown.send_signal(signal.SIGINT)
-        assert shown.wait(120) == wrap.INTERRUPTED
+        assert shown.wait(120) == stage.INTERRUPTED
     assert began, "there was nothing to leave behind"
     _, alive = psutil.wait_procs(began, timeout=60)
     assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
@@ -279,7 +279,7 @@ def test_the_mail_holds_its_code_once_and_is_larger_than_the_window_may_be():
 def test_without_the_extras_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(wrap, "NEEDED", ("mcp", "a_package_that_is_not_there"))
+    monkeypatch.setattr(wrap, "PLAY", wrap.PLAY._replace(needs=("mcp", "a_package_that_is_not_there")))
     with pytest.raises(SystemExit) as ended:
         wrap.main([])
     assert ended.value.code == 2
