@@ -7,7 +7,7 @@ Invariant: a call of the reply is given once: of two that are equal each receive
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -72,7 +72,8 @@ class LastReply:
         """Return where ``call`` (its name in the run) of ``tool`` comes from.
 
         ``use`` is the id of the model's call, where the client says it. Without it the call is the one with that
-        tool's name and these arguments; else the one with these arguments; else the only one with that name.
+        tool's name and these arguments; else the one with these arguments; else the only one with that name. Where
+        several are still being spelled it is one of them.
         """
         if use:
             self._uses[call] = use
@@ -80,9 +81,10 @@ class LastReply:
         known = self._uses.get(call)
         if known is not None:
             return CameFrom(self.of if known in self._calls else 0, known)
-        picked = self._picked(server, tool, arguments)
+        named = self._named(server, tool)
+        picked = self._picked(server, named, arguments)
         if picked is None:
-            return CameFrom()
+            return CameFrom(self.of if any(each.arguments is None for each in named) else 0)
         self._given.add((bool(server), picked))
         self._uses[call] = picked
         return CameFrom(self.of, picked)
@@ -92,11 +94,18 @@ class LastReply:
         server, bare = names_in(tool)
         return self.found(call, server, bare, arguments, use).of
 
-    def _picked(self, server: str, tool: str, arguments: Mapping[str, Json]) -> str | None:
-        left = [each for each in self._calls.values() if (bool(server), each.use) not in self._given]
-        named = [each for each in left if is_named(each.name, server, tool)]
+    def _left(self, server: str) -> list[SpelledCall]:
+        return [each for each in self._calls.values() if (bool(server), each.use) not in self._given]
+
+    def _named(self, server: str, tool: str) -> list[SpelledCall]:
+        """Return the calls that may be of that tool: of two servers with a tool of one name, those that say which."""
+        named = [each for each in self._left(server) if is_named(each.name, server, tool)]
+        whole = [each for each in named if server and is_named(each.name, "", f"{server} {tool}")]
+        return whole or named
+
+    def _picked(self, server: str, named: Sequence[SpelledCall], arguments: Mapping[str, Json]) -> str | None:
         same = canonical(dict(arguments))
-        for among in (named, left):
+        for among in (named, self._left(server)):
             for each in among:
                 if each.arguments is not None and _canonical(each.arguments) == same:
                     return each.use
