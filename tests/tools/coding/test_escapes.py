@@ -331,6 +331,10 @@ def test_what_is_asked_of_the_reach_is_where_the_file_was_opened(ground: Ground)
 # -- a tool set that looks first and opens then is caught --------------------------------------------
 
 
+FIGHTS_MAX = 8
+"""One is enough on a quiet machine; on a busy one the two threads may never meet in it."""
+
+
 def careless(root: Path) -> dict[str, Callable[[], object]]:
     """Return tools that check where a path leads, and then open it by its name."""
 
@@ -353,8 +357,10 @@ def careless(root: Path) -> dict[str, Callable[[], object]]:
 def test_tools_that_look_first_and_open_then_are_caught(ground: Ground):
     decoy = ground.root / "decoy"
     decoy.symlink_to(ground.outside)
-    account = fight(ground, careless(ground.root), decoy, "d")
-    assert account.seen != [] or ground.harmed() != []
+    assert any(
+        fight(ground, careless(ground.root), decoy, "d").seen != [] or ground.harmed() != []
+        for _ in range(FIGHTS_MAX)
+    )
 
 
 def test_tools_that_follow_links_when_they_open_are_caught(ground: Ground, monkeypatch: pytest.MonkeyPatch):
@@ -371,5 +377,8 @@ def test_tools_that_follow_links_when_they_open_are_caught(ground: Ground, monke
         for name, call in calls_on(PlainDesk(ground.root), "d/f").items()
         if name in {"read", "new"}
     }
-    account = fight(ground, calls, decoy, "d")
-    assert account.seen != [] or sorted(path.name for path in ground.outside.iterdir()) != ["f"]
+    assert any(
+        fight(ground, calls, decoy, "d").seen != []
+        or sorted(path.name for path in ground.outside.iterdir()) != ["f"]
+        for _ in range(FIGHTS_MAX)
+    )
