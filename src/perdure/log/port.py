@@ -265,3 +265,30 @@ class SnapshotStore(Protocol):
     def chunk(self, digest: str) -> bytes | None:
         """Return a chunk, or None if it was deleted."""
         ...
+
+
+class ObjectStore(Protocol):
+    """Large content outside of the log's database: objects that are made once and never changed.
+
+    Raises ``Busy`` where it can't be reached or doesn't answer in time, and ``StoreFailed`` where it refuses for good.
+    """
+
+    def put(self, name: str, content: bytes) -> bool:
+        """The object is there, durably; False if it was there before, whose content is left alone."""
+        ...
+
+    def get(self, name: str, start: int = 0, size: int | None = None) -> bytes:
+        """Return the object's bytes from ``start``, at most ``size`` of them. Raises ``BlobMissing``."""
+        ...
+
+    def names(self, prefix: str, after: str = "") -> Sequence[tuple[str, int]]:
+        """Return names past ``after`` and sizes in order, a bounded page of them; an empty one is the end."""
+        ...
+
+    def delete(self, names: Sequence[str]) -> None:
+        """The objects are gone; those that were not there are no error."""
+        ...
+
+    def check(self) -> None:
+        """Raise with what to do if objects can't be made, read and deleted here."""
+        ...

