@@ -207,11 +207,9 @@ def _plain() -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def standing_by(
-    primary: Server, directory: Path, name: str = "standby", **settings: str
-) -> Generator[Server]:
+def standing_by(primary: Server, directory: Path, name: str = "standby") -> Generator[Server]:
     """Start a streaming standby of ``primary`` that calls itself ``name``."""
-    standby = Server(directory, **settings)
+    standby = Server(directory)
     standby.copy_of(primary, name)
     with standby:
         yield standby
