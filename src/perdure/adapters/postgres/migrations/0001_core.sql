@@ -59,6 +59,7 @@ CREATE TABLE feed (
     run bigint NOT NULL,
     first bigint NOT NULL,
     last bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),  -- how far behind its readers are, and when it may be forgotten
     PRIMARY KEY (xid, run, first)
 );
 
