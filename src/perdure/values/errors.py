@@ -141,6 +141,31 @@ class ImageFailed(FixTheCall):
     )
 
 
+class BadAddress(FixTheCall):
+    """A store's location is none that can be opened, or a file that describes a store can't be read."""
+
+    code: ClassVar[str] = "P116"
+    next_step: ClassVar[str] = (
+        "name a directory, postgresql://USER@HOST/DATABASE, or a .toml file that describes a store"
+    )
+
+
+class WrongShards(FixTheCall):
+    """The file that describes the shards isn't what the shards themselves know."""
+
+    code: ClassVar[str] = "P117"
+    next_step: ClassVar[str] = "use the newest file, with all shards in it, on every machine"
+
+
+class Moved(FixTheCall):
+    """The run was moved to another store: here it is only read."""
+
+    code: ClassVar[str] = "P118"
+    next_step: ClassVar[str] = (
+        "drive it where it is now; `perdure store copy SOURCE TARGET --back` takes an unused copy back"
+    )
+
+
 class GatewayExposed(FixTheCall):
     """A gateway would be open to other machines without a token."""
 
@@ -393,6 +418,24 @@ class RunStopped(StopNow):
     next_step: ClassVar[str] = (
         "end the client, mend what is named, and go on with `perdure wrap --resume NAME`; without perdure the client's own "
         "resume continues the session"
+    )
+
+
+class CursorElsewhere(FixTheCall):
+    """A cursor of the feed is of another store, or of a history that this one has lost."""
+
+    code: ClassVar[str] = "P630"
+    next_step: ClassVar[str] = (
+        "read on from a reader's name, which lives with the store, or from the beginning: what was read may come again"
+    )
+
+
+class CursorForgotten(FixTheCall):
+    """What follows a cursor of the feed is not kept any more."""
+
+    code: ClassVar[str] = "P631"
+    next_step: ClassVar[str] = (
+        "go through the runs once, then read the feed from the beginning of what is kept; a reader with a name is waited for"
     )
 
 

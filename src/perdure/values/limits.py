@@ -622,3 +622,35 @@ ANSWER_CUT_CHARACTERS: Final = 20_000
 RUN_WAIT_SECONDS: Final = 30.0
 """A main request waits so long to be placed in its session's run, which takes milliseconds: a disk that hangs for longer
 is said, and nothing is done behind the log's back."""
+
+# --- the feed of all runs ------------------------------------------------------------------------------
+
+FEED_PAGE_BATCHES_MAX: Final = 1_000
+"""Batches in one page of the feed: some 30 KB, read in a few milliseconds."""
+
+FEED_STALL_SECONDS: Final = 1.0
+"""A batch that is durable for longer and can't be given out yet is held back by somebody, who is then looked for; a
+commit of our own takes milliseconds."""
+
+FEED_KEEP_SECONDS: Final = 7 * 24 * 3600.0
+"""How long batches are kept for readers without a name: a week, so that a long weekend without a reader loses nothing."""
+
+FEED_PRUNE_BATCHES_MAX: Final = 10_000
+"""Batches forgotten in one transaction: some tens of milliseconds, so that no writer waits."""
+
+FEED_LAG_COUNTED_MAX: Final = 100_000
+"""Batches that are counted for one reader's lag: more is as bad, and counting takes its time."""
+
+FEED_QUERY_CHARACTERS: Final = 120
+"""Of a statement that holds the feed back: enough to know it again."""
+
+FEED_NAME_CHARACTERS_MAX: Final = 100
+"""Of a reader's name."""
+
+# -- where stores are -----------------------------------------------------------------------------------
+
+SHARDS_MAX: Final = 64
+"""Each process holds a few connections to each shard, and a new tenant is looked up on all of them."""
+
+SHARD_NAME_CHARACTERS_MAX: Final = 16
+"""It begins every run's name there, which is bounded itself and typed by people."""
