@@ -4,7 +4,7 @@
 
 -- Which store this is, and whether its runs may be driven.
 CREATE TABLE store (
-    only boolean PRIMARY KEY DEFAULT TRUE CHECK (only),
+    sole boolean PRIMARY KEY DEFAULT TRUE CHECK (sole),
     id text NOT NULL,                       -- the same in every copy
     made timestamptz NOT NULL DEFAULT now(),
     suspended text,                         -- why nothing may run, or NULL
