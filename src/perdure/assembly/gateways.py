@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, cast, get_args
 from urllib.parse import urlsplit
 
+from perdure.assembly.addresses import Location
 from perdure.values.errors import BadInput, GatewayExposed
 from perdure.wire.bodies.nouns import Api
 
@@ -30,7 +31,7 @@ _APIS: Final[dict[str, tuple[Api, ...]]] = {
 class GatewaySettings(NamedTuple):
     """How one gateway works."""
 
-    store: Path
+    store: Location
     host: str = "127.0.0.1"
     port: int = 8787
     upstreams: tuple[tuple[Api, str], ...] = (

@@ -13,6 +13,7 @@ from perdure.adapters.sqlite.compacting import Compacted
 from perdure.adapters.sqlite.heaps import Collected
 from perdure.adapters.sqlite.marking import Tell
 from perdure.adapters.sqlite.stats import StoreStats
+from perdure.assembly.addresses import Address
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.letting_go import LettingGo, letting_go, may_be_pinned
 from perdure.assembly.store import Store
@@ -22,52 +23,52 @@ from perdure.log.port import Post
 __all__ = ["Collected", "Compacted", "LettingGo", "Room", "StoreStats"]
 
 
-def back_up(location: Path, target: Path) -> None:
+def back_up(address: Address, target: Path) -> None:
     """There is a consistent copy at ``target``; it opens with its runs suspended.
 
     Raises ``BadInput`` if something is there already.
     """
-    with _opened(location) as books:
+    with _opened(address) as books:
         books.backup(target)
 
 
-def stats_of(location: Path) -> StoreStats:
+def stats_of(address: Address) -> StoreStats:
     """Return what the store holds and how much room it takes."""
-    with _opened(location) as books:
+    with _opened(address) as books:
         return books.stats()
 
 
-def release_store(location: Path, by: str) -> None:
+def release_store(address: Address, by: str) -> None:
     """``by`` says that this copy is the one that counts; its runs may be driven from here on."""
-    with _opened(location) as books:
+    with _opened(address) as books:
         books.release_store(by)
 
 
-def collect(location: Path, *, trial: bool, tell: Tell) -> Collected:
+def collect(address: Address, *, trial: bool, tell: Tell) -> Collected:
     """What no event, fork, claim or waiting post reaches is gone, or waits while somebody may still name it.
 
     A trial takes nothing away. Raises ``BlobMissing`` or ``StoreDamaged``, before anything goes, if the store
     is damaged, ``StoreNewer`` if it holds events of a newer perdure.
     """
-    with _opened(location) as books:
+    with _opened(address) as books:
         return books.collect(trial=trial, tell=tell)
 
 
-def compact(location: Path) -> Compacted:
+def compact(address: Address) -> Compacted:
     """The log's file holds no free pages any more; see ``perdure.adapters.sqlite.compacting``."""
-    with _opened(location) as books:
+    with _opened(address) as books:
         return books.compact()
 
 
-def room_of(location: Path) -> Room:
+def room_of(address: Address) -> Room:
     """Return what the store takes on disk, and what it may take."""
-    with _opened(location) as books:
+    with _opened(address) as books:
         return books.room()
 
 
-def set_budget(location: Path, budget: int | None, *, forget: bool = False) -> Room:
+def set_budget(address: Address, budget: int | None, *, forget: bool = False) -> Room:
     """The store may take ``budget`` bytes (None: without bound), or with ``forget`` what it may by itself."""
-    with _opened(location) as books:
+    with _opened(address) as books:
         if forget:
             books.forget_budget()
         else:
@@ -103,6 +104,6 @@ def _record(store: Store, run: str, body: e.Body) -> None:
 
 
 @contextmanager
-def _opened(location: Path) -> Generator[SqliteStore]:
-    with SqliteStore(location, create=False) as books:
+def _opened(address: Address) -> Generator[SqliteStore]:
+    with SqliteStore(address.path, create=False) as books:
         yield books

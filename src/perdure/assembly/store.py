@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from perdure.assembly.addresses import Location
 from perdure.assembly.agent import Agent
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.family import Watcher
@@ -21,6 +22,7 @@ from perdure.assembly.going_back import Collided, Foreign, GoingBack, Reversal, 
 from perdure.assembly.history import FileHistory
 from perdure.assembly.house import House
 from perdure.assembly.inspect import Inspector, Verified
+from perdure.assembly.opening import open_books
 from perdure.assembly.people import People
 from perdure.assembly.run import Run
 from perdure.assembly.site import scratch_of
@@ -346,12 +348,11 @@ async def _all_ended() -> None:
         await asyncio.wait(others, timeout=4 * GRACE_SECONDS)
 
 
-def open_store(location: str | Path, *, create: bool = True) -> Store:
-    """Open the store in the directory ``location``; it is made if it isn't there and ``create`` says so.
+def open_store(location: Location, *, create: bool = True) -> Store:
+    """Open the store at ``location``; it is made if it isn't there and ``create`` says so.
 
-    Raises ``StoreNewer``, ``StoreDamaged``, ``BadInput`` for a location that can't be a store.
+    A location is a directory, ``postgresql://...``, or a ``.toml`` file that describes a store. Raises
+    ``StoreNewer``, ``StoreDamaged``, ``BadInput`` or ``BadAddress`` for a location that can't be a store.
     """
-    from perdure.adapters.sqlite.store import SqliteStore  # noqa: PLC0415 - opened only when asked for
-
-    books = SqliteStore(Path(location), create=create)
-    return Store(books, books.close, scratch=scratch_of(Path(location)), location=Path(location).resolve())
+    books, close, scratch, found = open_books(location, create=create)
+    return Store(books, close, scratch=scratch, location=found)

@@ -14,11 +14,12 @@ from typing import Final, Literal, NamedTuple
 import apsw
 import psutil
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.keeping import Room, stats_of
 from perdure.assembly.levels import levels_here
 from perdure.assembly.presence import driver_of
 from perdure.cli.ink import count, size, span
-from perdure.cli.place import LOG, Place, opened
+from perdure.cli.place import Place, opened, seems_there
 from perdure.cli.room import RELIEF
 from perdure.values.errors import PerdureError
 
@@ -80,11 +81,11 @@ class Check(NamedTuple):
     next: str = ""
 
 
-def machine_checks(directory: Path) -> Iterator[Check]:
-    """Yield what can be said of this machine, and of the disk that ``directory`` is on."""
+def machine_checks(address: Address) -> Iterator[Check]:
+    """Yield what can be said of this machine, and of the disk that the store is on."""
     yield _python()
     yield _sqlite()
-    ground = _ground(directory)
+    ground = _ground(address.local)
     yield _file_system(ground)
     yield _syncs(ground)
     yield _room(ground)
@@ -94,20 +95,20 @@ def machine_checks(directory: Path) -> Iterator[Check]:
     yield from _levels()
 
 
-def store_checks(directory: Path) -> Iterator[Check]:
-    """Yield what can be said of the store in ``directory``."""
-    if not (directory / LOG).exists():
-        yield Check("store", "ok", f"none in {directory} yet")
+def store_checks(address: Address) -> Iterator[Check]:
+    """Yield what can be said of the store at ``address``."""
+    if not seems_there(address):
+        yield Check("store", "ok", f"none in {address} yet")
         return
     try:
-        stats = stats_of(directory)
+        stats = stats_of(address)
         held = f"{count(stats.runs, 'run')}, {count(stats.events, 'event')}, {size(stats.file_bytes)}"
-        yield Check("store", "ok", f"{directory}: {held}")
+        yield Check("store", "ok", f"{address}: {held}")
         yield _budget(stats.room)
         if stats.suspended:
             cure = "perdure store release --by NAME, if no other copy is used any more"
             yield Check("release", "warn", f"its runs are suspended: {stats.suspended}", cure)
-        with opened(directory) as place:
+        with opened(address) as place:
             yield _chains(place)
             yield from _runs(place)
     except PerdureError as error:

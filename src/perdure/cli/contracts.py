@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.agent import Agent
 from perdure.assembly.trial import Trial, Tried, contract_problems, loaded_contract
 from perdure.cli.ending import FAILED, FINISHED
@@ -68,7 +69,7 @@ def _agent(file: Path, agent: str) -> Agent | None:
 @click.option("--run", required=True, metavar="RUN", help="The recorded run.")
 @store_option
 @json_option
-def try_(*, file: Path, run: str, store: Path | None, as_json: bool) -> int:
+def try_(*, file: Path, run: str, store: Address | None, as_json: bool) -> int:
     """Judge every intention of a recorded run by the contract in FILE: what would it have refused?
 
     Each is judged in the state of its moment. Ends with code 4 if anything would have been refused.

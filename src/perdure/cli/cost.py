@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from perdure.assembly.accounts import ledger_of
+from perdure.assembly.addresses import Address
 from perdure.cli import cost_view as view
 from perdure.cli.cost_page import page
 from perdure.cli.ending import FINISHED
@@ -28,7 +29,9 @@ from perdure.values.digest import Json
 )
 @store_option
 @json_option
-def cost(*, run: str, plot: bool, whole: bool, html: Path | None, store: Path | None, as_json: bool) -> int:
+def cost(
+    *, run: str, plot: bool, whole: bool, html: Path | None, store: Address | None, as_json: bool
+) -> int:
     """Show what each request of RUN took and cost, beside what it would have cost had nothing been moved.
 
     RUN is an agent's run, or a conversation that came through the gateway. A move that saved less than it

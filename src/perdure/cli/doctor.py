@@ -1,16 +1,15 @@
 """``perdure doctor``: can agents be run here, and is the store well?"""
 
-from pathlib import Path
-
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.cli.checks import Check, machine_checks, store_checks
 from perdure.cli.ending import FAILED, FINISHED
 from perdure.cli.ink import Tone, clean, inked
 from perdure.cli.options import agent_option, example, json_option, store_option
 from perdure.cli.origins import agent_of, origin_here, recall
 from perdure.cli.out import put
-from perdure.cli.place import directory_of, opened
+from perdure.cli.place import address_meant, opened
 from perdure.cli.wheel import tools_speak_aside
 
 _SIGNS: dict[str, tuple[str, Tone]] = {"ok": ("✓", "good"), "warn": ("!", "doubt"), "fail": ("✗", "bad")}
@@ -22,7 +21,7 @@ _SIGNS: dict[str, tuple[str, Tone]] = {"ok": ("✓", "good"), "warn": ("!", "dou
 @agent_option
 @store_option
 @json_option
-def doctor(*, run: str | None, drift: bool, agent: str | None, store: Path | None, as_json: bool) -> int:
+def doctor(*, run: str | None, drift: bool, agent: str | None, store: Address | None, as_json: bool) -> int:
     """Check this machine and a store: Python, SQLite, syncing, disk, clock, models; the store's runs.
 
     Each finding says what to do next. Ends with code 4 if one of them fails. With RUN and --drift: look
@@ -32,7 +31,7 @@ def doctor(*, run: str | None, drift: bool, agent: str | None, store: Path | Non
         raise click.UsageError("RUN and --drift go together.")
     if run is not None:
         return _drift(run, agent, store, as_json=as_json)
-    directory = directory_of(store)
+    directory = address_meant(store)
     found: list[Check] = []
     for check in (*machine_checks(directory), *store_checks(directory)):
         found.append(check)
@@ -44,7 +43,7 @@ def doctor(*, run: str | None, drift: bool, agent: str | None, store: Path | Non
     return FINISHED if well else FAILED
 
 
-def _drift(run: str, agent: str | None, store: Path | None, *, as_json: bool) -> int:
+def _drift(run: str, agent: str | None, store: Address | None, *, as_json: bool) -> int:
     with opened(store) as place:
         place.store.inspector.row(run)
         origin = origin_here(agent) if agent else recall(place, run)

@@ -1,10 +1,10 @@
 """``perdure run`` and ``perdure resume``."""
 
 import uuid
-from pathlib import Path
 
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.cli.options import agent_option, example, json_option, run_argument, store_option
 from perdure.cli.origins import agent_of, origin_here, remember
 from perdure.cli.place import opened
@@ -42,7 +42,7 @@ def run(
     model: str,
     base_url: str,
     quiet: bool,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Start an agent on TASK and drive it until it is finished, or waits for a person.
@@ -79,7 +79,7 @@ def resume(
     agent: str | None,
     take_over: bool,
     quiet: bool,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Go on with RUN where its log ends, in the directory and with the agent that it was begun with.

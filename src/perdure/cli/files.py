@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.exporting import Exported, export_commit, export_tree
 from perdure.assembly.history import Line, Origin, within
 from perdure.checkpoint.tree import Entry, decoded, spelled
@@ -43,7 +44,7 @@ def at_option(command: click.decorators.FC) -> click.decorators.FC:
 @at_option
 @store_option
 @json_option
-def files(*, run: str, folder: str, position: int | None, store: Path | None, as_json: bool) -> int:
+def files(*, run: str, folder: str, position: int | None, store: Address | None, as_json: bool) -> int:
     """List the files of RUN as they were at a position: mode, size, and how they are kept.
 
     What a rule leaves out and what is declared secret is listed as such: neither can be put back.
@@ -129,7 +130,7 @@ def show_file(place: Place, run: str, path: str, position: int | None, *, as_jso
 @at_option
 @store_option
 @json_option
-def blame(*, run: str, path: str, position: int | None, store: Path | None, as_json: bool) -> int:
+def blame(*, run: str, path: str, position: int | None, store: Address | None, as_json: bool) -> int:
     """Say of each line of FILE why it is there: position, turn, tool, and the reply that it came from.
 
     Lines that were there when the run began are marked so, and so are those that nobody's tool has written.
@@ -207,7 +208,7 @@ def _line_shape(line: Line) -> dict[str, Json]:
 @store_option
 @json_option
 def export(
-    *, run: str, target: Path, position: int | None, as_commit: bool, store: Path | None, as_json: bool
+    *, run: str, target: Path, position: int | None, as_commit: bool, store: Address | None, as_json: bool
 ) -> int:
     """Write the files of RUN at a position elsewhere: a new directory, a .tar file, or a git commit.
 

@@ -5,20 +5,20 @@ import http.client
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 import click
 import msgspec
 
+from perdure.assembly.addresses import Address, address_of
 from perdure.assembly.gateways import MODES, RECORDS, GatewaySettings, Mode, Record, upstreams_of
 from perdure.assembly.paging import Switch, switch_paging
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import inked, money
 from perdure.cli.options import by_option, example, json_option, run_argument, store_option
 from perdure.cli.out import put
-from perdure.cli.place import directory_of, opened
+from perdure.cli.place import address_meant, opened
 from perdure.cli.tables import Cell, facts, table
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput
@@ -78,7 +78,7 @@ def gateway(
     record: str,
     token: str,
     trusted: tuple[str, ...],
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Serve a gateway between agents and their providers, until a signal ends it.
@@ -93,7 +93,7 @@ def gateway(
     if find_spec("aiohttp") is None:
         raise BadInput("the gateway's parts aren't installed", hint="pip install 'perdure[gateway]'")
     settings = GatewaySettings(
-        directory_of(store).absolute(),
+        address_meant(store).absolute(),
         host,
         port,
         upstreams_of(upstreams),
@@ -126,14 +126,14 @@ def _announced(settings: GatewaySettings, *, as_json: bool) -> Callable[[int], N
                     "mode": settings.mode,
                     "record": settings.record,
                     "upstreams": dict(settings.upstreams),
-                    "store": str(settings.store),
+                    "store": str(address_of(settings.store)),
                     "environment": points,
                 }
             )
             return
         click.echo(f"{inked('●', 'good', bold=True)} listening at http://{host}:{port}, mode {settings.mode}")
         rows = [(api, url) for api, url in settings.upstreams]
-        rows += [("store", str(settings.store)), ("record", settings.record)]
+        rows += [("store", str(address_of(settings.store))), ("record", settings.record)]
         rows += [("for clients", f"{name}={value}") for name, value in points.items()]
         click.echo(facts(rows, indent="  "))
 
@@ -205,7 +205,7 @@ def _asked(address: str, token: str) -> dict[str, Json]:
         ) from error
 
 
-def _switched(run: str, switch: Switch, by: str, store: Path | None, words: str, *, as_json: bool) -> int:
+def _switched(run: str, switch: Switch, by: str, store: Address | None, words: str, *, as_json: bool) -> int:
     with opened(store) as place:
         now = switch_paging(place.store, run, switch, by=by)
     if as_json:
@@ -223,7 +223,7 @@ def _switched(run: str, switch: Switch, by: str, store: Path | None, words: str,
 @by_option
 @store_option
 @json_option
-def freeze(*, run: str, by: str, store: Path | None, as_json: bool) -> int:
+def freeze(*, run: str, by: str, store: Address | None, as_json: bool) -> int:
     """Move nothing more in RUN; what was moved stays so, byte for byte, and the provider's cache stays warm."""
     return _switched(run, "freeze", by, store, "is frozen", as_json=as_json)
 
@@ -233,7 +233,7 @@ def freeze(*, run: str, by: str, store: Path | None, as_json: bool) -> int:
 @by_option
 @store_option
 @json_option
-def thaw(*, run: str, by: str, store: Path | None, as_json: bool) -> int:
+def thaw(*, run: str, by: str, store: Address | None, as_json: bool) -> int:
     """Page RUN again as it began."""
     return _switched(run, "thaw", by, store, "is paged again", as_json=as_json)
 
@@ -243,6 +243,6 @@ def thaw(*, run: str, by: str, store: Path | None, as_json: bool) -> int:
 @by_option
 @store_option
 @json_option
-def observe(*, run: str, by: str, store: Path | None, as_json: bool) -> int:
+def observe(*, run: str, by: str, store: Address | None, as_json: bool) -> int:
     """Change no byte of RUN any more. Where something was moved, this breaks the provider's cache once."""
     return _switched(run, "observe", by, store, "goes through untouched", as_json=as_json)

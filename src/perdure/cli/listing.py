@@ -1,10 +1,10 @@
 """``perdure ls``: the runs of a store."""
 
 import time
-from pathlib import Path
 
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.presence import driver_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.guests import guest_shape, guest_state, guest_word, left_open, tally
@@ -35,7 +35,7 @@ TONES: dict[str, Tone] = {
 @click.option("--status", metavar="WORD", help="Only runs that are running, stopped, waiting, finished, ...")
 @store_option
 @json_option
-def ls(*, status: str | None, store: Path | None, as_json: bool) -> int:
+def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
     """List the runs of a store, oldest first.
 
     A run is *stopped* if it could go on and nobody drives it: resume it. A wrapped client *works*, has

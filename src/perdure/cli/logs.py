@@ -3,12 +3,12 @@
 import fnmatch
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import cast
 
 import click
 import msgspec
 
+from perdure.assembly.addresses import Address
 from perdure.cli.ending import FINISHED
 from perdure.cli.following import Follower, is_closed
 from perdure.cli.ink import Line, clean, clock, day, inked, is_terminal, one_line
@@ -43,7 +43,7 @@ def log(
     forever: bool,
     after: int,
     kind: tuple[str, ...],
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Read the events of RUN, oldest first: what was decided, done and answered.

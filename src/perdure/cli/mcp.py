@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.trial import loaded_contract
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, inked
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
-from perdure.cli.place import directory_of
+from perdure.cli.place import address_meant
 from perdure.contract import Contract
 from perdure.values.errors import BadInput
 from perdure.values.limits import MCP_PATIENCE_SECONDS
@@ -153,7 +154,7 @@ def mcp(
     listen: str,
     token: str,
     take_over: bool,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Stand between an MCP client and its servers: put this in a client's settings in the server's place.
@@ -171,7 +172,7 @@ def mcp(
     servers = _servers(Named(_command(ctx), url, headers, config, only, name))
     settings_of = cast("type[Standing]", import_module("perdure.mcp.settings").Standing)
     settings = settings_of(
-        directory_of(store).absolute(),
+        address_meant(store).absolute(),
         run,
         servers,
         effects_of(_beside(effects, config)),

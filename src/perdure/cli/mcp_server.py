@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Protocol, cast
 
 import click
 
 from perdure import __version__
+from perdure.assembly.addresses import Address
 from perdure.assembly.store import Store
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import inked
@@ -65,7 +65,13 @@ _Offers = Callable[[_View], list[dict[str, Json]]]
 @store_option
 @json_option
 def mcp_server(
-    *, run: str, all_runs: bool, allow: tuple[str, ...], only_tools: bool, store: Path | None, as_json: bool
+    *,
+    run: str,
+    all_runs: bool,
+    allow: tuple[str, ...],
+    only_tools: bool,
+    store: Address | None,
+    as_json: bool,
 ) -> int:
     """Let an agent look at its own run: log, receipts, files as they were, pages that left its window, cost.
 

@@ -2,12 +2,29 @@
 
 import getpass
 from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 
+from perdure.assembly.addresses import Address, address_of
+
 F = TypeVar("F", bound=Callable[..., object])
+
+
+class _Addressed(click.ParamType[Address]):
+    """A store's address, as people write it. Raises ``BadAddress``."""
+
+    name: str = "location"
+
+    def convert(
+        self, value: str | Address, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Address:
+        """Return the address that ``value`` spells."""
+        del param, ctx
+        return address_of(value)
+
+
+ADDRESS: Final = _Addressed()
 
 
 def example(*lines: str) -> str:
@@ -20,9 +37,10 @@ def store_option(command: F) -> F:
     return click.option(
         "--store",
         "store",
-        metavar="DIR",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="The store [default: PERDURE_STORE, ./state if it is one, ./.perdure].",
+        metavar="LOCATION",
+        type=ADDRESS,
+        help="The store: a directory, postgresql://..., or a .toml file "
+        "[default: PERDURE_STORE, ./state if it is one, ./.perdure].",
     )(command)
 
 

@@ -205,4 +205,4 @@ def _family(agent: Agent) -> list[Agent]:
 
 
 def _path(place: Place, run: str) -> Path:
-    return place.directory / "agents" / f"{run}.json"
+    return place.local / "agents" / f"{run}.json"

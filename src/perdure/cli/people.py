@@ -1,9 +1,8 @@
 """What a person tells a run: ``approve``, ``deny``, ``message``, ``cancel``."""
 
-from pathlib import Path
-
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.cli.options import by_option, example, json_option, resume_option, run_argument, store_option
 from perdure.cli.place import Place, opened
 from perdure.cli.telling import told
@@ -26,7 +25,7 @@ def approve(
     note: str,
     go_on: bool,
     agent: str | None,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Allow exactly what APPROVAL asks: this act, with these arguments, under this contract, once.
@@ -56,7 +55,7 @@ def deny(
     note: str,
     go_on: bool,
     agent: str | None,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Forbid what APPROVAL asks. The same act stays forbidden in this run and all its forks."""
@@ -83,7 +82,7 @@ def message(
     label: str | None,
     go_on: bool,
     agent: str | None,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Say TEXT to the model of RUN: an answer to its question, or something new."""
@@ -104,7 +103,7 @@ def cancel(
     run: str,
     by: str,
     why: str,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """End RUN, whoever drives it. What is under way is put in doubt, and not forgotten."""

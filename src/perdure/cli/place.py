@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from perdure.assembly.addresses import Address, address_of
 from perdure.assembly.store import Store, open_store
 from perdure.cli.homes import home_store
 from perdure.log.port import RunRow
@@ -17,58 +18,68 @@ LOG: Final = "log.db"
 
 
 class Place(NamedTuple):
-    """An open store, the directory that it is in, and how a command finds it again."""
+    """An open store, its address, and how a command finds it again."""
 
     store: Store
-    directory: Path
+    address: Address
     flag: str
-    """`` --store DIR``; empty where the store is found without being named"""
+    """`` --store LOCATION``; empty where the store is found without being named"""
+
+    @property
+    def local(self) -> Path:
+        """Where this machine keeps files that belong to the store."""
+        return self.address.local
 
     def runs(self) -> list[RunRow]:
         """Return the runs that have begun, oldest first; a name whose start was refused is none."""
         return [row for row in self.store.runs() if row.position]
 
 
-def directory_of(given: Path | None) -> Path:
-    """Return the directory that ``--store`` names, or the one that is meant without it."""
+def address_meant(given: Address | None) -> Address:
+    """Return the store that ``--store`` names, or the one that is meant without it."""
     if given is not None:
         return given
     named = os.environ.get("PERDURE_STORE")
     if named:
-        return Path(named)
+        return address_of(named)
     state = Path("state")
-    return state if (state / LOG).exists() else Path(".perdure")
+    return address_of(state if (state / LOG).exists() else Path(".perdure"))
 
 
-def known_directory(given: Path | None) -> Path:
-    """Return the directory of the store that is meant; raise ``BadInput`` if there is none.
+def seems_there(address: Address) -> bool:
+    """Tell whether there may be a store: only a directory shows it without being asked."""
+    return address.kind != "directory" or (address.path / LOG).exists()
+
+
+def address_known(given: Address | None) -> Address:
+    """Return the address of the store that is meant; raise ``BadInput`` if there is none.
 
     Where nothing is named and none is here, that of wrapped clients is meant.
     """
-    directory = directory_of(given)
-    if (directory / LOG).exists():
-        return directory
+    address = address_meant(given)
+    if seems_there(address):
+        return address
     named = given is not None or os.environ.get("PERDURE_STORE")
     if not named and (home_store() / LOG).exists():
-        return home_store()
+        return address_of(home_store())
     raise BadInput(
-        f"there is no store in {directory}",
+        f"there is no store in {address}",
         hint="say where it is with --store DIR or PERDURE_STORE, or begin one with `perdure run`",
     )
 
 
 @contextmanager
-def opened(given: Path | None, *, create: bool = False) -> Generator[Place]:
+def opened(given: Address | None, *, create: bool = False) -> Generator[Place]:
     """Open the store that is meant; there must be one unless ``create`` says that it may be made.
 
     Raises ``BadInput`` where there is none, and what opening raises.
     """
-    directory = directory_of(given) if create else known_directory(given)
+    address = address_meant(given) if create else address_known(given)
     # An agent may be loaded in another working directory: the store stays where it is.
-    with open_store(directory.absolute(), create=create) as store:
-        yield Place(store, directory.absolute(), _flag(directory))
+    with open_store(address.absolute(), create=create) as store:
+        yield Place(store, address.absolute(), _flag(address))
 
 
-def _flag(directory: Path) -> str:
-    found = directory_of(None)
-    return "" if found.absolute() == directory.absolute() else f" --store {shlex.quote(str(directory))}"
+def _flag(address: Address) -> str:
+    found = address_meant(None)
+    return "" if found.absolute() == address.absolute() else f" --store {shlex.quote(str(address))}"

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.own_traces import run_traces
 from perdure.assembly.profiles import Gathering, Profile
 from perdure.assembly.profiling import Headway, traces
@@ -17,7 +18,7 @@ from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, one_line
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import plain, put
-from perdure.cli.place import LOG, directory_of, opened
+from perdure.cli.place import address_meant, opened, seems_there
 from perdure.cli.profile_page import page
 from perdure.cli.profile_view import assumed, show
 from perdure.cli.writing import write_page
@@ -53,7 +54,7 @@ def profile(
     ttl: str | None,
     model: str,
     quick: bool,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Show where the tokens and the money of recorded sessions went.
@@ -124,9 +125,9 @@ def _progress(*, quiet: bool) -> Generator[Progress]:
         yield progress
 
 
-def _is_run(name: str, store: Path | None) -> bool:
+def _is_run(name: str, store: Address | None) -> bool:
     """Tell whether ``name`` is a run of the store that is meant; where there is no store, there is no run."""
-    if not (directory_of(store) / LOG).exists():
+    if not seems_there(address_meant(store)):
         return False
     with opened(store) as place:
         return any(row.run == name for row in place.runs())

@@ -1,9 +1,8 @@
 """``perdure verify`` and ``perdure replay``: is the log what was written, and does it follow?"""
 
-from pathlib import Path
-
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.inspect import Verified
 from perdure.cli.ending import FAILED, FINISHED
 from perdure.cli.ink import Tone, clean, count, inked
@@ -37,7 +36,7 @@ def verify(
     every: bool,
     head: str | None,
     chain: bool,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Check that the log of RUN is what was written: chain, gaps, places, folds, snapshots, blobs.
@@ -84,7 +83,7 @@ def _say(found: Verified) -> None:
 @run_argument
 @store_option
 @json_option
-def replay(*, run: str, store: Path | None, as_json: bool) -> int:
+def replay(*, run: str, store: Address | None, as_json: bool) -> int:
     """Decide RUN again from what its log recorded, and compare: no model is asked, nothing is done.
 
     Ends with code 4 at the first difference, which is shown as a diff.

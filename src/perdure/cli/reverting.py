@@ -1,9 +1,8 @@
 """``perdure revert``: undo one effect, and keep what came after."""
 
-from pathlib import Path
-
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.going_back import Collided, Reversal
 from perdure.cli.ending import FAILED, FINISHED
 from perdure.cli.options import by_option, example, json_option, resume_option, run_argument, store_option
@@ -36,7 +35,7 @@ def revert(
     dry_run: bool,
     go_on: bool,
     agent: str | None,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Undo what was done at POSITION of RUN, and keep what came after.

@@ -2,18 +2,18 @@
 
 import re
 import sys
-from pathlib import Path
 from typing import Final
 
 import click
 
 from perdure.assembly import keeping
+from perdure.assembly.addresses import Address
 from perdure.assembly.keeping import Collected, Room
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, inked, size
 from perdure.cli.options import by_option, example, json_option, run_argument, store_option
 from perdure.cli.out import put
-from perdure.cli.place import known_directory, opened
+from perdure.cli.place import address_known, opened
 from perdure.cli.tables import facts
 from perdure.values.limits import COLLECT_GRACE_SECONDS
 
@@ -28,7 +28,7 @@ _AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECAS
 )
 @store_option
 @json_option
-def gc(*, trial: bool, compact: bool, store: Path | None, as_json: bool) -> int:
+def gc(*, trial: bool, compact: bool, store: Address | None, as_json: bool) -> int:
     """Free what no event, fork, claim or waiting post reaches, while runs go on.
 
     While another process uses the store, what is found today goes at a collection twenty minutes later.
@@ -36,7 +36,7 @@ def gc(*, trial: bool, compact: bool, store: Path | None, as_json: bool) -> int:
     """
     if trial and compact:
         raise click.UsageError("--dry-run and --compact exclude each other.")
-    directory = known_directory(store)
+    directory = address_known(store)
     loud = not as_json and sys.stderr.isatty()
     found = keeping.collect(directory, trial=trial, tell=_tell if loud else _unheard)
     if loud:
@@ -60,7 +60,7 @@ def gc(*, trial: bool, compact: bool, store: Path | None, as_json: bool) -> int:
 @by_option
 @store_option
 @json_option
-def thin(*, run: str, before: int, trial: bool, by: str, store: Path | None, as_json: bool) -> int:
+def thin(*, run: str, before: int, trial: bool, by: str, store: Address | None, as_json: bool) -> int:
     """Let the files of RUN's positions before N go; `perdure store gc` then frees what only they need.
 
     The log stays whole, and so do files of pinned positions and of those at which forks begin. It is recorded
@@ -90,7 +90,7 @@ def thin(*, run: str, before: int, trial: bool, by: str, store: Path | None, as_
 @by_option
 @store_option
 @json_option
-def pin(*, run: str, position: int, off: bool, by: str, store: Path | None, as_json: bool) -> int:
+def pin(*, run: str, position: int, off: bool, by: str, store: Address | None, as_json: bool) -> int:
     """Keep the files of RUN at POSITION, whatever `perdure store thin` lets go."""
     with opened(store) as place:
         keeping.pin(place.store, run, position, by=by, pinned=not off)
@@ -109,14 +109,14 @@ def pin(*, run: str, position: int, off: bool, by: str, store: Path | None, as_j
 @click.argument("amount", metavar="[BYTES|none|default]", required=False)
 @store_option
 @json_option
-def budget(*, amount: str | None, store: Path | None, as_json: bool) -> int:
+def budget(*, amount: str | None, store: Address | None, as_json: bool) -> int:
     """Show or set how much a store may take on disk: bytes, or with K, M, G or T.
 
     Beyond it no workspace is recorded, and runs that change files wait for a person; events and outcomes are
     written all the same. By itself a store may take 20 GiB, or what it takes and half of what is free if that
     is less.
     """
-    directory = known_directory(store)
+    directory = address_known(store)
     if amount is None:
         room = keeping.room_of(directory)
     elif amount == "default":

@@ -1,9 +1,8 @@
 """``perdure settle``: a person knows what nothing else can know."""
 
-from pathlib import Path
-
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.cli.options import by_option, example, json_option, resume_option, run_argument, store_option
 from perdure.cli.place import opened
 from perdure.cli.resting import result_of
@@ -46,7 +45,7 @@ def settle(
     by: str,
     go_on: bool,
     agent: str | None,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Say how the effect of KEY in RUN ended, after looking at the world.

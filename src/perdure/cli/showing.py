@@ -1,10 +1,10 @@
 """``perdure show``: how a run stands and what leads on, or one event in full."""
 
 import time
-from pathlib import Path
 
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.presence import Driver, driver_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.events import say_event, shape_of_event
@@ -32,7 +32,7 @@ from perdure.wrap.transcripts.asked import is_wrapped
 @at_option
 @store_option
 @json_option
-def show(*, run: str, what: str | None, position: int | None, store: Path | None, as_json: bool) -> int:
+def show(*, run: str, what: str | None, position: int | None, store: Address | None, as_json: bool) -> int:
     """Show how RUN stands, with POSITION one event in full, or with FILE a file as it was.
 
     A FILE goes to standard output byte for byte (with --json: what is known of it); one whose name is a

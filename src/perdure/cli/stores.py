@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.keeping import back_up, release_store, stats_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, inked, size
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
-from perdure.cli.place import known_directory
+from perdure.cli.place import address_known
 from perdure.cli.room import RELIEF, allowed, budget, gc, pin, thin
 from perdure.cli.tables import Cell, table
 
@@ -23,12 +24,12 @@ def store() -> None:
 @click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
 @store_option
 @json_option
-def backup(*, target: Path, store: Path | None, as_json: bool) -> int:
+def backup(*, target: Path, store: Address | None, as_json: bool) -> int:
     """Copy the store to DIR, whole and consistent, while its runs go on.
 
     The copy opens with its runs suspended: what was promised after it was made is missing from it.
     """
-    source = known_directory(store)
+    source = address_known(store)
     back_up(source, target)
     if as_json:
         put({"store": str(source), "backup": str(target)})
@@ -41,9 +42,9 @@ def backup(*, target: Path, store: Path | None, as_json: bool) -> int:
 @store.command(epilog=example("perdure store stats"))
 @store_option
 @json_option
-def stats(*, store: Path | None, as_json: bool) -> int:
+def stats(*, store: Address | None, as_json: bool) -> int:
     """Count what the store holds and how much room it takes; say whether it is suspended, and why."""
-    found = stats_of(known_directory(store))
+    found = stats_of(address_known(store))
     if as_json:
         put(found)
         return FINISHED
@@ -76,13 +77,13 @@ def stats(*, store: Path | None, as_json: bool) -> int:
 @click.option("--by", required=True, metavar="NAME", help="Who says that this copy counts.")
 @store_option
 @json_option
-def release(*, by: str, store: Path | None, as_json: bool) -> int:
+def release(*, by: str, store: Address | None, as_json: bool) -> int:
     """Say that this copy of a store is the one that counts from here on; its runs may be driven again.
 
     First see that no other copy is used any more: what that one did since is not known here, and
     could be done a second time.
     """
-    directory = known_directory(store)
+    directory = address_known(store)
     release_store(directory, by)
     if as_json:
         put({"store": str(directory), "released": by})

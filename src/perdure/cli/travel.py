@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.going_back import Foreign, Way
 from perdure.cli.changes import say_list, say_patch, say_stat, shapes
 from perdure.cli.ending import FINISHED
@@ -31,7 +32,7 @@ SIGNS: dict[str, Tone] = {"+": "good", "-": "bad", "~": "doubt"}
 @click.argument("position", metavar="POSITION", type=click.IntRange(min=1))
 @store_option
 @json_option
-def at(*, run: str, position: int, store: Path | None, as_json: bool) -> int:
+def at(*, run: str, position: int, store: Address | None, as_json: bool) -> int:
     """Show the state of RUN as it was at POSITION: conversation, effects, approvals, money.
 
     With --json the whole projection is printed.
@@ -56,7 +57,7 @@ def at(*, run: str, position: int, store: Path | None, as_json: bool) -> int:
 @store_option
 @json_option
 def diff(
-    *, run: str, before: int, after: int, stat: bool, as_patch: bool, store: Path | None, as_json: bool
+    *, run: str, before: int, after: int, stat: bool, as_patch: bool, store: Address | None, as_json: bool
 ) -> int:
     """Show what is otherwise at position B of RUN, compared with A: in its state, and in its files."""
     with opened(store) as place:
@@ -108,7 +109,7 @@ def fork(
     new: str | None,
     why: str,
     directory: Path | None,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Begin a new run that is RUN up to position N. RUN itself stays as it is.
@@ -181,7 +182,7 @@ def rewind(
     by: str,
     go_on: bool,
     agent: str | None,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Take RUN back to position N; later events stay in its log as an abandoned tail.

@@ -8,10 +8,11 @@ from typing import Final, cast
 
 import click
 
+from perdure.assembly.addresses import Address, address_of
 from perdure.assembly.gateways import MODES, Mode
 from perdure.cli.homes import home_store
 from perdure.cli.ink import Line, Tone, clean, count, inked, money
-from perdure.cli.options import example, json_option
+from perdure.cli.options import ADDRESS, example, json_option
 from perdure.cli.out import plain
 from perdure.cli.tables import facts
 from perdure.values.errors import BadInput
@@ -94,8 +95,8 @@ _PARTS: Final = ("aiohttp", "mcp")
 @click.option(
     "--store",
     "store",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+    metavar="LOCATION",
+    type=ADDRESS,
     help="The store [default: PERDURE_STORE, ~/.local/state/perdure]; not in the directory that is recorded.",
 )
 @json_option
@@ -116,7 +117,7 @@ def wrap(
     isolate: bool,
     hooks: bool | None,
     quiet: bool,
-    store: Path | None,
+    store: Address | None,
     as_json: bool,
 ) -> int:
     """Run an agent client as it is, with its model calls, tool effects and files in one run of the log.
@@ -274,9 +275,9 @@ def _json(document: object) -> str:
     return msgspec.json.encode(document).decode()
 
 
-def _store(given: Path | None) -> Path:
-    named = given or (Path(found) if (found := os.environ.get("PERDURE_STORE")) else None)
-    return (named or home_store()).resolve()
+def _store(given: Address | None) -> Address:
+    named = given or (address_of(found) if (found := os.environ.get("PERDURE_STORE")) else None)
+    return (named or address_of(home_store())).resolved()
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -13,6 +13,7 @@ from typing import Final, cast
 import aiohttp
 from aiohttp import web
 
+from perdure.assembly.addresses import address_of
 from perdure.assembly.conversations import Conversations
 from perdure.assembly.gateways import GatewaySettings, Mode
 from perdure.assembly.pricing import tariff_of
@@ -204,7 +205,7 @@ class Desk:
         return {
             "mode": self.settings.mode,
             "record": self.settings.record,
-            "store": str(self.settings.store),
+            "store": str(address_of(self.settings.store)),
             "upstreams": dict(self.settings.upstreams),
             "counts": counts,
             "cost_microusd": sum(int(cast("int", talk["cost_microusd"])) for talk in talks),

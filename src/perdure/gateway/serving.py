@@ -6,9 +6,9 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
+from perdure.assembly.addresses import Location, address_of
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.conversations import Conversations
 from perdure.assembly.gateways import GatewaySettings, checked
@@ -78,10 +78,12 @@ async def serve_until_told(settings: GatewaySettings, listening: Callable[[int],
             loop.remove_signal_handler(each)
 
 
-def key_of(store: Path) -> bytes:
+def key_of(location: Location) -> bytes:
     """Return the key of the gateways of ``store``; it is made with the first, and readable to its user alone."""
+    store = address_of(location).local
     path = store / KEY
     if not path.exists():
+        store.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = store / f"{KEY}.{os.getpid()}"
         descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

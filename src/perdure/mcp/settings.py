@@ -1,8 +1,8 @@
 """What a gateway before MCP servers is told when it starts."""
 
-from pathlib import Path
 from typing import NamedTuple
 
+from perdure.assembly.addresses import Location
 from perdure.contract import Contract
 from perdure.mcp.effects import Effects
 from perdure.mcp.servers import Server
@@ -12,7 +12,7 @@ from perdure.values.limits import MCP_PATIENCE_SECONDS
 class Standing(NamedTuple):
     """One gateway: its servers, its run, and how its clients reach it."""
 
-    store: Path
+    store: Location
     run: str
     servers: tuple[Server, ...]
     effects: Effects = Effects()

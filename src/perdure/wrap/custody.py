@@ -20,6 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from perdure.assembly.addresses import address_of
 from perdure.assembly.gateways import GatewaySettings, checked
 from perdure.assembly.replies import LastReply
 from perdure.assembly.sessions import Foreign, Session
@@ -160,7 +161,7 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
     """Keep the run of ``order`` until its client has ended. Raises what can't be begun."""
     settings = _settings(order)
     async with contextlib.AsyncExitStack() as opened:
-        store = await asyncio.to_thread(open_store, Path(order.store))
+        store = await asyncio.to_thread(open_store, order.store)
         opened.callback(store.close)
         known = _known(order, store)
         noted: list[str] = []
@@ -191,7 +192,7 @@ def _known(order: KeepingOrder, store: Store) -> Law | None:
     begun = any(row.run == order.run and row.position for row in store.runs())
     if not begun:
         if order.goes_on:
-            raise NotWrapped(f"there is no run {order.run!r} in {order.store}")
+            raise NotWrapped(f"there is no run {order.run!r} in {address_of(order.store)}")
         return None
     if not (order.goes_on or order.began):
         raise RunExists(
@@ -217,7 +218,7 @@ async def _served(
 def _settings(order: KeepingOrder) -> GatewaySettings:
     """Return how the client's gateway works. Raises ``BadInput``."""
     settings = GatewaySettings(
-        Path(order.store),
+        order.store,
         upstreams=order.upstreams or GatewaySettings(Path()).upstreams,
         mode=order.mode,
         room=order.room,

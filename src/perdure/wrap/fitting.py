@@ -68,7 +68,7 @@ class Planned(NamedTuple):
     @property
     def beside(self) -> Path:
         """Where files are laid over the client's settings."""
-        return self.wish.store / OVERLAYS
+        return self.wish.store.local / OVERLAYS
 
     @property
     def ours(self) -> dict[str, str]:
@@ -187,7 +187,7 @@ def fitted(plan: Planned, standpoint: Standpoint) -> Fitted:
     program = program_of(plan.words[0], whereabouts.environment)
     version = asked_version(profile, program, whereabouts.environment)
     wish, run = plan.wish, plan.run
-    apart = Isolation(wish.root, wish.store, run)
+    apart = Isolation(wish.root, wish.store.local, run)
     return Fitted(
         wish,
         run,
@@ -220,7 +220,7 @@ def order_of(fit: Fitted, sockets: Sockets, folder: Path) -> KeepingOrder:
     wish, profile = fit.wish, fit.profile
     upstreams = dict(fit.has.upstreams) | _asked_for(wish.upstreams)
     return KeepingOrder(
-        store=str(wish.store),
+        store=wish.store.secret,
         run=fit.run,
         client=profile.name,
         version=fit.version,

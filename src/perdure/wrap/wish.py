@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from perdure.assembly.addresses import Address
 from perdure.assembly.gateways import Mode
 from perdure.values.limits import MCP_PATIENCE_SECONDS
 from perdure.wrap.order import Summary
@@ -13,7 +14,7 @@ class Wish(NamedTuple):
 
     words: tuple[str, ...]
     """the client and its arguments; empty only with ``resume``: as it was started before"""
-    store: Path
+    store: Address
     root: Path
     run: str = ""
     """empty: a name is made"""
@@ -41,7 +42,7 @@ class Cover(NamedTuple):
     version: str
     untested: str
     """why only requests are recorded; empty where the version was tested"""
-    store: Path
+    store: Address
     root: Path
     mode: Mode
     """'observe' where nothing is moved"""

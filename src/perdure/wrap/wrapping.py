@@ -128,7 +128,7 @@ def _started(stage: _Stage, fit: Fitted, voice: Voice) -> Foreground:
     """Return the client, in the foreground. Raises ``ClientMissing``, and the run says that it never came."""
     try:
         # Not beside the socket: some clients read no settings below a directory that all can write, as /tmp is.
-        beside = stage.folder.beside(fit.wish.store / OVERLAYS)
+        beside = stage.folder.beside(fit.wish.store.local / OVERLAYS)
         dress = fit.dressed(stage.sockets, beside)
         for note in dress.notes:
             voice.warns(note)

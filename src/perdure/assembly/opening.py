@@ -1,0 +1,91 @@
+"""Opening a store, wherever it is.
+
+Invariant: what opening raises holds no password, whoever wrote the message.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from perdure.assembly.addresses import Address, Location, address_of, without_secrets
+from perdure.assembly.site import scratch_of
+from perdure.values.errors import BadAddress, BadInput, PerdureError
+
+if TYPE_CHECKING:
+    from perdure.adapters.postgres.store import PostgresStore
+    from perdure.assembly.describing import Described
+    from perdure.driver.books import Books
+
+
+class Opened(NamedTuple):
+    """An open store: its books, how it ends, and where this machine may write beside it."""
+
+    books: "Books"
+    close: Callable[[], None]
+    scratch: Path
+    """where runs may write beside their workspaces"""
+    location: Path
+    """what no workspace may hold: the store's directory, the file that describes it, or what is kept for it here"""
+
+
+def open_books(location: Location, *, create: bool) -> Opened:
+    """Open the store at ``location``; it is made if it isn't there and ``create`` says so.
+
+    Raises ``BadAddress``, ``BadInput`` where there is none or a part isn't installed, ``Busy`` where it can't be
+    reached, and what opening it raises.
+    """
+    address = address_of(location)
+    match address.kind:
+        case "directory":
+            from perdure.adapters.sqlite.store import SqliteStore  # noqa: PLC0415 - opened only when asked for
+
+            store = SqliteStore(address.path, create=create)
+            return Opened(store, store.close, scratch_of(address.path), address.path.resolve())
+        case "postgres":
+            return _beside(address, open_database(address, create=create))
+        case "described":
+            return _described(address, create=create)
+
+
+def open_database(address: Address, *, create: bool, words: "Described | None" = None) -> "PostgresStore":
+    """Open one PostgreSQL database, with what a file says of it."""
+    if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
+        raise BadInput(
+            f"{address}: the parts of PostgreSQL aren't installed", hint="pip install 'perdure[postgres]'"
+        )
+    from perdure.adapters.postgres.store import PostgresStore  # noqa: PLC0415 - an extra
+
+    with hushed(address):
+        objects = _objects_of(words)
+        return PostgresStore(address.secret, create=create, objects=objects)
+
+
+@contextmanager
+def hushed(address: Address) -> Generator[None]:
+    """No error that is raised within holds the password of ``address``, nor does what caused it."""
+    try:
+        yield
+    except PerdureError as error:
+        said, hint = without_secrets(str(error), address), without_secrets(error.hint, address)
+        raise type(error)(said, hint=hint) from None
+
+
+def _described(address: Address, *, create: bool) -> Opened:
+    from perdure.assembly.describing import Described, described  # noqa: PLC0415 - only for such a file
+
+    found = described(address.path)
+    if isinstance(found, Described):
+        return _beside(address, open_database(found.database, create=create, words=found))
+    raise BadAddress(f"{address}: shards can't be opened yet")
+
+
+def _beside(address: Address, store: "PostgresStore") -> Opened:
+    location = address.path.resolve() if address.kind == "described" else address.local
+    return Opened(store, store.close, scratch_of(address.local), location)
+
+
+def _objects_of(words: "Described | None") -> None:
+    if words is not None and words.objects is not None:
+        raise BadAddress("object storage can't be opened yet")
