@@ -1,0 +1,173 @@
+"""What a fleet of workers shares through a store: which processes there are, and which runs they are to drive.
+
+Invariants that adapters keep:
+- A process is judged silent by the store's clock alone. Once it was judged, it can't renew itself.
+- That a process has ended is recorded once, with how it was proved and by whom, and is never taken back.
+- A placement says only "look at this run": what is to be done stands in the run's own log.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+
+class ProcessBegun(NamedTuple):
+    """A process that drives runs, as it enters the registry."""
+
+    host: str
+    pid: int
+    started: str
+    station: str
+    """the host's name, for people"""
+    address: str
+    """where it answers probes; empty if nowhere"""
+    version: str
+    engine: str
+    agents: Mapping[str, str]
+    """versions by name"""
+    concurrency: int
+
+    @property
+    def name(self) -> str:
+        """What runs name as their process."""
+        return f"{self.host}/{self.pid}/{self.started}"
+
+
+class ProcessSeen(NamedTuple):
+    """A process as the registry has it; ages are by the store's clock."""
+
+    name: str
+    host: str
+    pid: int
+    started: str
+    station: str
+    address: str
+    version: str
+    format: int
+    engine: str
+    agents: Mapping[str, str]
+    concurrency: int
+    age_seconds: float
+    silent_seconds: float
+    driving: int
+    draining: bool
+    lapsed: bool
+    ended: bool
+    proof: str
+    proved_by: str
+
+
+class Call(NamedTuple):
+    """Somebody should look at a run."""
+
+    run: str
+    agent: str
+
+
+class Stranger(NamedTuple):
+    """A placed run that a process holds which is in no registry."""
+
+    call: Call
+    holder: str
+    """as JSON"""
+
+
+Holding = Literal["nobody", "living", "lapsed", "ended", "stranger"]
+
+
+class Placed(NamedTuple):
+    """A run that workers drive, and what there is to know before one does."""
+
+    run: str
+    agent: str
+    tenant: str
+    root: str
+    """the run in whose loop it is driven, if it is a child; else empty"""
+    status: str
+    position: int
+    epoch: int
+    process: str
+    holding: Holding
+    holder: str | None
+    """as JSON"""
+    wake: int | None
+    """when it next wants to be looked at; 0 for at once"""
+    later: int
+    """not before this"""
+    tries: int
+    waits: str
+    parked: str
+    posts: bool
+    """whether something waits in its inbox"""
+    proved: bool
+    """whether a writer's end was proved that no later writer has been told of"""
+
+
+class Registry(Protocol):
+    """The processes that serve a store."""
+
+    def enter(self, process: ProcessBegun) -> None:
+        """The process is known, and was seen now."""
+        ...
+
+    def renew(self, name: str, *, driving: int, draining: bool) -> bool:
+        """The process was seen now; False if it may not go on, since it was judged silent or ended."""
+        ...
+
+    def judge(self, by: str, seconds: float) -> Sequence[str]:
+        """Processes that weren't seen for ``seconds`` have lapsed; return those that had not before.
+
+        Only who has renewed itself without a gap for as long may judge: else it is the store that was away.
+        """
+        ...
+
+    def prove(self, name: str, how: str, by: str) -> bool:
+        """It is recorded that the process has ended, and how ``by`` knows; False if it was before."""
+        ...
+
+    def processes(self, *, ended: bool = False) -> Sequence[ProcessSeen]:
+        """Return the processes that have not been proved to have ended, or with ``ended`` all, oldest first."""
+        ...
+
+    def forget(self, seconds: float) -> int:
+        """Processes that ended so long ago are no longer listed, unless a run still names them."""
+        ...
+
+
+class Placements(Protocol):
+    """The runs that workers are to drive."""
+
+    def place(self, run: str, agent: str, *, root: str = "", wake: int | None = 0) -> bool:
+        """Workers drive the run from here on; False if they did already. Raises ``UnknownRun``."""
+        ...
+
+    def called(self, agents: Sequence[str], now: int, limit: int) -> Sequence[Call]:
+        """Return runs of ``agents`` that somebody should look at, at most so many."""
+        ...
+
+    def strangers(self, agents: Sequence[str], limit: int) -> Sequence[Stranger]:
+        """Return placed runs that processes hold which are in no registry."""
+        ...
+
+    def look(self, run: str) -> Placed | None:
+        """Return how the run stands; None if workers don't drive it."""
+        ...
+
+    def begin(self, run: str) -> int:
+        """A try is counted before it begins; return how many there were without progress, this one included."""
+        ...
+
+    def rest(self, run: str, *, wake: int | None) -> None:
+        """The run rests in order until somebody posts, or ``wake``; its tries are forgotten."""
+        ...
+
+    def leave(self, run: str, *, later: int, waits: str) -> None:
+        """Nobody looks at the run before ``later``; ``waits`` says why it isn't driven."""
+        ...
+
+    def park(self, run: str, why: str) -> None:
+        """Nobody drives the run until a person says so; with no reason they do again, and at once."""
+        ...
+
+    def stuck(self) -> Sequence[Placed]:
+        """Return the runs that are parked, or that the last worker which looked did not drive."""
+        ...
