@@ -120,6 +120,16 @@ def acquired(lease: Lease, *, attends: bool, root: str = "") -> Heard:
     return Heard(body)
 
 
+def bereft(lease: Lease, state: State) -> tuple[Heard, ...]:
+    """Return what a run learns of its own acts whose events are lost; nothing if it knows of all of them.
+
+    It is said before a writer's first decision, so that nothing equal begins; the model is told once there is one.
+    """
+    known = state.world.open, state.world.receipts
+    claims = tuple(claim for claim in lease.lost if all(claim.key not in table for table in known))
+    return (Heard(e.MemoryLearned(claims, tell=bool(state.position))),) if claims else ()
+
+
 def _denials(worlds: Sequence[World]) -> tuple[e.DenialSeen, ...]:
     """Return what people forbade in these runs, each once."""
     seen: dict[str, e.DenialSeen] = {}

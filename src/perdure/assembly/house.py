@@ -16,7 +16,7 @@ from perdure.adapters.holders import this_holder
 from perdure.adapters.workspace.cloning import clone
 from perdure.adapters.workspace.export import refuse_taken
 from perdure.assembly.agent import Agent
-from perdure.assembly.beginnings import acquired, adopted, bereaved, beside, forked
+from perdure.assembly.beginnings import acquired, adopted, bereaved, bereft, beside, forked
 from perdure.assembly.family import NOBODY, Family, Watcher
 from perdure.assembly.ports import MakePorts, OpenWorkspace, place_of, ports_of, toolbox_of
 from perdure.assembly.site import Site, scratch_of
@@ -167,7 +167,8 @@ class House:
             writer = RunWriter(self.store, run, lease.epoch, self.clock, self._answered())
             posts = tuple(heard_post(post) for post in self.store.inbox(run))
             begins = first or forked(self.store, self.store.rows(run)[0])
-            await writer.take((*begins, acquired(lease, attends=True), *posts, *then))
+            lost = bereft(lease, writer.state)
+            await writer.take((*begins, *lost, acquired(lease, attends=True), *posts, *then))
             if writer.state.live.put_back is not None and writer.state.root:
                 await self._put_back(writer)
             return writer.state
@@ -213,7 +214,7 @@ class House:
         toolbox = toolbox_of(agent)
         found: list[e.DriftFound] = []
         for receipt in state.world.receipts.values():
-            if receipt.outcome != "succeeded" or receipt.run != run or receipt.undoes:
+            if receipt.outcome != "succeeded" or receipt.run != run or not receipt.proposed:
                 continue
             arguments = arguments_of(self.store, state, receipt)
             deed = Deed(
@@ -355,14 +356,15 @@ class House:
         drive = Drive(writer, work, self.clock, watcher.progress)
         if begins:
             await drive.take(*begins)
+        lost = bereft(lease, writer.state)
         if facts:
-            await drive.take(facts[0], acquired(lease, attends=False), *facts[1:])
+            await drive.take(facts[0], *lost, acquired(lease, attends=False), *facts[1:])
             return drive
         moved = acquired(lease, attends=False, root=root if root != writer.state.root else "")
         changed = adopted(agent, writer.state)
         if changed:
             await drive.take(*changed)
-        await drive.take(*bereaved(writer.state), moved)
+        await drive.take(*bereaved(writer.state), *lost, moved)
         return drive
 
     def _known(self, run: str) -> RunRow:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from perdure.adapters.holders import this_holder
 from perdure.assembly.agent import Rules, rules_of
 from perdure.assembly.answering import Answer, Asked, Waiting, answer_of, waiting_on
-from perdure.assembly.beginnings import acquired, bereaved, forked
+from perdure.assembly.beginnings import acquired, bereaved, bereft, forked
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.conversations import Scribe, WritingDesk
 from perdure.assembly.ports import OpenedWorkspace, place_of
@@ -140,7 +140,8 @@ class Session:
             writer.recent = Recent(books, TALK_RECENT_BYTES_MAX)
             session = cls(store, writer, desk, foreign)
             _check(writer.state, foreign)
-            await session._begin(acquired(lease, attends=False, root=session._moved_to()), performs)
+            taken = acquired(lease, attends=False, root=session._moved_to())
+            await session._begin((*bereft(lease, writer.state), taken), performs)
         except BaseException:
             await asyncio.to_thread(books.release, run, lease.epoch)
             raise
@@ -279,7 +280,7 @@ class Session:
         root = str(self.foreign.root.resolve()) if self.foreign.root is not None else ""
         return root if self.resumed and root != self.state.root else ""
 
-    async def _begin(self, lease: Heard, performs: Tools) -> None:
+    async def _begin(self, taken: tuple[Heard, ...], performs: Tools) -> None:
         writer, foreign = self._writer, self.foreign
         rules = foreign.rules(foreign.tools)
         writer.begin(rules.definition, rules.contract, rules.law)
@@ -302,7 +303,7 @@ class Session:
         if begins:
             await drive.take(*begins)
         if self.resumed:
-            await drive.take(*self._changed(rules), *bereaved(writer.state), lease)
+            await drive.take(*self._changed(rules), *bereaved(writer.state), *taken)
         else:
             opened = e.RunOpened(
                 agent=foreign.agent,
@@ -313,7 +314,7 @@ class Session:
                 step=STEP,
                 root=root,
             )
-            await drive.take(Heard(opened, rules.blobs), lease)
+            await drive.take(Heard(opened, rules.blobs), *taken)
         self._work = asyncio.get_running_loop().create_task(drive.go())
         self._work.add_done_callback(lambda _: self._wake())
 

@@ -53,6 +53,8 @@ def way_out(state: State, declaration: Declaration | None, effect: Effect, at: i
     """Return what to do about ``effect``, which is in doubt, at time ``at``."""
     if declaration is None:
         return Ask(f"The agent has no tool {effect.tool!r} any more that could look.")
+    if not effect.proposed and not effect.undoes:
+        return _lost(effect)
     may_send = not (state.closed and not effect.undoes)
     match effect.effect:
         case "read":
@@ -72,6 +74,13 @@ def way_out(state: State, declaration: Declaration | None, effect: Effect, at: i
 def ended_at(state: State, effect: Effect) -> int:
     """Return when the sender was known to send no more; 0 if that isn't known."""
     return effect.ended_at or state.world.dead.get(effect.epoch, 0)
+
+
+def _lost(effect: Effect) -> Way:
+    """What a lost event promised can't be looked for or sent again: what it was called with is lost as well."""
+    if effect.verdict in ("never", "barred"):
+        return GiveUp("it was not done, and the call for it is lost: the model may propose it anew")
+    return Ask("The event that promised it was lost when the store was restored or failed over.")
 
 
 def _workspace(state: State, effect: Effect, declaration: Declaration, *, may_send: bool) -> Way:

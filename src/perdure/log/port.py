@@ -121,6 +121,8 @@ class Lease(NamedTuple):
     writer until one that was told has appended: from then on the log itself can say it."""
     alive: Sequence[int] = ()
     """earlier epochs that were not released and whose writer may still run"""
+    lost: Sequence[ClaimSeen] = ()
+    """claims of this run whose events are gone: the store was restored, or failed over, without them"""
 
 
 class RunRow(NamedTuple):
@@ -204,6 +206,13 @@ class LeaseStore(Protocol):
 
         Raises ``Held`` if another writer is alive or can't be proved dead, unless ``take_over``;
         ``UnknownRun``; ``Suspended`` if the store was restored and nobody has released it.
+        """
+        ...
+
+    def has_post(self, run: str) -> bool:
+        """Tell the run's holder whether a post may wait, from memory if need be: at once, and a moment late at most.
+
+        Whoever drives many runs asks this of each, several times a second. What waits, ``inbox`` says.
         """
         ...
 

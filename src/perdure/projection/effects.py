@@ -165,7 +165,8 @@ def learned(state: State, body: e.MemoryLearned, event: Event) -> State:
         counters = counters.put(seen.counter, seen.used)
     world = replace(world, counters=counters)
     for claim in body.claims:
-        world = _claim(world, claim)
+        lost = claim.run == state.run and claim.key not in world.open and claim.key not in world.receipts
+        world = _lost(world, claim) if lost else _claim(world, claim)
     for denial in body.denials:
         world = _denial(world, denial)
     waiting = next(
@@ -302,6 +303,22 @@ def _claim(world: World, claim: e.ClaimSeen) -> World:
         elsewhere = elsewhere.without(claim.stem)
     receipts = world.receipts.put(claim.key, effect)
     return replace(world, receipts=receipts, elsewhere=elsewhere)
+
+
+def _lost(world: World, claim: e.ClaimSeen) -> World:
+    """Take in a claim of this run's own, whose events are gone: the run was put back to before it, the world was not."""
+    effect = replace(
+        _foreign(claim),
+        started=0,
+        what="(in events that were lost)",
+        outcome=claim.outcome or "",
+        result=claim.result,
+    )
+    world = replace(world, rewinds=world.rewinds + 1)
+    if claim.outcome is None:
+        doubt = "the event that promised it was lost with the end of the log"
+        return replace(world, open=world.open.put(claim.key, replace(effect, phase="doubted", doubt=doubt)))
+    return replace(world, receipts=world.receipts.put(claim.key, replace(effect, phase="settled")))
 
 
 def _denial(world: World, denial: e.DenialSeen) -> World:
