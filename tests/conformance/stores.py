@@ -8,8 +8,12 @@ from typing import Protocol
 
 import msgspec
 
-from perdure.adapters.holders import this_holder
+from perdure.adapters import holders
+from perdure.adapters.holders import Proof, this_holder
+from perdure.adapters.memory.roster import MemoryRoster
 from perdure.adapters.memory.store import MemoryStore
+from perdure.adapters.shards.reaching import Shard
+from perdure.adapters.shards.store import ShardedStore
 from perdure.adapters.sqlite.store import SqliteStore
 from perdure.log.envelope import GENESIS, Event, Stored, seal
 from perdure.log.events import Content, MessageReceived
@@ -43,8 +47,20 @@ class Store(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol
 
 Factory = Callable[[Path], Store]
 
+
+def memory_shards(names: Sequence[str] = ("a", "b", "c"), proof: Proof = holders.fate) -> ShardedStore:
+    """Return a store over shards in memory."""
+
+    def opens() -> Shard:
+        store = MemoryStore(proof=proof)
+        return Shard(store, MemoryRoster(store), store.close)
+
+    return ShardedStore(dict.fromkeys(names, opens))
+
+
 STORES: dict[str, Factory] = {
     "memory": lambda _directory: MemoryStore(),
+    "shards": lambda _directory: memory_shards(),
     "sqlite": lambda directory: SqliteStore(directory / "store"),
 }
 

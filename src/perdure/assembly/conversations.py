@@ -17,7 +17,7 @@ from perdure.assembly.agent import Rules, rules_of
 from perdure.assembly.beginnings import acquired
 from perdure.contract import Contract, Law
 from perdure.driver.answers import Answers
-from perdure.driver.books import Books, Recent, events_after, text_of
+from perdure.driver.books import Books, Recent, events_after, text_of, within
 from perdure.driver.drive import heard_post
 from perdure.driver.port import Clock
 from perdure.driver.writer import Heard, RunWriter
@@ -278,8 +278,9 @@ class Conversations:
 
     def _leased(self, run: str) -> tuple[RunWriter, Lease]:
         lease = self._books.acquire(run, this_holder(uuid.uuid4().hex))
-        writer = RunWriter(self._books, run, lease.epoch, self._clock, self._desk.answers)
-        writer.recent = Recent(self._books, TALK_RECENT_BYTES_MAX)
+        books = within(self._books, run)
+        writer = RunWriter(books, run, lease.epoch, self._clock, self._desk.answers)
+        writer.recent = Recent(books, TALK_RECENT_BYTES_MAX)
         if writer.state.position:
             known = writer.state.definition, writer.state.contract
             law = self._laws.get(known)

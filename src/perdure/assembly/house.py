@@ -21,7 +21,7 @@ from perdure.assembly.family import NOBODY, Family, Watcher
 from perdure.assembly.ports import MakePorts, OpenWorkspace, place_of, ports_of, toolbox_of
 from perdure.assembly.site import Site, scratch_of
 from perdure.driver.answers import Answers
-from perdure.driver.books import Books, arguments_of, read_state, text_of
+from perdure.driver.books import Books, arguments_of, read_state, text_of, within
 from perdure.driver.drive import Drive, heard_post
 from perdure.driver.files import Files
 from perdure.driver.port import Clock, Deed
@@ -162,18 +162,19 @@ class House:
         return state
 
     async def _attend_once(self, run: str, first: tuple[Heard, ...], then: tuple[Heard, ...]) -> State:
-        lease = self.store.acquire(run, this_holder(self._name()))
+        store = within(self.store, run)
+        lease = store.acquire(run, this_holder(self._name()))
         try:
-            writer = RunWriter(self.store, run, lease.epoch, self.clock, self._answered())
-            posts = tuple(heard_post(post) for post in self.store.inbox(run))
-            begins = first or forked(self.store, self.store.rows(run)[0])
+            writer = RunWriter(store, run, lease.epoch, self.clock, self._answered())
+            posts = tuple(heard_post(post) for post in store.inbox(run))
+            begins = first or forked(store, store.rows(run)[0])
             lost = bereft(lease, writer.state)
             await writer.take((*begins, *lost, acquired(lease, attends=True), *posts, *then))
             if writer.state.live.put_back is not None and writer.state.root:
                 await self._put_back(writer)
             return writer.state
         finally:
-            self.store.release(run, lease.epoch)
+            store.release(run, lease.epoch)
 
     async def _put_back(self, writer: RunWriter) -> None:
         """The files are what a rewind or a fork said; if that fails, whoever drives the run tries again."""
@@ -182,7 +183,7 @@ class House:
             return
         await asyncio.to_thread(self._begun_as_copy, writer.state)
         site = self.site(writer.run, writer.state.root)
-        place = self._open_place(site, self.store, writer.law)
+        place = self._open_place(site, writer.store, writer.law)
         try:
             request = RestoreTree(back.tree, back.image, back.keep, f"rewind-{back.position}")
             await writer.take(await Files(writer, place).restore(request))
@@ -335,13 +336,14 @@ class House:
         opened: contextlib.AsyncExitStack,
     ) -> Drive:
         rules = agent.rules()
-        writer = RunWriter(self.store, run, lease.epoch, self.clock, self._answered())
+        store = within(self.store, run)
+        writer = RunWriter(store, run, lease.epoch, self.clock, self._answered())
         writer.begin(rules.definition, rules.contract, rules.law)
         self._agents.add(agent)
-        (row,) = self.store.rows(run)
-        begins = forked(self.store, row)
+        (row,) = store.rows(run)
+        begins = forked(store, row)
         root = self._root(agent, row, writer.state.root, begins)
-        ports = self._make_ports(agent, self.store, self.site(run, root) if root else None)
+        ports = self._make_ports(agent, store, self.site(run, root) if root else None)
         if ports.workspace is not None:
             opened.push_async_callback(ports.workspace.close)
         work = Work(

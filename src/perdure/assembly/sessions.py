@@ -23,7 +23,7 @@ from perdure.assembly.conversations import Scribe, WritingDesk
 from perdure.assembly.ports import OpenedWorkspace, place_of
 from perdure.assembly.store import Store
 from perdure.contract import Contract
-from perdure.driver.books import Recent
+from perdure.driver.books import Recent, within
 from perdure.driver.drive import Drive
 from perdure.driver.port import ChildEnd, Clock, Tools
 from perdure.driver.work import Work
@@ -132,6 +132,7 @@ class Session:
         books = store.books
         desk = WritingDesk()
         await asyncio.to_thread(books.create, NewRun(run, run, tenant, clock.now()))
+        books = await asyncio.to_thread(within, books, run)
         lease = await asyncio.to_thread(
             books.acquire, run, this_holder(uuid.uuid4().hex), take_over=take_over
         )

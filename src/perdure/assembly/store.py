@@ -27,7 +27,7 @@ from perdure.assembly.people import People
 from perdure.assembly.run import Run
 from perdure.assembly.site import scratch_of
 from perdure.checkpoint.tree import spelled
-from perdure.driver.books import Books, read_state
+from perdure.driver.books import Books, missing, name_for, read_state
 from perdure.driver.port import Clock, Progress
 from perdure.driver.writer import Heard
 from perdure.log.envelope import Event
@@ -98,7 +98,7 @@ class Store:
         ``on_text`` is given pieces of the model's text as they come. Raises ``RunExists``,
         ``BadName``, ``BadContract``, ``StoreReadOnly`` before anything is written.
         """
-        name = run or f"{agent.name}-{uuid.uuid4().hex[:8]}"
+        name = name_for(self.books, run or f"{agent.name}-{uuid.uuid4().hex[:8]}", tenant)
         watcher = Watcher(progress, on_text)
         agent.rules()
         return self._driven(
@@ -135,8 +135,12 @@ class Store:
         return Run(self, name, None)
 
     def runs(self) -> tuple[RunRow, ...]:
-        """Return all runs, oldest first."""
+        """Return all runs, oldest first; those of shards that are away (see ``missing``) are left out."""
         return tuple(self.books.rows())
+
+    def missing(self) -> tuple[str, ...]:
+        """Return the shards of the store that couldn't be reached when they were last asked."""
+        return tuple(missing(self.books))
 
     def fork(
         self,
@@ -154,6 +158,7 @@ class Store:
         one beside its parent's. Raises ``BadPosition``, ``RunExists``, ``BadInput`` if something is there.
         """
         name = run or f"{source}-{uuid.uuid4().hex[:8]}"
+        name = name_for(self.books, name, self.inspector.row(source).tenant)
         root = str(Path(workspace).absolute()) if workspace is not None else ""
         self.call(self.house.fork(source, at=at, new=name, why=why, root=root))
         return Run(self, name, None)

@@ -3,8 +3,8 @@
 Invariant: everything here is a fold or a cache of the log; nothing of it is written anywhere.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from perdure.contract import Law, compile_law, read_contract
 from perdure.intention.declaration import read_definition
@@ -22,6 +22,47 @@ from perdure.values.limits import READ_PAGE_EVENTS, RECENT_BYTES_MAX
 
 class Books(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol):
     """A whole store: all the ports of ``perdure.log.port`` in one."""
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """Books in several parts, each with its runs whole."""
+
+    def within(self, run: str) -> Books:
+        """Return the part that ``run`` is in. Raises ``UnknownRun``, ``StoreAway``."""
+        ...
+
+    def name_for(self, run: str, tenant: str) -> str:
+        """Return the name under which a new run of ``tenant`` is made: it says the part."""
+        ...
+
+    def shards(self) -> Mapping[str, Books]:
+        """Return the parts that can be reached, by name."""
+        ...
+
+    def missing(self) -> Mapping[str, str]:
+        """Return the parts that were away when they were last asked, and why: lists lack what is there."""
+        ...
+
+
+def within(books: Books, run: str) -> Books:
+    """Return the books that ``run`` is in, of which whoever writes it writes nothing else."""
+    return books.within(run) if isinstance(books, Parted) else books
+
+
+def name_for(books: Books, run: str, tenant: str) -> str:
+    """Return the name under which a new run of ``tenant`` is made: as it is, or with its part before it."""
+    return books.name_for(run, tenant) if isinstance(books, Parted) else run
+
+
+def shards(books: Books) -> Mapping[str, Books]:
+    """Return the parts of ``books`` by name: one without a name, or those of its shards that can be reached."""
+    return books.shards() if isinstance(books, Parted) else {"": books}
+
+
+def missing(books: Books) -> Mapping[str, str]:
+    """Return the parts of ``books`` that are away, and why."""
+    return books.missing() if isinstance(books, Parted) else {}
 
 
 class Recent:

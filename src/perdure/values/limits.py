@@ -654,3 +654,35 @@ SHARDS_MAX: Final = 64
 
 SHARD_NAME_CHARACTERS_MAX: Final = 16
 """It begins every run's name there, which is bounded itself and typed by people."""
+
+# -- large content in an object store -------------------------------------------------------------------
+
+OBJECT_TIMEOUT_SECONDS: Final = 30.0
+"""For one request of an object store, its body included, unless the settings say otherwise: 512 MB at 17 MB/s."""
+
+OBJECT_RETRIES: Final = 4
+"""Of a request that an object store failed or cut off: with doubling pauses they span some three seconds."""
+
+OBJECT_NAMES_PAGE: Final = 1000
+"""Names of objects read at a time: what S3 gives at most."""
+
+OBJECT_CACHE_BYTES_DEFAULT: Final = 2 * 1024 * 1024 * 1024
+"""What a machine keeps of objects that it has read: a few workspaces with their large files."""
+
+OBJECT_PUT_SECONDS: Final = 2.0
+"""How long a blob waits for the object store before it goes to PostgreSQL instead, and"""
+
+OBJECT_PUT_BYTES_PER_SECOND: Final = 16 * 1024 * 1024
+"""so much more time as a slow link takes for a large one."""
+
+OBJECT_PUTS_TOGETHER: Final = 4
+"""Objects on their way at once from one process: they fill a link, and each may hold a blob in memory."""
+
+OBJECT_PAUSE_SECONDS: Final = (1.0, 60.0)
+"""After a put that failed or stalled nobody tries for so long; doubled each time, up to the second figure."""
+
+OBJECT_MOVE_SECONDS: Final = 5.0
+"""Between two looks for blobs that wait in PostgreSQL for the object store."""
+
+SHARD_RETRY_SECONDS: Final = 2.0
+"""A shard that was away is asked again after this: opening one that is gone takes seconds, which all others would wait."""

@@ -1,0 +1,1 @@
+"""A store of several stores: each tenant lives whole on one of them."""

@@ -1,0 +1,125 @@
+"""Reaching the shards: each is opened when it is first needed, and again after it was away.
+
+Invariants:
+- A shard is used only after it has said that it is the one the name means, and knows all the others.
+- One that is away costs the others nothing: it isn't asked again for a while.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from perdure.driver.books import Books
+from perdure.log.roster import Roster, RosterStore
+from perdure.values.errors import Busy, StoreAway, WrongShards
+from perdure.values.limits import SHARD_RETRY_SECONDS
+
+
+class Shard(NamedTuple):
+    """One open shard."""
+
+    books: Books
+    roster: RosterStore
+    close: Callable[[], None]
+
+
+Opens = Callable[[], Shard]
+"""Opens a shard; raises ``StoreAway`` where it can't be reached."""
+
+
+class Shards:
+    """The shards by name, in the order in which they are listed."""
+
+    def __init__(self, named: Mapping[str, Opens], *, told: str) -> None:
+        """Reach ``named``; ``told`` says where their names come from.
+
+        Raises ``WrongShards`` if one of them knows better. Those that are away are reached later.
+        """
+        self.known: frozenset[str] = frozenset(named)
+        self.names: tuple[str, ...] = tuple(sorted(named))
+        self._opens: Mapping[str, Opens] = named
+        self._told: str = told
+        self._guards: dict[str, threading.Lock] = {name: threading.Lock() for name in named}
+        self._open: dict[str, Shard] = {}
+        self._away: dict[str, tuple[float, str]] = {}
+        self._closed: bool = False
+        try:
+            for name in self.names:
+                with suppress(StoreAway):
+                    self.reach(name)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End all that were opened."""
+        self._closed = True
+        for shard in self._open.values():
+            shard.close()
+
+    def reach(self, name: str) -> Shard:
+        """Return the open shard. Raises ``StoreAway`` naming it, ``WrongShards``."""
+        shard = self._open.get(name)
+        if shard is not None:
+            return shard
+        with self._guards[name]:
+            shard = self._open.get(name)
+            if shard is None:
+                shard = self._opened(name)
+                self._open[name] = shard
+            return shard
+
+    def all(self) -> list[Shard]:
+        """Return all shards. Raises ``StoreAway`` if one is away."""
+        return [self.reach(name) for name in self.names]
+
+    def agree(self) -> None:
+        """Every shard knows all of them, from here on. Raises ``StoreAway``, ``WrongShards``."""
+        for name in self.names:
+            self._introduced(name, self.reach(name).roster)
+
+    def missed(self, name: str, error: Exception) -> None:
+        """The shard didn't answer."""
+        self._away[name] = (time.monotonic(), str(error))
+
+    def answered(self, name: str) -> None:
+        """The shard did answer."""
+        self._away.pop(name, None)
+
+    def away(self) -> Mapping[str, str]:
+        """Return the shards that didn't answer when they were last asked, and what was said."""
+        return {name: why for name, (_, why) in sorted(self._away.items())}
+
+    def _opened(self, name: str) -> Shard:
+        since, why = self._away.get(name, (0.0, ""))
+        if why and time.monotonic() - since < SHARD_RETRY_SECONDS:
+            raise StoreAway(f"shard {name} is away: {why}")
+        if self._closed:
+            raise Busy("the store is closed")
+        try:
+            shard = self._opens[name]()
+        except StoreAway as error:
+            self.missed(name, error)
+            raise StoreAway(f"shard {name} is away: {error}") from error
+        try:
+            self._introduced(name, shard.roster)
+        except BaseException:
+            shard.close()
+            raise
+        self.answered(name)
+        return shard
+
+    def _introduced(self, name: str, roster: RosterStore) -> None:
+        seen = roster.look()
+        self._check(name, seen)
+        if seen.name is None or seen.known != self.known:
+            self._check(name, roster.introduce(name, self.known))
+
+    def _check(self, name: str, seen: Roster) -> None:
+        if seen.name not in (None, name):
+            raise WrongShards(f"{self._told} calls the database of shard {seen.name} shard {name}")
+        lacking = sorted(seen.known - self.known)
+        if lacking:
+            raise WrongShards(f"{self._told} lacks shard {lacking[0]}, which shard {name} knows")
