@@ -274,6 +274,57 @@ class StoreFull(StopNow):
     )
 
 
+# -- a store on a server ---------------------------------------------------------------------------------
+
+
+class StoreAway(Busy):
+    """The store's server can't be reached."""
+
+    code: ClassVar[str] = "P410"
+    next_step: ClassVar[str] = "see that the server runs and can be reached from here, then try again"
+
+
+class StoreDenied(FixTheCall):
+    """The store's server refuses to let this user in, or to do what was asked."""
+
+    code: ClassVar[str] = "P411"
+    next_step: ClassVar[str] = "correct the address, or have the server's owner allow it"
+
+
+class StoreOlder(FixTheCall):
+    """The store's tables are older than this perdure needs."""
+
+    code: ClassVar[str] = "P412"
+    next_step: ClassVar[str] = (
+        "run `perdure store migrate`; older workers may go on meanwhile where it says so"
+    )
+
+
+class MigrationChanged(StopNow):
+    """The store's tables were made by another text than this perdure has under the same number."""
+
+    code: ClassVar[str] = "P413"
+    next_step: ClassVar[str] = "use the perdure that made the tables, or one of its later releases"
+
+
+class ObjectsRefused(StoreFailed):
+    """The object store answers and says no, for good: a person has to put something right there or in the settings."""
+
+    code: ClassVar[str] = "P414"
+    next_step: ClassVar[str] = (
+        "do what it names; until then large content waits in PostgreSQL, and nothing is lost"
+    )
+
+
+class ObjectsAway(Busy):
+    """The object store can't be reached, or doesn't answer in time."""
+
+    code: ClassVar[str] = "P415"
+    next_step: ClassVar[str] = (
+        "look at its state and the way to it; until it is back large content waits in PostgreSQL"
+    )
+
+
 class BadPaging(FixTheCall):
     """What an agent says of its context window is none of the ways that there are."""
 
@@ -436,6 +487,34 @@ class CursorForgotten(FixTheCall):
     code: ClassVar[str] = "P631"
     next_step: ClassVar[str] = (
         "go through the runs once, then read the feed from the beginning of what is kept; a reader with a name is waited for"
+    )
+
+
+# -- workers ------------------------------------------------------------------------------------------
+
+
+class EngineMissing(FixTheCall):
+    """What the task engine keeps in the store isn't there, and this role may not make it."""
+
+    code: ClassVar[str] = "P627"
+    next_step: ClassVar[str] = "let the store's owner start a worker once, or let this role make schemas"
+
+
+class NotPlaced(FixTheCall):
+    """Workers don't drive that run: it was begun by a process of its own."""
+
+    code: ClassVar[str] = "P628"
+    next_step: ClassVar[str] = (
+        "go on with it by `perdure resume RUN`, or give it to workers: `perdure worker take RUN`"
+    )
+
+
+class FilesElsewhere(AskSomeone):
+    """The run's files are on another host, and what was recorded of them can't be put back here."""
+
+    code: ClassVar[str] = "P629"
+    next_step: ClassVar[str] = (
+        "start a worker on the host that has them, or rewind the run to a position whose files are kept"
     )
 
 

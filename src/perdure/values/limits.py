@@ -686,3 +686,67 @@ OBJECT_MOVE_SECONDS: Final = 5.0
 
 SHARD_RETRY_SECONDS: Final = 2.0
 """A shard that was away is asked again after this: opening one that is gone takes seconds, which all others would wait."""
+
+# --- workers -----------------------------------------------------------------------------------------
+# The order counts: a process is seen each second; it takes nothing new once it has not been for 4; it is judged silent
+# after 6, by somebody who was seen without a gap for as long; and it ends itself, however little it hears, after 30.
+
+WORKER_BEAT_SECONDS: Final = 1.0
+"""Between two signs of life: one small row; some six of them are missed before anybody acts on it."""
+
+WORKER_ADRIFT_SECONDS: Final = 4.0
+"""Without a sign of life that arrived, a worker begins no other run: soon others may have been given it."""
+
+WORKER_SILENT_SECONDS: Final = 6.0
+"""A process that was not seen for so long is judged silent, and its runs are taken over. Shorter than what people wait
+for, longer than a pause of a busy machine; a process that was judged never goes on."""
+
+WORKER_ALONE_SECONDS: Final = 30.0
+"""A worker that hears nothing of the store for so long ends. What it had begun may finish until then, since a deed that is
+cut off is a deed in doubt, and a failover takes some 10 to 20 seconds."""
+
+WORKER_SWEEP_SECONDS: Final = 1.0
+"""Between two sweeps of a fleet as a whole for runs that nobody asked for: six reads of small indexes."""
+
+WORKER_SWEEP_RUNS_MAX: Final = 200
+"""Runs that one sweep asks for: more than a fleet takes up until the next one."""
+
+WORKER_TRIES_MAX: Final = 5
+"""Drives of a run that end without progress, by a crash of its process or an error, before it is parked."""
+
+WORKER_TRY_PAUSE_NS: Final = 1_000_000_000
+"""Before a run that failed is tried again; each further try waits twice as long."""
+
+WORKER_WAITS_NS: Final = 15_000_000_000
+"""A run that no worker may drive now is looked at again after so long."""
+
+WORKER_PARKS_NS: Final = 10_000_000_000
+"""A run that waits for a time beyond this gives its place to others; a shorter wait isn't worth a new writer."""
+
+WORKER_ASKED_SECONDS: Final = 5.0
+"""A run that was asked for is not asked for again by the same sweeper: the engine has it in its queue."""
+
+WORKER_SLOT_SECONDS: Final = 0.5
+"""A run that was fetched and finds no free place is given back after so long: another worker may have one."""
+
+WORKER_DRAIN_SECONDS: Final = 20.0
+"""What a worker has begun may finish for so long when it is told to end; Kubernetes gives 30 before it kills."""
+
+WORKER_FORGET_SECONDS: Final = 86_400.0
+"""Processes that ended are listed for a day."""
+
+ENGINE_POLL_SECONDS: Final = 1.0
+"""A job whose notice was lost is fetched so much later."""
+
+ENGINE_BEAT_SECONDS: Final = 2.0
+"""procrastinate's own sign of life."""
+
+ENGINE_STALLED_SECONDS: Final = 10.0
+"""Jobs of an engine's worker that was not seen for so long are deleted; their runs were found by the sweep before."""
+
+ENGINE_PAUSE_SECONDS_MAX: Final = 2.0
+"""Between two attempts to reach the engine's database."""
+
+ENGINE_TIMER_NS: Final = 60_000_000_000
+"""A timer that is nearer is kept by the engine, one that is farther by the store: procrastinate looks at all jobs that
+wait whenever it fetches one, so a million of them would make each fetch slow."""
