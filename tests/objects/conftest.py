@@ -1,0 +1,37 @@
+"""Real object stores, started once, and a bucket of its own for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from perdure.adapters.objects import open_objects
+from perdure.log.port import ObjectStore
+from tests.servers.objects import S3Server, moto, seaweed
+
+KINDS = ("local", "cached", "seaweed", "moto")
+
+
+@pytest.fixture(scope="session")
+def seaweed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[S3Server]:
+    with moto() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    match request.param:
+        case "local":
+            return open_objects({"url": f"file://{tmp_path}/objects"})
+        case "cached":
+            return open_objects({"url": f"file://{tmp_path}/objects"}, cache=tmp_path / "cache")
+        case kind:
+            server: S3Server = request.getfixturevalue(f"{kind}_server")
+            return open_objects(server.bucket("perdure", prefix=uuid4().hex))
