@@ -21,6 +21,10 @@ class MemoryMachine(StoreMachine):
     factory: ClassVar[Factory] = STORES["memory"]
 
 
+class ShardsMachine(StoreMachine):
+    factory: ClassVar[Factory] = STORES["shards"]
+
+
 class SqliteMachine(StoreMachine):
     factory: ClassVar[Factory] = STORES["sqlite"]
     keeps: ClassVar[bool] = True
@@ -28,6 +32,10 @@ class SqliteMachine(StoreMachine):
 
 def test_the_store_in_memory_remembers_what_plain_lists_and_dicts_do():
     run_state_machine_as_test(MemoryMachine, settings=STEPS)
+
+
+def test_a_store_of_shards_remembers_what_plain_lists_and_dicts_do():
+    run_state_machine_as_test(ShardsMachine, settings=settings(STEPS, max_examples=30))
 
 
 def test_the_store_in_a_file_remembers_what_plain_lists_and_dicts_do():
