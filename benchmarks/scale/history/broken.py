@@ -3,24 +3,40 @@
 They stand in front of a real store and reach it by its own port alone, so that they break any store alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import Protocol
 
-from perdure.driver.books import Books
 from perdure.log.envelope import Stored, seal, unseal
-from perdure.log.port import Appended, Batch, Holder, Lease, Remembered
+from perdure.log.port import Appended, Batch, Holder, Lease, Remembered, RunRow
 from perdure.values.errors import Fenced
 
 Answered = Future[Appended | Remembered]
 WAIT_SECONDS = 60
 
 
+class Behind(Protocol):
+    """What is needed of a store to break it."""
+
+    def append(self, batch: Batch) -> Answered:
+        """Append ``batch``."""
+        ...
+
+    def acquire(self, run: str, holder: Holder, *, take_over: bool = False) -> Lease:
+        """Acquire ``run``."""
+        ...
+
+    def rows(self, run: str | None = None) -> Sequence[RunRow]:
+        """Return rows of runs."""
+        ...
+
+
 class Sound:
     """The store as it is."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Behind) -> None:
         """Stand in front of ``books``."""
-        self.books: Books = books
+        self.books: Behind = books
 
     def append(self, batch: Batch) -> Answered:
         """Append ``batch``."""
@@ -76,7 +92,7 @@ class PostsStay(Sound):
 class AppendLost(Sound):
     """Now and then a batch is acknowledged and not written."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Behind) -> None:
         """Lose every seventh batch."""
         super().__init__(books)
         self._batches: int = 0
@@ -91,7 +107,7 @@ class AppendLost(Sound):
         return answer
 
 
-BROKEN: dict[str, Callable[[Books], Sound]] = {
+BROKEN: dict[str, Callable[[Behind], Sound]] = {
     "": Sound,
     "fencing-off": FencingOff,
     "claims-off": ClaimsOff,

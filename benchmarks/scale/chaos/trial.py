@@ -1,0 +1,321 @@
+"""One trial: a fleet works off jobs while faults land, comes to rest, and is judged."""
+
+import contextlib
+import random
+import signal
+import sqlite3
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import perdure
+from benchmarks.scale.chaos.fleet import Body, Fleet, Order
+from benchmarks.scale.chaos.hooks import Strikes
+from benchmarks.scale.chaos.jobs import TENANT, Job, drawn_jobs, message_of
+from benchmarks.scale.chaos.journal import Struck, pid_of, read_journals
+from benchmarks.scale.chaos.oracle import ENDED, Evidence, Fault, Verdict, judged
+from benchmarks.scale.chaos.people import People, settle
+from benchmarks.scale.chaos.servers import Pair, paired
+from perdure.demo.bank_launch import BankSettings, RunningBank, open_bank
+from perdure.values.errors import PerdureError, RunExists
+
+LOOK_SECONDS: Final = 0.05
+BEGIN_SECONDS: Final = 60.0
+SLOW_MS: Final = 700
+VISIBLE_MS: Final = 300
+STOPPED_SECONDS: Final = (0.3, 8.0)
+STEPS_NS: Final = tuple(seconds * 1_000_000_000 for seconds in (-30, -2, 0, 2, 30))
+
+WEIGHTS: Final = {"kill": 6, "stop": 5, "cut": 6, "clock": 2, "restart": 0.6}
+
+Figures = dict[str, Any]
+
+
+class Wish(NamedTuple):
+    """What a trial is made of."""
+
+    workers: int = 8
+    runs: int = 200
+    seconds: float = 120.0
+    """while jobs come and faults land"""
+    seed: int = 1
+    patience: float = 90.0
+    """for the fleet to come to rest after that"""
+    pause: tuple[float, float] = (0.3, 1.1)
+    """between faults"""
+    strikes: float = 0.06
+    """of all payments: the process kills or stops itself right before the socket"""
+    failovers: int = 1
+    standby: bool = True
+    broken: str = ""
+    faults: bool = True
+
+
+class Trial:
+    """One trial, from its servers to its verdict."""
+
+    def __init__(self, wish: Wish, place: Path, pair: Pair, bank: RunningBank) -> None:
+        """Prepare it in ``place``."""
+        self.wish: Wish = wish
+        self.place: Path = place
+        self.pair: Pair = pair
+        self.bank: RunningBank = bank
+        self.jobs: tuple[Job, ...] = drawn_jobs(wish.runs, wish.seed)
+        self.faults: list[Fault] = []
+        self.heads: list[tuple[str, int, str]] = []
+        self._chance: random.Random = random.Random(f"faults {wish.seed}")
+        self._waking: dict[int, float] = {}
+        """processes that are stopped, and when they go on"""
+        with closing(sqlite3.connect(place / "book.db")) as db:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("CREATE TABLE entries (invoice TEXT, cents INTEGER, reference TEXT)")
+        half = wish.strikes / 2
+        order = Order(
+            pair.dsn,
+            place,
+            bank.url,
+            strikes=Strikes(wish.seed, half, half) if wish.strikes else None,
+            broken=wish.broken,
+        )
+        with perdure.open(pair.dsn):
+            pass
+        self.fleet: Fleet = Fleet(order, wish.workers)
+        self.people: People = People(pair.dsn)
+
+    # -- the course of it ----------------------------------------------------------------------------
+
+    def run(self) -> tuple[Verdict, int]:
+        """Play it all; return the verdict, and how many runs did not end although a person had settled all doubts."""
+        try:
+            self._await_fleet()
+            self.people.start()
+            giving = threading.Thread(target=self._give_jobs, daemon=True)
+            giving.start()
+            if self.wish.faults:
+                self._strike()
+            giving.join()
+            self._rest()
+            verdict = self._judged()
+            left = self._settled_by_people() if verdict.stops else 0
+        finally:
+            if self.people.is_alive():
+                self.people.end()
+            codes = self.fleet.end()
+            self.fleet.kill()
+        self.codes = codes
+        return verdict, left
+
+    def _await_fleet(self) -> None:
+        end = time.monotonic() + BEGIN_SECONDS
+        while not all(body.serves() for body in self.fleet.bodies):
+            dead = [body for body in self.fleet.bodies if body.process.poll() is not None]
+            if dead or time.monotonic() > end:
+                said = (dead or self.fleet.bodies)[0].said.read_text(errors="replace")
+                raise RuntimeError(f"a worker did not begin to serve:\n{said[-3000:]}")
+            time.sleep(LOOK_SECONDS)
+
+    def _give_jobs(self) -> None:
+        """Ask for the runs one after the other, over three quarters of the time."""
+        began = time.monotonic()
+        for number, job in enumerate(self.jobs):
+            due = began + 0.75 * self.wish.seconds * number / len(self.jobs)
+            time.sleep(max(0.0, due - time.monotonic()))
+            self._persist(lambda store, job=job: self._asked(store, job))
+
+    def _asked(self, store: perdure.Store, job: Job) -> None:
+        with contextlib.suppress(RunExists):
+            store.submit("payer", message_of(job), run=job.run, tenant=TENANT)
+
+    def _persist(self, work: Callable[[perdure.Store], None]) -> None:
+        """Do it at a store that may be away, as a client would who tries again until it is told that it was done."""
+        end = time.monotonic() + self.wish.patience + self.wish.seconds
+        while True:
+            try:
+                with perdure.open(self.pair.dsn) as store:
+                    work(store)
+            except (PerdureError, TimeoutError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+
+    # -- faults --------------------------------------------------------------------------------------
+
+    def _strike(self) -> None:
+        began = time.monotonic()
+        until = began + self.wish.seconds
+        over = [
+            until - self.wish.seconds * (1 - (k + 1) / (self.wish.failovers + 1))
+            for k in range(self.wish.failovers)
+        ]
+        while (now := time.monotonic()) < until:
+            if over and now > over[0]:
+                over.pop(0)
+                self._fault("failover")
+            else:
+                (kind,) = self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
+                self._fault(kind)
+            rest = time.monotonic() + self._chance.uniform(*self.wish.pause)
+            while time.monotonic() < rest:
+                self._tend()
+                time.sleep(LOOK_SECONDS)
+
+    def _fault(self, kind: str) -> None:
+        now = time.monotonic_ns()
+        match kind:
+            case "kill":
+                body = self._victim()
+                if body is not None:
+                    body.process.kill()
+                    self.faults.append(Fault(now, kind, body.pid))
+            case "stop":
+                body = self._victim()
+                if body is not None and body.pid not in self._waking:
+                    body.process.send_signal(signal.SIGSTOP)
+                    self._waking[body.pid] = time.monotonic() + self._chance.uniform(*STOPPED_SECONDS)
+                    self.faults.append(Fault(now, kind, body.pid))
+            case "cut":
+                self.pair.cut(self._chance.choice((0.3, 0.7, 1.0)))
+                self.faults.append(Fault(now, kind))
+            case "clock":
+                seat = self._chance.randrange(self.wish.workers)
+                self.fleet.step(seat, self._chance.choice(STEPS_NS))
+                self.faults.append(Fault(now, kind, self.fleet.bodies[seat].pid))
+            case "restart":
+                self.faults.append(Fault(now, kind))
+                self.pair.restart()
+            case "failover":
+                self._note_heads()
+                self.faults.append(Fault(time.monotonic_ns(), kind))
+                self.pair.fail_over()
+            case _:
+                raise ValueError(kind)
+
+    def _victim(self) -> Body | None:
+        """Return a worker that has an effect under way, if there is one, else any that lives."""
+        living = [body for body in self.fleet.bodies if body.process.poll() is None]
+        busy = [body for body in living if self._is_busy(body) and not body.is_stopped()]
+        return self._chance.choice(busy or living) if living else None
+
+    def _is_busy(self, body: Body) -> bool:
+        for file in (self.place / "journal").glob(f"{body.pid}-*.jsonl"):
+            with file.open("rb") as opened:
+                opened.seek(max(0, file.stat().st_size - 4000))
+                last = opened.read()
+            return last.count(b'"called"') > last.count(b'"returned"')
+        return False
+
+    def _tend(self) -> None:
+        """Stopped processes go on when it is time; dead ones are replaced."""
+        now = time.monotonic()
+        for body in self.fleet.bodies:
+            if body.is_stopped() and body.pid not in self._waking:
+                # It stopped itself, before a payment.
+                self._waking[body.pid] = now + self._chance.uniform(*STOPPED_SECONDS)
+            if now > self._waking.get(body.pid, now + 1):
+                self._waking.pop(body.pid)
+                with contextlib.suppress(ProcessLookupError):
+                    body.process.send_signal(signal.SIGCONT)
+        for body in self.fleet.fill():
+            self.faults.append(Fault(time.monotonic_ns(), "end", body.pid, str(body.process.returncode)))
+
+    def _note_heads(self) -> None:
+        """Remember what can be read now, once that is known to be acknowledged."""
+        with contextlib.suppress(PerdureError, TimeoutError), perdure.open(self.pair.dsn) as store:
+            seen = [(row.run, row.position, row.head.hex()) for row in store.runs() if row.position]
+            self.pair.acknowledged()
+            self.heads += seen
+
+    # -- coming to rest ------------------------------------------------------------------------------
+
+    def _rest(self) -> None:
+        """Return when every run has ended or waits, and nothing moves any more, or patience is over."""
+        until = time.monotonic() + self.wish.patience
+        calm, before = 0, Counter[str]()
+        while time.monotonic() < until and calm < 12:
+            for body in self.fleet.bodies:
+                if body.is_stopped():
+                    self._waking.setdefault(body.pid, 0.0)
+            self._tend()
+            time.sleep(0.25)
+            now = self._standings()
+            restless = now is None or now.keys() - {*ENDED, "waiting"}
+            calm = calm + 1 if not restless and now == before else 0
+            before = now or Counter()
+            if now is not None and not restless and not now.get("waiting", 0):
+                return
+
+    def _standings(self) -> Counter[str] | None:
+        try:
+            with perdure.open(self.pair.dsn) as store:
+                rows = store.runs()
+        except (PerdureError, TimeoutError):
+            return None
+        return Counter(row.status for row in rows)
+
+    def _judged(self) -> Verdict:
+        journals = read_journals(self.place)
+        struck = [
+            Fault(entry.at, f"{entry.how} before the socket", pid_of(name), entry.about)
+            for name, entries in journals.items()
+            for entry in entries
+            if isinstance(entry, Struck)
+        ]
+        self.faults += struck
+        with perdure.open(self.pair.dsn) as store:
+            evidence = Evidence(
+                self.jobs, self.bank.statement(), self.place / "book.db", journals, self.faults, self.heads
+            )
+            return judged(store, evidence)
+
+    def _settled_by_people(self) -> int:
+        """Settle every doubt by the bank's ledger; return how many runs don't end then."""
+        until = time.monotonic() + self.wish.patience
+        left = 1
+        while left and time.monotonic() < until:
+            self._tend()
+            with contextlib.suppress(PerdureError, TimeoutError), perdure.open(self.pair.dsn) as store:
+                open_runs = [row.run for row in store.runs() if row.status not in ENDED]
+                left = len(open_runs)
+                for run in open_runs:
+                    settle(store, self.bank, run)
+            time.sleep(0.5)
+        return left
+
+
+@contextlib.contextmanager
+def trial_of(wish: Wish, place: Path) -> Generator[Trial]:
+    """Have everything that a trial takes for the length of a ``with`` block."""
+    settings = BankSettings(slow_ms=SLOW_MS, visible_ms=VISIBLE_MS, seed=wish.seed)
+    with paired(place, standby=wish.standby) as pair, open_bank(place / "bank.db", settings) as bank:
+        yield Trial(wish, place, pair, bank)
+
+
+def figures_of(trial: Trial, verdict: Verdict, left: int) -> Figures:
+    """Return the counts of a trial."""
+    kinds = Counter(fault.kind for fault in trial.faults if fault.kind != "end")
+    return {
+        "workers": trial.wish.workers,
+        "runs": trial.wish.runs,
+        "faults": sum(kinds.values()),
+        "faults_in_flight": verdict.in_flight,
+        "failovers": trial.pair.failovers,
+        "lost": len(verdict.lost),
+        "duplicates": len(verdict.duplicates),
+        "stranded": len(verdict.stranded) + left,
+        "needless_stops": len(verdict.needless),
+        "stale_writes_accepted": len(verdict.stale),
+        "stale_writes_refused": verdict.refusals,
+        "other_faults": len(verdict.untruths) + len(verdict.faults),
+        "stops_with_reason": verdict.stops,
+        "acknowledged": verdict.acknowledged,
+        "takeover_s": statistics.median(verdict.takeovers_s) if verdict.takeovers_s else None,
+        "takeover_max_s": max(verdict.takeovers_s, default=None),
+        "kinds": dict(kinds),
+    }
