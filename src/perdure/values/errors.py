@@ -208,6 +208,29 @@ class Suspended(AskSomeone):
     next_step: ClassVar[str] = "read why with `perdure store stats`, then `perdure store release`"
 
 
+class Unreplicated(AskSomeone):
+    """The store is declared synchronous, and its server doesn't wait for a standby."""
+
+    code: ClassVar[str] = "P302"
+    next_step: ClassVar[str] = (
+        "set synchronous_standby_names on the server, or say `perdure store replication --asynchronous`"
+    )
+
+
+class OldPrimary(AskSomeone):
+    """This server was left behind: the store has gone on on another one."""
+
+    code: ClassVar[str] = "P303"
+    next_step: ClassVar[str] = "shut this server down and make it a standby of the new primary (pg_rewind)"
+
+
+class Unwitnessed(AskSomeone):
+    """The claims of this store are told to a witness, and this process was told of none."""
+
+    code: ClassVar[str] = "P304"
+    next_step: ClassVar[str] = "name the witness: open the store by the file that describes it"
+
+
 class Fenced(StopNow):
     """Another writer has taken the run over; this one may not write any more."""
 

@@ -750,3 +750,36 @@ ENGINE_PAUSE_SECONDS_MAX: Final = 2.0
 ENGINE_TIMER_NS: Final = 60_000_000_000
 """A timer that is nearer is kept by the engine, one that is farther by the store: procrastinate looks at all jobs that
 wait whenever it fetches one, so a million of them would make each fetch slow."""
+
+# -- failover -------------------------------------------------------------------------------------------
+
+LOSSES_NAMED_MAX: Final = 5
+"""Runs and claims named in a sentence that says what is missing; all of them stand in a table."""
+
+REMEMBERED_HEADS_MAX: Final = 10_000
+"""Ends of runs that a process remembers of what it was told is durable: some 2 MB."""
+
+REMEMBERED_CLAIMS_MAX: Final = 10_000
+"""Claims that a process remembers so: some 5 MB. An asynchronous standby lags by seconds, which are fewer."""
+
+BEAT_SECONDS: Final = 5.0
+"""Where a store is synchronous, a process that writes nothing commits a sign of life so often: then it can vouch."""
+
+VOUCHES_SECONDS: Final = 15.0
+"""Between a process's newest commit and its notice that the server is gone, for it to vouch that nothing is missing:
+three beats, so that one lost in a busy moment costs no person's time."""
+
+EPOCHS_LOST_MAX: Final = 1 << 20
+"""Epochs that may have been given out in what was lost: the next ones begin beyond them."""
+
+WITNESS_HEADS_SECONDS: Final = 2.0
+"""Between two lists of ends of runs that a busy process leaves with its witness: they explain, and forbid nothing."""
+
+WITNESS_KEEP_SECONDS: Final = 35 * 24 * 3600.0
+"""How long claims stay with the witness: longer than the month that backups are kept for, by default of most services."""
+
+WITNESS_LOOK_SECONDS: Final = 600.0
+"""How far past the oldest missing claim the witness is read on: clocks of hosts differ by less."""
+
+MISSING_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of a file in which a person names missing claims: some 50,000 of them."""

@@ -1,0 +1,101 @@
+"""What a store says of the server that it went on on last, and the names of what may be missing from one.
+
+Invariant: the seal is written as a whole, with the number of the transaction that writes it, so that no dump of it
+passes for it.
+"""
+
+from typing import Final, NamedTuple
+
+import psycopg
+
+from perdure.log.port import ClaimOpened
+from perdure.values.errors import StoreDamaged
+
+Database = psycopg.Connection[tuple[object, ...]]
+
+_SEAL: Final = (
+    "SELECT system, timeline, anchor, sound, synchronous, witnessed, suspended, id FROM perdure.standing"
+)
+
+
+class Place(NamedTuple):
+    """One life of one server."""
+
+    system: str
+    timeline: int
+    started: str
+
+
+class Acknowledged(NamedTuple):
+    """The end of a run's stream as somebody was told that it is durable."""
+
+    run: str
+    position: int
+    digest: bytes
+
+
+class Promised(NamedTuple):
+    """A claim that somebody was told is durable, with the run that opened it."""
+
+    run: str
+    claim: ClaimOpened
+
+    @property
+    def key(self) -> str:
+        return self.claim.key
+
+    @property
+    def tool(self) -> str:
+        return self.claim.tool
+
+    @property
+    def position(self) -> int:
+        return self.claim.position
+
+
+class Gone(NamedTuple):
+    """What was acknowledged and is not on a server."""
+
+    heads: tuple[Acknowledged, ...] = ()
+    claims: tuple[Promised, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.heads or self.claims)
+
+    def and_of(self, other: "Gone") -> "Gone":
+        """Return this and ``other``, each once."""
+        heads = {head.run: head for head in (*self.heads, *other.heads)}
+        claims = {claim.key: claim for claim in (*self.claims, *other.claims)}
+        return Gone(tuple(heads.values()), tuple(claims.values()))
+
+
+class Seal(NamedTuple):
+    """What the store says of the server that it went on on last."""
+
+    system: str
+    timeline: int
+    anchor: str | None
+    sound: bool
+    """whether the row was written here, and not brought by a dump"""
+    synchronous: bool
+    witnessed: str | None
+    suspended: str | None
+    id: str
+
+
+def read_seal(db: Database) -> Seal:
+    """Return the seal, or raise ``StoreDamaged``."""
+    row = db.execute(_SEAL).fetchone()
+    if row is None:
+        raise StoreDamaged("the store's own row is gone")
+    system, timeline, anchor, sound, synchronous, witnessed, suspended, name = row
+    return Seal(
+        str(system),
+        timeline if isinstance(timeline, int) else 0,
+        None if anchor is None else str(anchor),
+        sound is True,
+        synchronous is True,
+        None if witnessed is None else str(witnessed),
+        None if suspended is None else str(suspended),
+        str(name),
+    )
