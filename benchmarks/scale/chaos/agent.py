@@ -7,7 +7,7 @@ the environment: ``CHAOS_BANK``, ``CHAOS_BOOK``.
 import os
 import random
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from benchmarks.scale.chaos.hooks import arm
@@ -26,11 +26,13 @@ from perdure import (
     tool,
     wait,
 )
+from perdure.adapters.tools.context import Transaction
 from perdure.contract.rules import ApprovalRule
 from perdure.demo.bank_client import NoReply, NotSent, Rejected, bank_at
 from perdure.demo.bank_words import Transfer, Wire
 from perdure.intention.reply import Reply
 from perdure.testing import ScriptedModel, call, say
+from perdure.values.digest import Json
 from perdure.wire.prompt import Answered, Prompt, UserText
 
 BANK: Final = "CHAOS_BANK"
@@ -42,6 +44,19 @@ ARCHIVE_BYTES: Final = 300_000
 TRIES_MAX: Final = 12
 
 JOURNAL: Final = arm()
+
+
+class OurBook:
+    """The database of our own that the environment names when it is written to."""
+
+    def perform(self, key: str, send: int, time_limit: float, body: Callable[[Transaction], Json]) -> Json:
+        """Run ``body`` in one transaction with its outcome."""
+        return SQLiteDatabase(os.environ[BOOK]).perform(key, send, time_limit, body)
+
+    def resolve(self, key: str, sends: int) -> Found | Never:
+        """Return what was committed."""
+        return SQLiteDatabase(os.environ[BOOK]).resolve(key, sends)
+
 
 T = TypeVar("T")
 
@@ -93,7 +108,7 @@ async def express(ctx: Context, invoice: str, cents: int, reference: str) -> str
     identity=("invoice",),
     scope="tenant",
     volatile=("reference",),
-    database=SQLiteDatabase(os.environ.get(BOOK, "book.db")),
+    database=OurBook(),
 )
 def book(ctx: Context, invoice: str, cents: int, reference: str) -> str:
     """Enter it into our own book."""
