@@ -6,7 +6,6 @@ from pathlib import Path
 
 import apsw
 
-from perdure.adapters.sqlite.heaps import Collected
 from perdure.adapters.sqlite.store import SqliteStore
 from perdure.checkpoint.tree import (
     Entry,
@@ -20,6 +19,7 @@ from perdure.checkpoint.tree import (
 )
 from perdure.log import events as e
 from perdure.log.envelope import Event, Stored, seal, unseal
+from perdure.log.garbage import Collected
 from perdure.log.naming import named_blobs, named_trees
 from perdure.log.port import Batch
 from tests.conformance.stores import Store, Writer, blob, forked_run, opened_run

@@ -24,11 +24,12 @@ import apsw
 from perdure.adapters.sqlite.blobs import FILE, blob_directories, named_by
 from perdure.adapters.sqlite.database import ask, ask_one, number, raw, whole
 from perdure.adapters.sqlite.faults import said
-from perdure.adapters.sqlite.heaps import UNREACHED, Collected, Heap, in_all, reached_heap, unreached_heap
-from perdure.adapters.sqlite.marking import Marking, Tell
+from perdure.adapters.sqlite.heaps import UNREACHED, reached_heap, unreached_heap
+from perdure.adapters.sqlite.marking import Marking
 from perdure.adapters.sqlite.opening import Opened, close_untouched
 from perdure.adapters.sqlite.recovery import mark_unsynced
 from perdure.adapters.sqlite.usage import in_use
+from perdure.log.garbage import Collected, Heap, Tell, in_all
 from perdure.values.errors import Busy, StoreReadOnly
 from perdure.values.limits import COLLECT_GRACE_SECONDS
 

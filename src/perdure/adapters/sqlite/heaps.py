@@ -2,13 +2,12 @@
 
 import time
 
-import msgspec
-
 from perdure.adapters.sqlite.blobs import blob_directories, condemns, named_by
 from perdure.adapters.sqlite.database import Database, ask, ask_one, raw, whole
 from perdure.adapters.sqlite.layout import Places, size_of
-from perdure.adapters.sqlite.marking import Marking, Tell
+from perdure.adapters.sqlite.marking import Marking
 from perdure.adapters.sqlite.usage import in_use
+from perdure.log.garbage import Collected, Heap, Tell, in_all
 
 UNREACHED = "NOT EXISTS (SELECT 1 FROM temp.reached r WHERE r.digest = b.digest)"
 _REACHED = "EXISTS (SELECT 1 FROM temp.reached r WHERE r.digest = b.digest)"
@@ -16,46 +15,6 @@ _CONDEMNED = "{} AND EXISTS (SELECT 1 FROM condemned c WHERE c.number = b.number
 _SUM = "SELECT count(*), coalesce(sum(length(b.content)), 0) FROM blobs b WHERE "
 _FILES = "SELECT b.digest FROM blobs b WHERE b.form = 2 AND "
 _HAS_ROW = "SELECT 1 FROM blobs WHERE digest = ?"
-
-
-class Heap(msgspec.Struct, frozen=True):
-    """Blobs of one sort, with their bytes as stored: in the log's file, and in files beside it."""
-
-    blobs: int = 0
-    log_bytes: int = 0
-    files: int = 0
-    """how many of the blobs have a file"""
-    file_bytes: int = 0
-
-    @property
-    def bytes(self) -> int:
-        """All of it."""
-        return self.log_bytes + self.file_bytes
-
-
-class Collected(msgspec.Struct, frozen=True):
-    """What a collection found and did."""
-
-    reached: Heap
-    """what stays"""
-    unreached: Heap
-    """what nothing reaches, whether it could go yet or not"""
-    taken: Heap
-    """what is gone now; in a trial, what would go"""
-    strays: Heap
-    """files beside the log that no row names, left by a crash: gone as well"""
-    in_use: bool
-    """whether somebody leans on blobs: what was found unreached just now has to wait then"""
-    trial: bool
-
-
-def in_all(one: Heap, other: Heap) -> Heap:
-    return Heap(
-        one.blobs + other.blobs,
-        one.log_bytes + other.log_bytes,
-        one.files + other.files,
-        one.file_bytes + other.file_bytes,
-    )
 
 
 def reached_heap(db: Database, places: Places) -> Heap:

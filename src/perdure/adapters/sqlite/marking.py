@@ -9,7 +9,7 @@ Invariants:
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -22,13 +22,11 @@ from perdure.adapters.sqlite.reading import stretches
 from perdure.checkpoint.tree import read_directory, read_recipe, read_root
 from perdure.log import events as e
 from perdure.log.envelope import Stored, chain, peek, unseal
+from perdure.log.garbage import Tell
 from perdure.log.naming import TREE_FIELDS, named_trees
 from perdure.log.upcast import VERSIONS
 from perdure.values.errors import BlobMissing, StoreDamaged, StoreNewer
 from perdure.values.limits import READ_PAGE_EVENTS
-
-Tell = Callable[[str, int, int], None]
-"""(what is read, how many are done, how many there are or 0 where nobody knows)"""
 
 PAGE: Final = READ_PAGE_EVENTS
 
