@@ -24,6 +24,18 @@ def test_the_same_id_is_posted_once(store: Store):
     assert [bytes(item.body) for item in store.inbox("march")] == [b'{"n":1}']
 
 
+def test_a_holder_is_told_soon_whether_a_post_waits(store: Store):
+    writer = opened_run(store)
+    assert not store.has_post("march")
+    store.post("march", post("p1"))
+    mark = -1
+    while not store.has_post("march"):
+        mark = store.watch(mark, 0.05)
+    writer.append(writer.batch(2, consumed=["p1"]))
+    while store.has_post("march"):
+        mark = store.watch(mark, 0.05)
+
+
 def test_the_same_id_may_go_to_two_runs(store: Store):
     opened_run(store)
     opened_run(store, "april")

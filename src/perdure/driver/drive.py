@@ -184,7 +184,7 @@ class Drive:
     async def _listen(self) -> None:
         while True:
             await asyncio.sleep(INBOX_SECONDS)
-            if self._store.inbox(self._writer.run):
+            if self._store.has_post(self._writer.run):
                 self.poke()
 
     async def _begin_and_end(self) -> None:

@@ -93,6 +93,10 @@ class MortalStore:
         """Give a run back."""
         self._pass("release", run, lambda: self._store.release(run, epoch, ended=ended), changes=True)
 
+    def has_post(self, run: str) -> bool:
+        """Ask whether to look into the inbox."""
+        return self._pass("has_post", run, lambda: self._store.has_post(run))
+
     def claims(self, *, stem: str | None = None, scope: str | None = None) -> Sequence[ClaimSeen]:
         """Read claims."""
         return self._pass("claims", scope or "", lambda: self._store.claims(stem=stem, scope=scope))

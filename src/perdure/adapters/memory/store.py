@@ -96,6 +96,9 @@ class MemoryStore:
         with self._changed:
             return list(self._shelf.record(run).pending.values())
 
+    def has_post(self, run: str) -> bool:
+        return bool(self.inbox(run))
+
     def rows(self, run: str | None = None) -> Sequence[RunRow]:
         with self._changed:
             return [record.row() for name, record in self._shelf.runs.items() if run in (None, name)]

@@ -164,6 +164,9 @@ class SqliteStore:
         with self._readers.borrowed(f"reading the inbox of {run}") as db:
             return waiting_posts(db, run)
 
+    def has_post(self, run: str) -> bool:
+        return bool(self.inbox(run))
+
     def rows(self, run: str | None = None) -> Sequence[RunRow]:
         with self._readers.borrowed("listing runs") as db:
             return read_rows(db, run)
