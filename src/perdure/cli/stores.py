@@ -5,17 +5,20 @@ from pathlib import Path
 import click
 
 from perdure.assembly.addresses import Address
+from perdure.assembly.failing_over import read_named, release_database
 from perdure.assembly.keeping import back_up, release_store, stats_of
 from perdure.cli.ending import FINISHED
+from perdure.cli.failovers import failovers, replication, told
 from perdure.cli.ink import count, inked, size
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import address_known
 from perdure.cli.room import RELIEF, allowed, budget, gc, pin, thin
 from perdure.cli.tables import Cell, table
+from perdure.values.errors import BadInput
 
 
-@click.group(commands=(gc, thin, pin, budget))
+@click.group(commands=(gc, thin, pin, budget, failovers, replication))
 def store() -> None:
     """Back a store up, measure it, free what nobody needs, or release a copy."""
 
@@ -73,20 +76,45 @@ def stats(*, store: Address | None, as_json: bool) -> int:
     return FINISHED
 
 
-@store.command(epilog=example('perdure store release --by "Ada, on call"'))
+@store.command(
+    epilog=example(
+        'perdure store release --by "Ada, on call"',
+        'perdure store release --by "Ada, on call" --missing lost.jsonl',
+    )
+)
 @click.option("--by", required=True, metavar="NAME", help="Who says that this copy counts.")
+@click.option("--none-missing", is_flag=True, help="PostgreSQL: nothing that was begun is missing here.")
+@click.option(
+    "--missing",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="PostgreSQL: all acts that are missing, a JSON object a line: run, tool, arguments, outcome.",
+)
+@click.option("--run", metavar="RUN", help="PostgreSQL: say it of this run alone.")
 @store_option
 @json_option
-def release(*, by: str, store: Address | None, as_json: bool) -> int:
+def release(
+    *, by: str, none_missing: bool, file: Path | None, run: str | None, store: Address | None, as_json: bool
+) -> int:
     """Say that this copy of a store is the one that counts from here on; its runs may be driven again.
 
     First see that no other copy is used any more: what that one did since is not known here, and
-    could be done a second time.
+    could be done a second time. A store in PostgreSQL puts back what you name as missing, in doubt.
     """
-    directory = address_known(store)
-    release_store(directory, by)
-    if as_json:
-        put({"store": str(directory), "released": by})
+    address = address_known(store)
+    if address.kind == "directory":
+        if none_missing or file or run:
+            raise BadInput("a store in a directory is released as a whole", hint="say --by NAME alone")
+        release_store(address, by)
+        back = doubtful = 0
     else:
-        click.echo(f"{inked('✓', 'good', bold=True)} {directory} counts, says {by}; its runs may be resumed")
+        if none_missing and file:
+            raise BadInput("--none-missing and --missing FILE contradict each other")
+        named = read_named(file) if file is not None else () if none_missing else None
+        back, doubtful = release_database(address, by, named, run)
+    if as_json:
+        put({"store": str(address), "released": by, "put_back": back, "doubtful": doubtful})
+    else:
+        click.echo(f"{inked('✓', 'good', bold=True)} {address} counts, says {by}; {told(back, doubtful)}")
     return FINISHED

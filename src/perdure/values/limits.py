@@ -783,3 +783,6 @@ WITNESS_LOOK_SECONDS: Final = 600.0
 
 MISSING_BYTES_MAX: Final = 16 * 1024 * 1024
 """Of a file in which a person names missing claims: some 50,000 of them."""
+
+DOUBTFUL_SHOWN_MAX: Final = 100
+"""Runs shown of those that a person has to answer for: more don't fit on a screen."""
