@@ -100,7 +100,7 @@ def _run(name: str, told: Mapping[str, object], directory: Path, *, under: Seque
                 capture_output=True,
                 text=True,
                 check=False,
-                env=_environment(),
+                env=peer_environment(),
                 timeout=PEER_SECONDS_MAX,
             )
         except subprocess.TimeoutExpired as late:
@@ -111,7 +111,7 @@ def _run(name: str, told: Mapping[str, object], directory: Path, *, under: Seque
     return ended.stdout.strip()
 
 
-def _environment() -> dict[str, str]:
+def peer_environment() -> dict[str, str]:
     """The caller's environment without what would bend a peer: another Python path, tracing, a cloud account."""
     bends = ("PYTHON", "LANGSMITH", "LANGCHAIN", "LANGGRAPH", "DBOS", "OTEL", "VIRTUAL_ENV")
     return {key: value for key, value in os.environ.items() if not key.startswith(bends)}

@@ -88,6 +88,13 @@ class Server:
         """Return the address of a database of this server."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def pid(self) -> int:
+        """The first process, whose children all others of the server are."""
+        if self._process is None:
+            raise RuntimeError("the server isn't running")
+        return self._process.pid
+
     def database(self, name: str) -> str:
         """Make a database and return its address."""
         with psycopg.connect(self.dsn(), autocommit=True) as db:
