@@ -21,7 +21,8 @@ from typing import Final, NamedTuple, Protocol, cast
 
 import psycopg
 
-from perdure.adapters.postgres.feed import PostgresFeed, Session
+from perdure.adapters.postgres.connecting import Database
+from perdure.adapters.postgres.feed import PostgresFeed
 from tests.servers.postgres import Server
 
 RUNS: Final = 12
@@ -61,7 +62,7 @@ class Figures(NamedTuple):
     feed_lag_p99: float
 
 
-def opened(dsn: str) -> Session:
+def opened(dsn: str) -> Database:
     """Return a connection as the store has them."""
     return psycopg.connect(dsn, autocommit=True, options="-c search_path=perdure")
 
@@ -81,11 +82,11 @@ def laid_out(dsn: str) -> None:
             )
 
 
-def feed_of(db: Session) -> PostgresFeed:
+def feed_of(db: Database) -> PostgresFeed:
     """Return the feed over one connection."""
 
     @contextmanager
-    def borrowed(_doing: str) -> Generator[Session]:
+    def borrowed(_doing: str) -> Generator[Database]:
         yield db
 
     return PostgresFeed(borrowed)
@@ -94,7 +95,7 @@ def feed_of(db: Session) -> PostgresFeed:
 class Ours:
     """Reads pages of the feed."""
 
-    def __init__(self, db: Session) -> None:
+    def __init__(self, db: Database) -> None:
         self.feed = feed_of(db)
         self.cursor: str | None = None
 
@@ -107,7 +108,7 @@ class Ours:
 class Naive:
     """Remembers the largest number that it has seen, and asks for larger ones."""
 
-    def __init__(self, db: Session, statement: str) -> None:
+    def __init__(self, db: Database, statement: str) -> None:
         self.db, self.statement, self.last = db, statement.encode(), 0
 
     def news(self) -> list[Batch]:
@@ -132,7 +133,7 @@ class Race:
         self.still = threading.Event()
         self.failed: list[BaseException] = []
 
-    def run(self, readers: dict[str, Callable[[Session], Reading]], seconds: float) -> None:
+    def run(self, readers: dict[str, Callable[[Database], Reading]], seconds: float) -> None:
         writing = [
             threading.Thread(target=self._guarded, args=(self._write, each)) for each in range(self.writers)
         ]
@@ -203,7 +204,7 @@ class Race:
                 position[run] = batch
                 self.truth[run, batch] = time.monotonic()
 
-    def _read(self, name: str, make: Callable[[Session], Reading]) -> None:
+    def _read(self, name: str, make: Callable[[Database], Reading]) -> None:
         heard = self.heard[name] = dict[Batch, float]()
         times = self.times[name] = Counter[Batch]()
         with opened(self.dsn) as db:

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from benchmarks.scale.feed import laid_out, opened
-from perdure.adapters.postgres.feed import Session
+from perdure.adapters.postgres.connecting import Database
 from tests.servers.postgres import Server
 
 EMPTIED = """
@@ -38,13 +38,13 @@ def dsn(tables: str) -> str:
 
 
 @pytest.fixture
-def db(dsn: str) -> Iterator[Session]:
+def db(dsn: str) -> Iterator[Database]:
     with opened(dsn) as session:
         yield session
 
 
 @contextmanager
-def under_way(dsn: str, run: int, first: int, name: str = "") -> Generator[Session]:
+def under_way(dsn: str, run: int, first: int, name: str = "") -> Generator[Database]:
     """A transaction that has written a batch and not ended; what its user does then ends it, or the end does."""
     with psycopg.connect(dsn, application_name=name, options="-c search_path=perdure") as slow:
         wrote(slow, run, first)
@@ -53,5 +53,5 @@ def under_way(dsn: str, run: int, first: int, name: str = "") -> Generator[Sessi
             slow.rollback()
 
 
-def wrote(db: Session, run: int, first: int) -> None:
+def wrote(db: Database, run: int, first: int) -> None:
     db.execute("INSERT INTO feed (run, first, last) VALUES (%s, %s, %s)", (run, first, first))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.scale.feed import BY_NUMBER, NUMBERED, Naive, feed_of, laid_out, opened, raced
-from perdure.adapters.postgres.feed import Session
+from perdure.adapters.postgres.connecting import Database
 from perdure.log.feed import FedBatch
 from tests.feed.conftest import under_way, wrote
 from tests.servers.postgres import Server
@@ -15,7 +15,7 @@ from tests.servers.postgres import Server
 TRIES = 5
 
 
-def test_a_batch_that_commits_late_comes_before_those_that_waited_for_it(db: Session, dsn: str):
+def test_a_batch_that_commits_late_comes_before_those_that_waited_for_it(db: Database, dsn: str):
     feed = feed_of(db)
     with under_way(dsn, 1, 1) as slow:
         wrote(db, 2, 1)
@@ -27,7 +27,7 @@ def test_a_batch_that_commits_late_comes_before_those_that_waited_for_it(db: Ses
     assert feed.page(page.cursor).entries == ()
 
 
-def test_a_reader_that_follows_numbers_misses_the_batch_that_commits_late(db: Session, dsn: str):
+def test_a_reader_that_follows_numbers_misses_the_batch_that_commits_late(db: Database, dsn: str):
     db.execute(NUMBERED)
     broken = Naive(db, BY_NUMBER)
     with under_way(dsn, 1, 1) as slow:
@@ -37,14 +37,14 @@ def test_a_reader_that_follows_numbers_misses_the_batch_that_commits_late(db: Se
     assert broken.news() == []
 
 
-def test_a_batch_whose_transaction_is_rolled_back_is_never_given_out(db: Session, dsn: str):
+def test_a_batch_whose_transaction_is_rolled_back_is_never_given_out(db: Database, dsn: str):
     feed = feed_of(db)
     with under_way(dsn, 1, 1):
         wrote(db, 2, 1)
     assert feed.page().entries == (FedBatch("run-2", 1, 1),)
 
 
-def test_pages_of_any_size_give_the_same(db: Session):
+def test_pages_of_any_size_give_the_same(db: Database):
     feed = feed_of(db)
     with db.transaction():
         for first in range(1, 8):
@@ -83,7 +83,7 @@ def test_nothing_is_missed_for_a_minute_with_sixteen_writers(dsn: str):
 
 
 def test_a_reader_on_a_standby_misses_nothing_either(
-    dsn: str, db: Session, server: Server, tmp_path_factory: pytest.TempPathFactory
+    dsn: str, db: Database, server: Server, tmp_path_factory: pytest.TempPathFactory
 ):
     with following(server, tmp_path_factory.mktemp("postgres") / "standby", dsn) as there:
         feed = feed_of(there)
@@ -98,7 +98,7 @@ def test_a_reader_on_a_standby_misses_nothing_either(
 
 
 @contextmanager
-def following(primary: Server, directory: Path, dsn: str) -> Generator[Session]:
+def following(primary: Server, directory: Path, dsn: str) -> Generator[Database]:
     """A connection to a standby of ``primary``."""
     standby = Server(directory, primary.settings)
     standby.copy_of(primary, "standby")
@@ -106,7 +106,7 @@ def following(primary: Server, directory: Path, dsn: str) -> Generator[Session]:
         yield there
 
 
-def caught_up(db: Session, there: Session) -> None:
+def caught_up(db: Database, there: Database) -> None:
     """The standby has replayed all that the primary has written."""
     row = db.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
     assert row is not None

@@ -3,12 +3,12 @@
 import pytest
 
 from benchmarks.scale.feed import feed_of
-from perdure.adapters.postgres.feed import Session
+from perdure.adapters.postgres.connecting import Database
 from perdure.values.errors import BadInput, CursorElsewhere, CursorForgotten
 from tests.feed.conftest import under_way, wrote
 
 
-def test_a_reader_that_dies_before_it_acknowledges_gets_the_same_again(db: Session):
+def test_a_reader_that_dies_before_it_acknowledges_gets_the_same_again(db: Database):
     feed = feed_of(db)
     for first in (1, 2, 3):
         wrote(db, 1, first)
@@ -18,7 +18,7 @@ def test_a_reader_that_dies_before_it_acknowledges_gets_the_same_again(db: Sessi
     assert [entry.first for entry in feed.page(feed.reader("mailer")).entries] == [3]
 
 
-def test_acknowledging_twice_or_late_moves_nothing_back(db: Session):
+def test_acknowledging_twice_or_late_moves_nothing_back(db: Database):
     feed = feed_of(db)
     for first in (1, 2, 3):
         wrote(db, 1, first)
@@ -29,7 +29,7 @@ def test_acknowledging_twice_or_late_moves_nothing_back(db: Session):
     assert feed.reader("mailer") == late
 
 
-def test_readers_are_listed_with_how_far_they_are_behind(db: Session):
+def test_readers_are_listed_with_how_far_they_are_behind(db: Database):
     feed = feed_of(db)
     feed.reader("slow")
     for first in (1, 2, 3):
@@ -41,7 +41,7 @@ def test_readers_are_listed_with_how_far_they_are_behind(db: Session):
     assert (quick.name, quick.lag_entries, quick.lag_seconds) == ("quick", 0, 0.0)
 
 
-def test_nothing_that_a_reader_has_not_done_with_is_forgotten(db: Session):
+def test_nothing_that_a_reader_has_not_done_with_is_forgotten(db: Database):
     feed = feed_of(db)
     feed.reader("slow")
     for first in (1, 2, 3):
@@ -55,7 +55,7 @@ def test_nothing_that_a_reader_has_not_done_with_is_forgotten(db: Session):
     assert feed.prune(0) == 1
 
 
-def test_what_is_young_is_kept_whoever_has_read_it(db: Session):
+def test_what_is_young_is_kept_whoever_has_read_it(db: Database):
     feed = feed_of(db)
     wrote(db, 1, 1)
     feed.acknowledge("mailer", feed.page().cursor)
@@ -63,7 +63,7 @@ def test_what_is_young_is_kept_whoever_has_read_it(db: Session):
     assert len(feed.page().entries) == 1
 
 
-def test_what_could_still_be_preceded_is_not_forgotten(db: Session, dsn: str):
+def test_what_could_still_be_preceded_is_not_forgotten(db: Database, dsn: str):
     feed = feed_of(db)
     with under_way(dsn, 1, 1) as slow:
         wrote(db, 2, 1)
@@ -72,7 +72,7 @@ def test_what_could_still_be_preceded_is_not_forgotten(db: Session, dsn: str):
     assert [entry.run for entry in feed.page().entries] == ["run-1", "run-2"]
 
 
-def test_a_reader_without_a_name_is_told_what_it_missed(db: Session):
+def test_a_reader_without_a_name_is_told_what_it_missed(db: Database):
     feed = feed_of(db)
     wrote(db, 1, 1)
     old = feed.page().cursor
@@ -86,7 +86,7 @@ def test_a_reader_without_a_name_is_told_what_it_missed(db: Session):
     assert [entry.first for entry in feed.page(feed.reader("new")).entries] == [4]
 
 
-def test_a_cursor_at_the_very_end_of_what_was_forgotten_goes_on(db: Session):
+def test_a_cursor_at_the_very_end_of_what_was_forgotten_goes_on(db: Database):
     feed = feed_of(db)
     wrote(db, 1, 1)
     cursor = feed.page().cursor
@@ -95,7 +95,7 @@ def test_a_cursor_at_the_very_end_of_what_was_forgotten_goes_on(db: Session):
     assert [entry.first for entry in feed.page(cursor).entries] == [2]
 
 
-def test_after_a_store_is_released_cursors_from_before_are_refused_and_names_go_on(db: Session):
+def test_after_a_store_is_released_cursors_from_before_are_refused_and_names_go_on(db: Database):
     feed = feed_of(db)
     db.execute("INSERT INTO store (id) VALUES ('x')")
     wrote(db, 1, 1)
@@ -110,7 +110,7 @@ def test_after_a_store_is_released_cursors_from_before_are_refused_and_names_go_
     assert [entry.first for entry in feed.page(feed.reader("mailer")).entries] == [2]
 
 
-def test_tables_that_come_from_a_cluster_which_had_counted_further_give_everything_again(db: Session):
+def test_tables_that_come_from_a_cluster_which_had_counted_further_give_everything_again(db: Database):
     feed = feed_of(db)
     db.execute("INSERT INTO store (id) VALUES ('x')")
     wrote(db, 2, 1)
@@ -125,7 +125,7 @@ def test_tables_that_come_from_a_cluster_which_had_counted_further_give_everythi
     assert heard == ["run-1", "run-2", "run-3"]
 
 
-def test_a_cursor_beyond_all_transactions_is_of_another_store(db: Session):
+def test_a_cursor_beyond_all_transactions_is_of_another_store(db: Database):
     feed = feed_of(db)
     with pytest.raises(CursorElsewhere):
         feed.page("1.4000000000.1.1")
@@ -136,12 +136,12 @@ def test_a_cursor_beyond_all_transactions_is_of_another_store(db: Session):
 @pytest.mark.parametrize(
     "cursor", ["", "1", "a.b.c.d", "1.2.3", "1.2.3.4.5", "1.-2.3.4", "1.99999999999999999999.3.4"]
 )
-def test_what_is_no_cursor_is_refused(db: Session, cursor: str):
+def test_what_is_no_cursor_is_refused(db: Database, cursor: str):
     with pytest.raises(BadInput):
         feed_of(db).page(cursor)
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 101])
-def test_what_is_no_name_is_refused(db: Session, name: str):
+def test_what_is_no_name_is_refused(db: Database, name: str):
     with pytest.raises(BadInput):
         feed_of(db).reader(name)

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from benchmarks.scale.feed import feed_of, opened
-from perdure.adapters.postgres.feed import Session
+from perdure.adapters.postgres.connecting import Database
 from perdure.adapters.postgres.stalling import shorn
 from perdure.log.feed import Stall
 from tests.feed.conftest import under_way, wrote
@@ -16,13 +16,13 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("perdure.adapters.postgres.feed.FEED_STALL_SECONDS", 0.0)
 
 
-def stall_of(db: Session) -> Stall:
+def stall_of(db: Database) -> Stall:
     stall = feed_of(db).page().stalled_by
     assert stall is not None
     return stall
 
 
-def test_the_session_that_holds_the_feed_back_is_named(db: Session, dsn: str):
+def test_the_session_that_holds_the_feed_back_is_named(db: Database, dsn: str):
     with under_way(dsn, 1, 1, "nightly import") as slow:
         slow.execute("SELECT 'a secret', 42, %s", ("more",))
         wrote(db, 2, 1)
@@ -34,7 +34,7 @@ def test_the_session_that_holds_the_feed_back_is_named(db: Session, dsn: str):
         assert str(stall.pid) in stall.cure
 
 
-def test_a_transaction_of_another_database_holds_the_feed_back_too(db: Session, server: Server):
+def test_a_transaction_of_another_database_holds_the_feed_back_too(db: Database, server: Server):
     with psycopg.connect(server.dsn("postgres"), application_name="elsewhere") as other:
         other.execute("CREATE TEMP TABLE anything (x int)")
         wrote(db, 2, 1)
@@ -44,7 +44,7 @@ def test_a_transaction_of_another_database_holds_the_feed_back_too(db: Session, 
     assert len(feed_of(db).page().entries) == 1
 
 
-def test_a_prepared_transaction_that_nobody_ends_is_named(db: Session, dsn: str):
+def test_a_prepared_transaction_that_nobody_ends_is_named(db: Database, dsn: str):
     with psycopg.connect(dsn, autocommit=True, options="-c search_path=perdure") as other:
         other.execute("BEGIN")
         wrote(other, 1, 1)
@@ -56,7 +56,7 @@ def test_a_prepared_transaction_that_nobody_ends_is_named(db: Session, dsn: str)
     assert len(feed_of(db).page().entries) == 1
 
 
-def test_a_reader_with_few_rights_still_learns_who_it_is(db: Session, dsn: str, server: Server):
+def test_a_reader_with_few_rights_still_learns_who_it_is(db: Database, dsn: str, server: Server):
     db.execute("CREATE ROLE follower LOGIN")
     db.execute(
         "GRANT USAGE ON SCHEMA perdure TO follower; GRANT SELECT ON feed, runs, feed_state TO follower"
@@ -74,13 +74,13 @@ def test_a_reader_with_few_rights_still_learns_who_it_is(db: Session, dsn: str, 
         db.execute("DROP OWNED BY follower; DROP ROLE follower")
 
 
-def test_nothing_is_said_to_stall_where_nothing_waits(db: Session, dsn: str):
+def test_nothing_is_said_to_stall_where_nothing_waits(db: Database, dsn: str):
     with under_way(dsn, 1, 1):
         page = feed_of(db).page()
         assert (page.stalled_by, page.lag_seconds) == (None, 0.0)
 
 
-def test_a_page_that_is_full_is_behind_and_not_stalled(db: Session):
+def test_a_page_that_is_full_is_behind_and_not_stalled(db: Database):
     for first in range(3):
         wrote(db, 1, first)
     page = feed_of(db).page(None, 2)

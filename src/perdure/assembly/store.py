@@ -18,6 +18,7 @@ from perdure.assembly.addresses import Location
 from perdure.assembly.agent import Agent
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.family import Watcher
+from perdure.assembly.feeding import pages
 from perdure.assembly.going_back import Collided, Foreign, GoingBack, Reversal, Way, refused_for, reverted
 from perdure.assembly.history import FileHistory
 from perdure.assembly.house import House
@@ -31,6 +32,7 @@ from perdure.driver.books import Books, missing, name_for, read_state
 from perdure.driver.port import Clock, Progress
 from perdure.driver.writer import Heard
 from perdure.log.envelope import Event
+from perdure.log.feed import FeedPage
 from perdure.log.port import BlobStore, RunRow
 from perdure.projection.state import Effect, State
 from perdure.replay.redo import Replayed
@@ -141,6 +143,16 @@ class Store:
     def missing(self) -> tuple[str, ...]:
         """Return the shards of the store that couldn't be reached when they were last asked."""
         return tuple(missing(self.books))
+
+    def feed(
+        self, after: str | None = None, *, reader: str | None = None, follow: bool = False
+    ) -> Iterator[FeedPage]:
+        """Yield what is new in all runs, in one order, until there is nothing more; ``follow`` waits for more.
+
+        ``after`` is a page's cursor. A ``reader`` is remembered by the store: it has done with a page when it asks for the
+        next, and gets again what it had not.
+        """
+        return pages(self.books, after, reader=reader, follow=follow)
 
     def fork(
         self,

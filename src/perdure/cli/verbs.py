@@ -60,6 +60,7 @@ VERBS: Final = {
     "ls": Verb("perdure.cli.listing:ls", _LOOK, "List the runs of a store."),
     "show": Verb("perdure.cli.showing:show", _LOOK, "Show how a run stands, one event, or a file."),
     "log": Verb("perdure.cli.logs:log", _LOOK, "Read a run's events; -f follows."),
+    "feed": Verb("perdure.cli.feed:feed", _LOOK, "Follow all runs of a store at once."),
     "at": Verb("perdure.cli.travel:at", _LOOK, "Show the state of a run at a position."),
     "diff": Verb("perdure.cli.travel:diff", _LOOK, "Show what changed between two positions."),
     "files": Verb("perdure.cli.files:files", _LOOK, "List a run's files as they were at a position."),

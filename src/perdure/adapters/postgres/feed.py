@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, LiteralString, NamedTuple, TypeAlias, cast
 
-import psycopg
-
+from perdure.adapters.postgres.connecting import Database
 from perdure.adapters.postgres.stalling import found_stall
 from perdure.log.feed import FedBatch, FeedCursor, FeedPage
 from perdure.values.errors import BadInput, CursorElsewhere, CursorForgotten
@@ -24,8 +23,7 @@ from perdure.values.limits import (
     FEED_STALL_SECONDS,
 )
 
-Session: TypeAlias = "psycopg.Connection[tuple[object, ...]]"
-Borrowed: TypeAlias = Callable[[str], AbstractContextManager[Session]]
+Borrowed: TypeAlias = Callable[[str], AbstractContextManager[Database]]
 """Lends a connection in autocommit whose search path is ours, and says PostgreSQL's errors in perdure's words."""
 
 _PAGE: Final = """
@@ -85,7 +83,7 @@ SELECT count(*) FROM due
 """
 
 
-class Place(NamedTuple):
+class FedUpTo(NamedTuple):
     """A place in the feed: behind the batch that it names."""
 
     xid: str
@@ -93,7 +91,7 @@ class Place(NamedTuple):
     first: int
 
 
-BEGINNING: Final = Place("0", 0, 0)
+BEGINNING: Final = FedUpTo("0", 0, 0)
 
 
 class PostgresFeed:
@@ -110,7 +108,7 @@ class PostgresFeed:
         with self._borrowed("reading the feed") as db:
             rows = cast("list[tuple[str, int, int, int, str]]", _all(db, _PAGE, (*place, limit)))
             era = self._checked(db, era, place)
-            last = Place(*rows[-1][:3]) if rows else place
+            last = FedUpTo(*rows[-1][:3]) if rows else place
             behind = cast("list[tuple[float]]", _all(db, _LAG, last))
             lag = behind[0][0] if behind else 0.0
             stall = found_stall(db) if len(rows) < limit and lag > FEED_STALL_SECONDS else None
@@ -125,7 +123,7 @@ class PostgresFeed:
                 db.execute(_ADMIT, (name,))
                 found = _all(db, _READER, (name,))
         era, xid, run, first = cast("tuple[int, str, int, int]", found[0])
-        return _said(era, Place(xid, run, first))
+        return _said(era, FedUpTo(xid, run, first))
 
     def acknowledge(self, name: str, cursor: str) -> bool:
         era, place = _read(cursor)
@@ -146,7 +144,7 @@ class PostgresFeed:
             name, era, xid, run, first, count, lag = cast(
                 "tuple[str, int, str, int, int, int, float | None]", row
             )
-            found.append(FeedCursor(name, _said(era, Place(xid, run, first)), count, lag or 0.0))
+            found.append(FeedCursor(name, _said(era, FedUpTo(xid, run, first)), count, lag or 0.0))
         return found
 
     def prune(self, keep_seconds: float) -> int:
@@ -154,7 +152,7 @@ class PostgresFeed:
             db.execute(_PRUNE_ALONE)
             return cast("int", _all(db, _PRUNE, (FEED_PRUNE_BATCHES_MAX, keep_seconds))[0][0])
 
-    def _checked(self, db: Session, era: int | None, place: Place, given_out: Place = BEGINNING) -> int:
+    def _checked(self, db: Database, era: int | None, place: FedUpTo, given_out: FedUpTo = BEGINNING) -> int:
         """Return the feed's era; ``place`` was read after it wasn't forgotten, and ``given_out`` has been."""
         newest = max(place, given_out, key=lambda each: int(each.xid))
         row = _all(db, _STATE, (*place, newest.xid))[0]
@@ -168,7 +166,7 @@ class PostgresFeed:
         return now
 
 
-def _all(db: Session, statement: LiteralString, values: Sequence[object]) -> list[tuple[object, ...]]:
+def _all(db: Database, statement: LiteralString, values: Sequence[object]) -> list[tuple[object, ...]]:
     return db.execute(statement, values).fetchall()
 
 
@@ -177,13 +175,13 @@ def _check(name: str) -> None:
         raise BadInput(f"{name!r} can't name a reader", hint="use up to 100 printable characters")
 
 
-def _said(era: int, place: Place) -> str:
+def _said(era: int, place: FedUpTo) -> str:
     return f"{era}.{place.xid}.{place.run}.{place.first}"
 
 
-def _read(cursor: str) -> tuple[int, Place]:
+def _read(cursor: str) -> tuple[int, FedUpTo]:
     parts = cursor.split(".")
     if len(parts) != 4 or not all(part.isascii() and part.isdecimal() and len(part) < 20 for part in parts):
         raise BadInput(f"{cursor!r} is no cursor of this store's feed", hint="give back what a page said")
     era, xid, run, first = map(int, parts)
-    return era, Place(str(xid), run, first)
+    return era, FedUpTo(str(xid), run, first)

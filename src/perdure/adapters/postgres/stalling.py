@@ -6,14 +6,11 @@ reads doesn't either; one that was prepared does, until somebody ends it, and no
 
 import re
 from collections.abc import Mapping
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 
-import psycopg
-
+from perdure.adapters.postgres.connecting import Database
 from perdure.log.feed import Stall
 from perdure.values.limits import FEED_QUERY_CHARACTERS
-
-Session: TypeAlias = "psycopg.Connection[tuple[object, ...]]"
 
 _HOLDER: Final = """
 SELECT * FROM (
@@ -52,7 +49,7 @@ _VALUES: Final = re.compile(
 )
 
 
-def found_stall(db: Session) -> Stall:
+def found_stall(db: Database) -> Stall:
     """Return who holds the feed back now."""
     row = db.execute(_HOLDER).fetchone()
     if row is None:

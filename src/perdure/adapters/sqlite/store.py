@@ -30,10 +30,12 @@ from perdure.adapters.sqlite.blobs import (
     whole_again,
 )
 from perdure.adapters.sqlite.budget import Meter, Room, forget_budget, room_of, set_budget
+from perdure.adapters.sqlite.carrying import SqliteCarrier
 from perdure.adapters.sqlite.collecting import Collector
 from perdure.adapters.sqlite.compacting import Compacted, compact
 from perdure.adapters.sqlite.database import Database
-from perdure.adapters.sqlite.heaps import Collected, tried
+from perdure.adapters.sqlite.feed import SqliteFeed
+from perdure.adapters.sqlite.heaps import tried
 from perdure.adapters.sqlite.identity import (
     Seal,
     doubt_of,
@@ -55,7 +57,6 @@ from perdure.adapters.sqlite.leases import (
     prove_writers,
     seen_lease,
 )
-from perdure.adapters.sqlite.marking import Tell
 from perdure.adapters.sqlite.opening import make_store, open_for_writing, open_reader
 from perdure.adapters.sqlite.readers import Readers
 from perdure.adapters.sqlite.reading import read_events, read_rows
@@ -67,6 +68,7 @@ from perdure.adapters.sqlite.watching import Watch
 from perdure.adapters.sqlite.writer import Writer
 from perdure.log.envelope import Stored
 from perdure.log.events import ClaimSeen, CounterSeen
+from perdure.log.garbage import Collected, Tell
 from perdure.log.port import Appended, Batch, Holder, Lease, NewRun, Post, Remembered, RunRow
 from perdure.values.errors import PerdureError, StopNow, StoreFailed, Suspended, TryAgain
 from perdure.values.limits import BLOB_IN_STORE_BYTES_MAX, COLLECT_GRACE_SECONDS
@@ -181,7 +183,7 @@ class SqliteStore:
         while True:
             with self._readers.borrowed(f"looking who holds {run}") as db:
                 seen = seen_lease(db, run)
-            heard = prove_writers(run, seen, self._proof, take_over=take_over)
+            heard = prove_writers(run, seen, self._proof, holder, take_over=take_over)
             granted = writer.do(lambda db, seen=seen, heard=heard: self._grant(db, run, seen, heard, holder))
             if granted is not None:
                 lease, generation = granted
@@ -266,6 +268,14 @@ class SqliteStore:
     def chunk(self, digest: str) -> bytes | None:
         with self._readers.borrowed("reading a snapshot") as db:
             return read_chunk(db, digest)
+
+    def carrier(self) -> SqliteCarrier:
+        """Return what carries runs out of this store and into it."""
+        return SqliteCarrier(self._readers.borrowed, self._writing)
+
+    def feed(self) -> SqliteFeed:
+        """Return the feed of all runs."""
+        return SqliteFeed(self._readers.borrowed, self._writing)
 
     # -- the store as a whole ------------------------------------------------------------------------
 
