@@ -139,6 +139,11 @@ class People:
             raise NoUndo(
                 f"{effect.tool} {effect.what} was done by run {effect.run!r}", hint="revert it there"
             )
+        if not effect.proposed:
+            raise NoUndo(
+                f"the event that promised {effect.tool} is lost, and with it what it was called with",
+                hint="put it right by hand",
+            )
         return effect, self._dependents(state, effect)
 
     def revert(self, run: str, position: int, *, by: str) -> tuple[Effect, tuple[Effect, ...]]:
