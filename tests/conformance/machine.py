@@ -25,6 +25,8 @@ class StoreMachine(RuleBasedStateMachine):
     """Subclasses name the store."""
 
     factory: ClassVar[Factory] = STORES["memory"]
+    money: ClassVar[str] = "money"
+    """the counter that is moved"""
     keeps: ClassVar[bool] = False
     """whether a closed store can be opened again"""
 
@@ -145,7 +147,7 @@ class StoreMachine(RuleBasedStateMachine):
             blobs=[blob(text.encode())] if count else (),
             opened=self.opening(stem),
             closed=self.closing(end),
-            counters=[CounterMoved("money", amount, 100)] if amount else (),
+            counters=[CounterMoved(type(self).money, amount, 100)] if amount else (),
             consumed=self.consuming(run, consumed),
             status="waiting" if count == 3 else None,
             alone=alone,
@@ -187,7 +189,7 @@ class StoreMachine(RuleBasedStateMachine):
     def what_is_shared_is_remembered(self) -> None:
         claims = {seen.key: (seen.stem, seen.run, seen.outcome) for seen in self.store.claims()}
         assert claims == self.world.claims
-        counters = {seen.counter: seen.used for seen in self.store.counters(["money"])}
+        counters = {seen.counter: seen.used for seen in self.store.counters([type(self).money])}
         assert counters == self.world.counters
         assert all(self.store.get(name) == content for name, content in self.world.blobs.items())
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import pytest
 
 from perdure.adapters import holders
 from perdure.adapters.holders import Proof, this_holder
@@ -14,6 +15,7 @@ from perdure.adapters.memory.roster import MemoryRoster
 from perdure.adapters.memory.store import MemoryStore
 from perdure.adapters.shards.reaching import Shard
 from perdure.adapters.shards.store import ShardedStore
+from perdure.adapters.postgres.store import PostgresStore
 from perdure.adapters.sqlite.store import SqliteStore
 from perdure.log.envelope import GENESIS, Event, Stored, seal
 from perdure.log.events import Content, MessageReceived
@@ -34,6 +36,7 @@ from perdure.log.port import (
     Remembered,
     SnapshotStore,
 )
+from tests.servers.shared import MISSING, database_of, is_here
 
 SECONDS = 10
 """No future of a healthy store takes longer."""
@@ -62,7 +65,14 @@ STORES: dict[str, Factory] = {
     "memory": lambda _directory: MemoryStore(),
     "shards": lambda _directory: memory_shards(),
     "sqlite": lambda directory: SqliteStore(directory / "store"),
+    "postgres": lambda directory: PostgresStore(database_of(directory)),
 }
+
+
+def skip_if_missing(name: str) -> None:
+    """Pass a test over where the store's server can't be had."""
+    if name == "postgres" and not is_here():
+        pytest.skip(MISSING)
 
 
 @contextmanager

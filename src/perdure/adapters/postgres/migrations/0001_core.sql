@@ -1,3 +1,4 @@
+-- beside: 0001
 -- What every store in PostgreSQL has. Names of digests are kept as their bytes where they are 64 hexadecimal
 -- digits always (events, blobs), else as text. Times are nanoseconds since 1970 by the writer's clock, unless
 -- they are timestamps, which are the server's.
@@ -117,6 +118,8 @@ CREATE TABLE blobs (
     content bytea NOT NULL,                 -- for 2 and 3: see perdure.adapters.postgres.blobs
     condemned bigint                        -- when nothing was first found to reach it
 );
+-- Packed already where that helps, so that it can be read in part.
+ALTER TABLE blobs ALTER content SET STORAGE EXTERNAL;
 CREATE INDEX blobs_spilled ON blobs (digest) WHERE form = 3;
 CREATE INDEX blobs_condemned ON blobs (condemned) WHERE condemned IS NOT NULL;
 

@@ -1,0 +1,123 @@
+"""Connections to the server: made in one way, told what they may take, and looked at before they are used.
+
+Invariants:
+- A commit is durable before it is answered, whatever the database's own default says.
+- A connection whose process doesn't go on holds up others for a bounded time: the server ends its transaction.
+- Nobody uses a connection before ``identity.look`` has seen whose store is at its other end.
+"""
+
+import random
+import time
+from collections.abc import Callable
+
+import psycopg
+from psycopg import conninfo
+
+from perdure.adapters.postgres.faults import READ_ONLY, refused, said
+from perdure.adapters.postgres.identity import look
+from perdure.adapters.postgres.known import Known
+from perdure.adapters.postgres.layout import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, SCHEMA, Setup
+from perdure.values.errors import BadInput, StoreAway, StoreReadOnly
+
+Database = psycopg.Connection[tuple[object, ...]]
+"""A connection without a transaction of its own: each statement is one, unless it says BEGIN."""
+
+_SETTLED = """
+SELECT set_config('search_path', %s, false),
+    set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
+    set_config('statement_timeout', %s, false),
+    set_config('lock_timeout', %s, false),
+    set_config('idle_in_transaction_session_timeout', %s, false),
+    set_config('plan_cache_mode', 'force_generic_plan', false),
+    pg_is_in_recovery(), current_setting('transaction_read_only')
+"""
+
+
+def checked_dsn(dsn: str) -> str:
+    """Return ``dsn``, or raise ``BadInput`` if libpq couldn't read it."""
+    try:
+        conninfo.conninfo_to_dict(dsn)
+    except psycopg.Error as error:
+        raise BadInput(
+            f"{without_password(dsn)} is no address of a PostgreSQL database: {str(error).strip()}",
+            hint="write it as postgresql://USER@HOST:PORT/DATABASE",
+        ) from error
+    return dsn
+
+
+def without_password(dsn: str) -> str:
+    """Return the address as it may be shown."""
+    try:
+        words = conninfo.conninfo_to_dict(dsn)
+    except psycopg.Error:
+        return "what was given"
+    named = [f"{key}={words[key]}" for key in ("host", "port", "dbname", "user") if words.get(key)]
+    return " ".join(named) or "the default database"
+
+
+class Dialer:
+    """Makes connections to one store."""
+
+    def __init__(self, dsn: str, setup: Setup, known: Known | None = None) -> None:
+        """Know where the store is; nothing is connected yet."""
+        self._dsn: str = checked_dsn(dsn)
+        self.setup: Setup = setup
+        self.place: str = without_password(dsn)
+        self._known: Known = known or Known()
+
+    def connected(self, *, writes: bool = False) -> Database:
+        """Return a new connection that has been looked at; raises what the caller has to do."""
+        db = self.bare()
+        try:
+            read_only = self._settle(db)
+            if writes and read_only:
+                raise StoreReadOnly(f"{self.place} can be read and not written", hint=READ_ONLY)
+            look(db, self._known)
+        except BaseException as error:
+            db.close()
+            if isinstance(error, psycopg.Error):
+                raise said(error, f"connecting to {self.place}") from error
+            raise
+        return db
+
+    def bare(self) -> Database:
+        """Return a new connection that knows nothing of a store yet."""
+        try:
+            return psycopg.connect(
+                self._dsn,
+                autocommit=True,
+                connect_timeout=max(2, round(self.setup.connect_seconds)),
+                application_name=self.setup.application,
+                keepalives=1,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+                tcp_user_timeout=round(self.setup.statement_seconds * 1000),
+            )
+        except psycopg.Error as error:
+            raise refused(error, f"connecting to {self.place}") from error
+
+    def persistently(self, seconds: float, stopped: Callable[[], bool]) -> Database:
+        """Return a connection that writes, made within ``seconds`` if the server comes back by then."""
+        deadline = time.monotonic() + seconds
+        pause = PAUSE_SECONDS_MIN
+        while True:
+            try:
+                return self.connected(writes=True)
+            except (StoreAway, StoreReadOnly):
+                # A standby that is being promoted only reads until it is.
+                left = deadline - time.monotonic()
+                if left <= 0 or stopped():
+                    raise
+            time.sleep(min(left, pause * (0.5 + random.random())))  # noqa: S311 - chance keeps processes apart
+            pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    def _settle(self, db: Database) -> bool:
+        """The connection has our bounds; tell whether it only reads."""
+        setup = self.setup
+        bounds = (setup.statement_seconds, setup.lock_seconds, setup.idle_seconds)
+        # pg_temp last: nobody's temporary table stands before one of ours
+        words = (f"{SCHEMA}, pg_temp", *(f"{round(seconds * 1000)}ms" for seconds in bounds))
+        row = db.execute(_SETTLED, words, prepare=False).fetchone()
+        return row is not None and (row[-2] is True or row[-1] == "on")

@@ -1,0 +1,60 @@
+"""Inputs for runs from people and other runs, waiting until an event takes them in."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from perdure.adapters.postgres.connecting import Database
+from perdure.adapters.postgres.reading import number_of
+from perdure.adapters.postgres.wire import INT, TEXT, Many, Statement, read_int, read_text
+from perdure.log.port import Post
+from perdure.values.errors import BadInput
+from perdure.values.limits import INBOX_BYTES_MAX
+
+POSTS_OF: Final = Statement(
+    """
+    SELECT i.run, i.id FROM unnest($1, $2) AS u (name, id) JOIN runs r ON r.name = u.name
+    JOIN inbox i ON i.run = r.number AND i.id = u.id WHERE i.kind IS NOT NULL
+    """,
+    (Many(TEXT), Many(TEXT)),
+    (read_int, read_text),
+)
+"""Only who holds the run's row takes posts in, so that what waits now waits until the commit."""
+
+_POST: Final = """
+INSERT INTO inbox (run, id, kind, body, at) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (run, id) DO NOTHING RETURNING number
+"""
+_POSTED: Final = "SELECT kind, body, at FROM inbox WHERE run = %s AND id = %s"
+_WAITING: Final = """
+SELECT i.id, i.kind, i.body, i.at FROM runs r LEFT JOIN inbox i ON i.run = r.number AND i.kind IS NOT NULL
+WHERE r.name = %s ORDER BY i.number
+"""
+
+
+def check_post(post: Post) -> None:
+    """Raise ``BadInput`` if the post is too large."""
+    if len(post.body) > INBOX_BYTES_MAX:
+        raise BadInput(f"post {post.id!r}: {len(post.body)} bytes; at most {INBOX_BYTES_MAX}")
+
+
+def put_post(db: Database, run: str, post: Post, *, again: bool) -> bool:
+    """Within a transaction: the post waits; False if its id was posted before, unless ``again`` it was by us."""
+    number = number_of(db, run)
+    words = (post.kind, bytes(post.body), post.at)
+    if db.execute(_POST, (number, post.id, *words)).fetchone() is not None:
+        return True
+    if not again:
+        return False
+    found = db.execute(_POSTED, (number, post.id), binary=True).fetchone()
+    # Taken in meanwhile, it has lost its body; its time still tells whose it was.
+    return found is not None and (found == words or (found[0] is None and found[2] == post.at))
+
+
+def waiting_posts(db: Database, run: str) -> Sequence[Post]:
+    """Return posts that no event has taken in, oldest first."""
+    rows = db.execute(_WAITING, (run,), binary=True).fetchall()
+    if not rows:
+        number_of(db, run)
+    return [Post(name, kind, msgspec.Raw(body), at) for name, kind, body, at in rows if name is not None]

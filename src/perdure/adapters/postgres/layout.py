@@ -1,0 +1,58 @@
+"""How the store is reached, and the bounds of this adapter with their reasons."""
+
+from typing import Final, NamedTuple
+
+SCHEMA: Final = "perdure"
+"""Where all of a store's tables lie, so that they never meet the user's own."""
+
+CHANNEL: Final = "perdure"
+"""On which processes tell each other that something has changed."""
+
+MIGRATING: Final = 0x50455244
+"""The advisory lock (``PERD``) under which one process at a time changes the tables."""
+
+COMPRESSED_BYTES_MIN: Final = 128
+"""Below this zstd's header eats what it saves."""
+
+FRAME_BYTES: Final = 1 << 20
+"""Uncompressed bytes per piece of a large blob: what a ranged read decompresses at most twice."""
+
+LAZY_BYTES_MAX: Final = 8 << 20
+"""Blobs and snapshots kept in memory until the next commit takes them along."""
+
+GROUP_BYTES_MAX: Final = 32 << 20
+"""What one group commit sends at most beyond its first batch: more would hold its runs' rows for seconds."""
+
+ANSWER_SPARE_SECONDS: Final = 5.0
+"""How much later than the server's own timeout we give up on an answer: a healthy server speaks first."""
+
+PAUSE_SECONDS_MIN: Final = 0.05
+"""Before the first new attempt to reach a server; each further one waits twice as long."""
+
+PAUSE_SECONDS_MAX: Final = 1.0
+"""Between two attempts at most: a takeover should not wait longer for a server that is back."""
+
+
+class Setup(NamedTuple):
+    """How a process uses the server. Users get the defaults, or change them by what limits their server."""
+
+    pool_max: int = 4
+    """connections for reading; beside them there is one that writes and one that listens"""
+    statement_seconds: float = 30.0
+    """one statement; the longest healthy one reads a page of events"""
+    lock_seconds: float = 10.0
+    """waiting for another process's transaction; longer than ``idle_seconds``, after which the server ends it"""
+    idle_seconds: float = 4.0
+    """a transaction whose process doesn't go on (stopped, cut off) is taken back by the server"""
+    connect_seconds: float = 10.0
+    """one attempt to connect, TLS and authentication included"""
+    away_seconds: float = 20.0
+    """how long a write waits for a server that can't be reached before it is refused as ``Busy``"""
+    unsure_seconds: float = 60.0
+    """how long a write whose commit was sent, and not answered, waits to learn its outcome: a failover's time"""
+    poll_seconds: float = 0.25
+    """between two looks for changes whose notice was lost"""
+    idle_connection_seconds: float = 300.0
+    """a reading connection that nobody used for so long is closed: the server has better uses for its memory"""
+    application: str = "perdure"
+    """what ``pg_stat_activity`` calls our connections"""

@@ -1,0 +1,176 @@
+"""The store's tables, in numbered steps: each is done once, whole, and by one process at a time.
+
+Invariants:
+- What was done stands in ``migrations`` with the digest of its text, written by the transaction that did it.
+- A text never changes once it was released; whoever finds another digest stops.
+- Opening an existing store changes none of its tables; only ``migrate`` does.
+- A store that is ahead of this perdure is opened only where each of its newer steps says that older ones may
+  go on beside it.
+"""
+
+import hashlib
+import re
+import uuid
+from functools import cache
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+import psycopg
+from psycopg import errors as pg
+
+from perdure.adapters.postgres.connecting import Database, Dialer
+from perdure.adapters.postgres.faults import said
+from perdure.adapters.postgres.layout import MIGRATING, SCHEMA
+from perdure.values.errors import (
+    BadInput,
+    Broken,
+    MigrationChanged,
+    PerdureError,
+    StoreDenied,
+    StoreNewer,
+    StoreOlder,
+)
+
+_BESIDE: Final = re.compile(r"^-- beside: (\d{4})\b")
+_KEPT: Final = """
+CREATE TABLE IF NOT EXISTS migrations (
+    number integer PRIMARY KEY,
+    name text NOT NULL,
+    digest text NOT NULL,
+    beside integer NOT NULL,                -- the oldest perdure, by its last step, that may go on beside this one
+    at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+class Migration(NamedTuple):
+    """One step, and the oldest perdure (by its own last step) that may work beside it."""
+
+    number: int
+    name: str
+    beside: int
+    digest: str
+    text: str = ""
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """Return the steps that this perdure knows, in order."""
+    folder = files("perdure.adapters.postgres").joinpath("migrations")
+    found = sorted(each.name for each in folder.iterdir() if each.name.endswith(".sql"))
+    return tuple(
+        step_of(name.removesuffix(".sql"), folder.joinpath(name).read_text("utf-8")) for name in found
+    )
+
+
+def step_of(name: str, text: str) -> Migration:
+    """Return the step of a file's name and text."""
+    beside = _BESIDE.match(text)
+    if beside is None:
+        raise Broken(f"the migration {name} doesn't begin with `-- beside: NNNN`")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Migration(int(name[:4]), name, int(beside[1]), digest, text)
+
+
+def prepared(dialer: Dialer, *, create: bool) -> None:
+    """The store is there and this perdure may use it; an empty database becomes one if ``create`` says so."""
+    with dialer.bare() as db:
+        done = _done(db, dialer)
+        if done is None and create:
+            migrate(dialer)
+            done = _done(db, dialer)
+    if done is None:
+        raise BadInput(
+            f"there is no store in {dialer.place}",
+            hint="make one with `perdure store migrate`, or choose another",
+        )
+    check(done)
+
+
+def check(done: tuple[Migration, ...], known: tuple[Migration, ...] | None = None) -> None:
+    """Raise if a store of which ``done`` was done isn't one that this perdure may use."""
+    known = migrations() if known is None else known
+    _check_same(done, known)
+    ours = known[-1].number
+    newer = [step for step in done if step.number > ours]
+    if any(step.beside > ours for step in newer):
+        raise StoreNewer(
+            f"the store's tables are at {newer[-1].name}; this perdure works up to {known[-1].name}"
+        )
+    missing = {step.number for step in known} - {step.number for step in done}
+    if missing:
+        names = ", ".join(step.name for step in known if step.number in missing)
+        raise StoreOlder(f"the store's tables lack {names}, which this perdure needs")
+
+
+def _check_same(done: tuple[Migration, ...], known: tuple[Migration, ...]) -> None:
+    texts = {step.number: step for step in known}
+    for step in done:
+        ours = texts.get(step.number)
+        if ours is not None and ours.digest != step.digest:
+            raise MigrationChanged(
+                f"the store's tables were made by another {step.name} than this perdure's {ours.name}"
+            )
+
+
+def migrate(dialer: Dialer, steps: tuple[Migration, ...] | None = None) -> tuple[str, ...]:
+    """All steps are done; return the names of those that this call did. Needs the role that owns the tables."""
+    steps = migrations() if steps is None else steps
+    with dialer.bare() as db:
+        try:
+            # One step may take longer than any statement of a worker.
+            db.execute("SELECT set_config('search_path', %s, false)", (f"{SCHEMA}, pg_temp",), prepare=False)
+            return tuple(name for step in steps for name in _take(db, dialer, step, steps))
+        except pg.InsufficientPrivilege as error:
+            raise StoreDenied(
+                f"making the tables of {dialer.place}: {str(error).strip()}",
+                hint="let the role that owns the database run `perdure store migrate`; workers need no more than "
+                "docs/log-format.md says",
+            ) from error
+        except psycopg.Error as error:
+            raise said(error, f"making the tables of {dialer.place}") from error
+
+
+def _take(db: Database, dialer: Dialer, step: Migration, steps: tuple[Migration, ...]) -> tuple[str, ...]:
+    """Within one transaction: ``step`` is done; return its name if it wasn't before."""
+    with db.transaction():
+        db.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,), prepare=False)
+        done = _done(db, dialer)
+        if done is None:
+            db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode(), prepare=False)
+            db.execute(_KEPT.encode(), prepare=False)
+        done = done or ()
+        _check_same(done, steps)
+        if any(each.number == step.number for each in done):
+            return ()
+        db.execute(step.text.encode(), prepare=False)
+        if not done:
+            db.execute("INSERT INTO store (id) VALUES (%s)", (uuid.uuid4().hex,), prepare=False)
+        db.execute(
+            "INSERT INTO migrations (number, name, digest, beside) VALUES (%s, %s, %s, %s)",
+            (step.number, step.name, step.digest, step.beside),
+            prepare=False,
+        )
+    return (step.name,)
+
+
+def _done(db: Database, dialer: Dialer) -> tuple[Migration, ...] | None:
+    """Return the steps that were done in this database; None if it holds no store."""
+    try:
+        known = db.execute(
+            "SELECT to_regclass(%s)::text", (f"{SCHEMA}.migrations",), prepare=False
+        ).fetchone()
+        if known is None or known[0] is None:
+            return None
+        rows = db.execute(
+            f"SELECT number, name, beside, digest FROM {SCHEMA}.migrations ORDER BY number".encode(),
+            prepare=False,
+        ).fetchall()
+    except pg.InsufficientPrivilege as error:
+        raise StoreDenied(
+            f"opening {dialer.place}: {str(error).strip()}",
+            hint="let the store's owner grant this role what docs/log-format.md says a worker needs",
+        ) from error
+    except psycopg.Error as error:
+        raise said(error, f"opening {dialer.place}") from error
+    return tuple(Migration(number, name, beside, digest) for number, name, beside, digest in rows) or None

@@ -1,0 +1,187 @@
+"""Claims and counters as the store remembers them, for reading and against a batch.
+
+Invariant: within a transaction that claims or counts, every name it looks at is locked first, so that nobody
+takes it between the look and the commit.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from perdure.adapters.postgres.connecting import Database
+from perdure.adapters.postgres.wire import (
+    INT,
+    TEXT,
+    Many,
+    Row,
+    Statement,
+    read_bytes,
+    read_int,
+    read_text,
+)
+from perdure.log.envelope import Stored, peek
+from perdure.log.events import ClaimSeen, Content, CounterSeen
+from perdure.log.port import Batch, ClaimOpened
+from perdure.values.errors import StoreDamaged
+
+FREE: Final = ("failed", "compensated")
+"""Outcomes that free an identity; every other claim keeps it."""
+
+RESULT_COPIED_CHARACTERS_MAX: Final = 64
+"""Longer results stand once in the log, in the event that settled the claim."""
+
+_COLUMNS: Final = """
+SELECT c.key, c.stem, r.name, c.position, c.tool, c.attempt, c.arguments, c.outcome, c.loose, c.result,
+    c.result_run, c.result_at
+FROM claims c JOIN runs r ON r.number = c.run
+"""
+CLAIMS_OF: Final = Statement(
+    _COLUMNS + "WHERE c.key = ANY($1) OR c.stem = ANY($2) ORDER BY c.number",
+    (Many(TEXT), Many(TEXT)),
+    (
+        read_text,
+        read_text,
+        read_text,
+        read_int,
+        read_text,
+        read_int,
+        read_text,
+        read_text,
+        read_text,
+        read_bytes,
+        read_int,
+        read_int,
+    ),
+)
+COUNTERS_OF: Final = Statement(
+    "SELECT name, used FROM counters WHERE name = ANY($1)", (Many(TEXT),), (read_text, read_int)
+)
+SETTLING: Final = Statement(
+    """
+    SELECT e.run, e.position, r.name, e.frame
+    FROM unnest($1, $2) AS u (run, position)
+    JOIN events e ON e.run = u.run AND e.position = u.position
+    JOIN runs r ON r.number = e.run
+    """,
+    (Many(INT), Many(INT)),
+    (read_int, read_int, read_text, read_bytes),
+)
+_COUNTERS: Final = "SELECT name, used FROM counters WHERE name = ANY(%s)"
+_SETTLING: Final = SETTLING.text.replace("$1", "%s::bigint[]").replace("$2", "%s::bigint[]")
+
+Place = tuple[int, int]
+"""A run's number and a position: where the event stands that holds a result."""
+
+
+class _Settling(msgspec.Struct):
+    """Any event's body, of which only a result is looked at."""
+
+    result: Content | None = None
+
+
+_settling = msgspec.json.Decoder(_Settling).decode
+_content = msgspec.json.Decoder(Content).decode
+
+
+@dataclass(slots=True)
+class Claim:
+    """A claim, and where its result stands if not in it."""
+
+    seen: ClaimSeen
+    result_at: Place | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What this transaction has seen, and written, of claims and counters."""
+
+    by_key: dict[str, Claim] = field(default_factory=dict[str, Claim])
+    by_stem: dict[str, list[Claim]] = field(default_factory=dict[str, list[Claim]])
+    counters: dict[str, int] = field(default_factory=dict[str, int])
+
+    def add(self, claim: Claim) -> None:
+        self.by_key[claim.seen.key] = claim
+        self.by_stem.setdefault(claim.seen.stem, []).append(claim)
+
+    def against(self, opened: Sequence[ClaimOpened], freed: set[str]) -> dict[str, Claim]:
+        """Return the claims that forbid opening these: the key is taken, or its identity is."""
+        found: dict[str, Claim] = {}
+        for claim in opened:
+            known = list(self.by_stem.get(claim.stem, ()))
+            taken = self.by_key.get(claim.key)
+            if taken is not None and taken not in known:
+                known.insert(0, taken)
+            if any(_forbids(each.seen, claim, freed) for each in known):
+                found.update((each.seen.key, each) for each in known)
+        return found
+
+
+def _forbids(seen: ClaimSeen, claim: ClaimOpened, freed: set[str]) -> bool:
+    return seen.key == claim.key or (seen.outcome not in FREE and seen.key not in freed)
+
+
+def locks_of(batches: Iterable[Batch]) -> list[int]:
+    """Return the locks that stand for all names that ``batches`` claim or count, in the order to take them."""
+    names = set[str]()
+    for batch in batches:
+        for claim in batch.opened:
+            names.add(f"stem {claim.stem}")
+            names.add(f"key {claim.key}")
+        names.update(f"key {claim.key}" for claim in batch.closed)
+        names.update(f"counter {move.counter}" for move in batch.counters)
+    return sorted(
+        int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+        for name in names
+    )
+
+
+def claim_of(row: Row) -> Claim:
+    *words, loose, result, result_run, result_at = row
+    content = None if result is None else _content(result)
+    place = None if result_at is None else (result_run, result_at)
+    return Claim(ClaimSeen(*words, content, loose), place)
+
+
+def results_in(rows: Iterable[Row]) -> dict[Place, Content | None]:
+    """Return the results that settling events hold, by where they stand."""
+    return {(run, at): result_in(Stored(name, at, frame, b"")) for run, at, name, frame in rows}
+
+
+def result_in(stored: Stored) -> Content | None:
+    """Return the result that an event holds, if it holds one."""
+    return _settling(peek(stored).body).result
+
+
+def told(claim: Claim, results: dict[Place, Content | None]) -> ClaimSeen:
+    """Return what is known of ``claim``, its result included."""
+    if claim.result_at is None:
+        return claim.seen
+    if claim.result_at not in results:
+        raise StoreDamaged(f"the event at {claim.result_at[1]} that settled claim {claim.seen.key} is gone")
+    return replace(claim.seen, result=results[claim.result_at])
+
+
+def read_claims(db: Database, stem: str | None, scope: str | None) -> Sequence[ClaimSeen]:
+    """Return claims, oldest first."""
+    wanted = [(name, value) for name, value in (("stem", stem), ("scope", scope)) if value is not None]
+    where = " AND ".join(f"c.{name} = %s" for name, _ in wanted) or "TRUE"
+    rows = db.execute(
+        f"{_COLUMNS} WHERE {where} ORDER BY c.number", [value for _, value in wanted], binary=True
+    ).fetchall()
+    claims = [claim_of(row) for row in rows]
+    places = [claim.result_at for claim in claims if claim.result_at is not None]
+    results = dict[Place, Content | None]()
+    if places:
+        found = db.execute(_SETTLING, [list(column) for column in zip(*places, strict=True)], binary=True)
+        results = results_in(found.fetchall())
+    return [told(claim, results) for claim in claims]
+
+
+def read_counters(db: Database, names: Sequence[str]) -> Sequence[CounterSeen]:
+    """Return the counters among ``names`` that were ever moved."""
+    used = dict(db.execute(_COUNTERS, (list(names),), binary=True).fetchall())
+    return [CounterSeen(name, used[name]) for name in names if name in used]

@@ -1,0 +1,58 @@
+"""Snapshots of projections: caches that share their chunks, and may all be deleted at any time."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from perdure.adapters.postgres.batch import Asked
+from perdure.adapters.postgres.connecting import Database
+from perdure.adapters.postgres.reading import stretches
+from perdure.adapters.postgres.wire import BYTES, INT, TEXT, Many, Statement
+from perdure.adapters.postgres.zstd import packed, unpacked
+
+_SAVE: Final = Statement(
+    """
+    INSERT INTO snapshots (run, position, manifest)
+    SELECT r.number, u.position, u.manifest FROM unnest($1, $2, $3) AS u (name, position, manifest)
+    JOIN runs r ON r.name = u.name
+    ON CONFLICT (run, position) DO UPDATE SET manifest = excluded.manifest
+    """,
+    (Many(TEXT), Many(INT), Many(BYTES)),
+)
+_CHUNKS: Final = Statement(
+    "INSERT INTO chunks (digest, content) SELECT * FROM unnest($1, $2) ON CONFLICT (digest) DO NOTHING",
+    (Many(TEXT), Many(BYTES)),
+)
+_LATEST: Final = """
+SELECT position, manifest FROM snapshots WHERE run = %s AND position <= %s ORDER BY position DESC LIMIT 1
+"""
+_CHUNK: Final = "SELECT content FROM chunks WHERE digest = %s"
+
+
+def saving(run: str, position: int, manifest: bytes, chunks: Sequence[tuple[str, bytes]]) -> list[Asked]:
+    """Return what writes a snapshot; one of a run that isn't there is passed over."""
+    words: list[Asked] = []
+    if chunks:
+        # In one order, so that two writers of the same chunks don't wait for each other.
+        known = sorted(dict(chunks).items())
+        words.append((_CHUNKS, ([name for name, _ in known], [packed(content) for _, content in known])))
+    return [*words, (_SAVE, ([run], [position], [packed(manifest)]))]
+
+
+def latest_snapshot(db: Database, run: str, at_most: int) -> tuple[int, bytes] | None:
+    """Return position and manifest of the newest snapshot not past ``at_most``, ancestors' included."""
+    for part in reversed(stretches(db, run)):
+        row = db.execute(_LATEST, (part.number, min(at_most, part.last)), binary=True).fetchone()
+        if row is not None:
+            return row[0], unpacked(row[1])
+    return None
+
+
+def read_chunk(db: Database, name: str) -> bytes | None:
+    """Return a chunk, or None if it was deleted."""
+    row = db.execute(_CHUNK, (name,), binary=True).fetchone()
+    return None if row is None else unpacked(row[0])
+
+
+def forget_snapshots(db: Database) -> None:
+    """There are no snapshots; readers fold from the beginning and save new ones."""
+    db.execute("TRUNCATE snapshots, chunks")

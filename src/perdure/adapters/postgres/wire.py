@@ -1,0 +1,103 @@
+"""Values and statements in the binary form that goes to the server: few types, no text to be parsed."""
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+Value = int | str | bytes | bool | None
+"""What one column of one row holds."""
+
+Row = tuple[Value, ...]
+
+_LENGTH: Final = struct.Struct("!i")
+_INT8: Final = struct.Struct("!q")
+_INT2: Final = struct.Struct("!h")
+_ARRAY: Final = struct.Struct("!iiIii")
+_NULL: Final = _LENGTH.pack(-1)
+
+
+def _text(value: Value) -> bytes:
+    return str(value).encode()
+
+
+def _bytes(value: Value) -> bytes:
+    return value if isinstance(value, bytes) else b""
+
+
+def _whole(value: Value) -> bytes:
+    return _INT8.pack(value)
+
+
+def _small(value: Value) -> bytes:
+    return _INT2.pack(value)
+
+
+class Kind(NamedTuple):
+    """One of the server's types, and how a value of it is written."""
+
+    oid: int
+    encode: Callable[[Value], bytes]
+    array: int
+    """the oid of the type's arrays"""
+
+
+INT: Final = Kind(20, _whole, 1016)
+SMALL: Final = Kind(21, _small, 1005)
+TEXT: Final = Kind(25, _text, 1009)
+BYTES: Final = Kind(17, _bytes, 1001)
+
+
+class Many(NamedTuple):
+    """An array of a kind: one column of many rows."""
+
+    of: Kind
+
+
+def encoded(kind: Kind | Many, value: "Value | Sequence[Value]") -> bytes | None:
+    """Return ``value`` as a parameter of ``kind``; None stays NULL."""
+    if isinstance(kind, Many):
+        return _array(kind.of, value if isinstance(value, list | tuple) else ())
+    if value is None or isinstance(value, list | tuple):
+        return None
+    return kind.encode(value)
+
+
+def _array(kind: Kind, values: Sequence[Value]) -> bytes:
+    encode, length = kind.encode, _LENGTH.pack
+    parts = [_ARRAY.pack(1, int(None in values), kind.oid, len(values), 1)]
+    for value in values:
+        if value is None:
+            parts.append(_NULL)
+        else:
+            item = encode(value)
+            parts += (length(len(item)), item)
+    return b"".join(parts)
+
+
+# -- what comes back -------------------------------------------------------------------------------------
+
+Decode = Callable[[bytes], Value]
+
+
+def read_int(content: bytes) -> int:
+    return int.from_bytes(content, "big", signed=True)
+
+
+def read_text(content: bytes) -> str:
+    return content.decode()
+
+
+def read_bytes(content: bytes) -> bytes:
+    return content
+
+
+def read_bool(content: bytes) -> bool:
+    return content != b"\0"
+
+
+class Statement(NamedTuple):
+    """SQL that is prepared once on a connection, with the kinds of what goes in and comes back."""
+
+    text: str
+    kinds: tuple[Kind | Many, ...] = ()
+    returns: tuple[Decode, ...] = ()

