@@ -34,6 +34,7 @@ from perdure.adapters.postgres.leases import (
     prove_writers,
     seen_lease,
 )
+from perdure.adapters.postgres.mail import Mail
 from perdure.adapters.postgres.migrating import prepared
 from perdure.adapters.postgres.moving import Mover
 from perdure.adapters.postgres.outside import OutsideWitness
@@ -85,7 +86,8 @@ class PostgresStore:
         self._tokens: set[str] = set()
         self._ahead: dict[str, bytes] = {}
         prepared(self._dialer, create=create)
-        self._watch = Watch(self._dialer)
+        self._mail = Mail()
+        self._watch = Watch(self._dialer, beside=self._mail.look)
         self._readers = Readers(self._dialer)
         self._desk = Desk(self._readers, self._dialer.setup, self._watch.note)
         self.large = LargeBlobs(self._readers, self._desk, objects)
@@ -150,13 +152,16 @@ class PostgresStore:
     def post(self, run: str, post: Post) -> bool:
         check_post(post)
         self._check_open()
-        return self._desk.do(f"posting to {run}", lambda db, again: put_post(db, run, post, again=again))
+        new = self._desk.do(f"posting to {run}", lambda db, again: put_post(db, run, post, again=again))
+        self._mail.posted(run)
+        return new
 
     def inbox(self, run: str) -> Sequence[Post]:
         return self._readers.read(f"reading the inbox of {run}", lambda db: waiting_posts(db, run))
 
     def has_post(self, run: str) -> bool:
-        return bool(self.inbox(run))
+        self._watch.begin()
+        return self._mail.waits(run)
 
     def rows(self, run: str | None = None) -> Sequence[RunRow]:
         return self._readers.read("listing runs", lambda db: read_rows(db, run))

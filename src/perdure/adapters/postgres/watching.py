@@ -22,14 +22,24 @@ _MARK: Final = "SELECT last_value FROM changes"
 REST_SECONDS: Final = 0.01
 """After each notice: on a busy store they come by the thousand, and one look answers them all."""
 
+BESIDE_SECONDS: Final = 0.1
+"""Between two looks for something else, however busy the store is."""
+
 
 class Watch:
     """Owns a connection on which the server tells that anybody has committed."""
 
-    def __init__(self, dialer: Dialer, *, hears: bool = True) -> None:
-        """Connect when somebody first waits. Without ``hears`` only the looks are left: tests of lost notices."""
+    def __init__(
+        self, dialer: Dialer, *, hears: bool = True, beside: Callable[[Database], None] | None = None
+    ) -> None:
+        """Connect when somebody first waits. Without ``hears`` only the looks are left: tests of lost notices.
+
+        ``beside`` looks for something else over the same connection, every ``Setup.poll_seconds`` at least.
+        """
         self._dialer: Dialer = dialer
         self._hears: bool = hears
+        self._beside: Callable[[Database], None] | None = beside
+        self._beside_at: float = 0.0
         self._changed: threading.Condition = threading.Condition()
         self._mark: int = -1
         self._closed: threading.Event = threading.Event()
@@ -42,14 +52,19 @@ class Watch:
                 self._mark = mark
                 self._changed.notify_all()
 
+    def begin(self) -> None:
+        """Listen from now on."""
+        with self._changed:
+            if self._thread is None and not self._closed.is_set():
+                self._thread = threading.Thread(target=self._listen, name="perdure-watch", daemon=True)
+                self._thread.start()
+
     def wait(self, after: int, timeout: float, look: Callable[[], int]) -> int:
         """Return the mark once it is past ``after``, or ``after`` when ``timeout`` seconds have passed."""
         deadline = time.monotonic() + timeout
-        with self._changed:
-            alone = self._thread is None
-            if alone and timeout > 0 and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._listen, name="perdure-watch", daemon=True)
-                self._thread.start()
+        alone = self._thread is None
+        if alone and timeout > 0:
+            self.begin()
         if alone or timeout <= 0:
             self.note(look())
         with self._changed:
@@ -82,6 +97,9 @@ class Watch:
                 pause = min(PAUSE_SECONDS_MAX, 2 * pause + self._dialer.setup.poll_seconds)
 
     def _hear(self, db: Database) -> None:
+        if self._beside is not None and time.monotonic() - self._beside_at >= BESIDE_SECONDS:
+            self._beside_at = time.monotonic()
+            self._beside(db)
         self.note(read_mark(db))
         for _ in db.notifies(timeout=self._dialer.setup.poll_seconds, stop_after=1):
             self._closed.wait(REST_SECONDS)
