@@ -20,11 +20,13 @@ from perdure.adapters.postgres.batch import (
 )
 from perdure.adapters.postgres.blobs import Packed, putting
 from perdure.adapters.postgres.columns import text, whole
+from perdure.adapters.postgres.fence import SWEPT, Fence, present_by
 from perdure.adapters.postgres.heads import LOCK_NAMES, LOCK_RUNS, head_of
-from perdure.adapters.postgres.identity import GUARD, REPLICATED, check_replicated, checked
+from perdure.adapters.postgres.identity import GUARD, REPLICATED, check_replicated, checked, has_doubts
 from perdure.adapters.postgres.inbox import POSTS_OF
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.layout import CHANNEL
+from perdure.adapters.postgres.losses import DOUBTFUL_AMONG, check_tenants, tenants_of
 from perdure.adapters.postgres.remembered import (
     CLAIMS_OF,
     COUNTERS_OF,
@@ -36,7 +38,7 @@ from perdure.adapters.postgres.remembered import (
     told,
 )
 from perdure.adapters.postgres.rounds import Rounds
-from perdure.adapters.postgres.wire import Row, Statement, read_int
+from perdure.adapters.postgres.wire import Row, Statement, Value, read_int
 from perdure.log.events import Content
 from perdure.log.port import Appended, Batch, Remembered
 from perdure.values.errors import Fenced, PerdureError
@@ -65,20 +67,31 @@ class Group:
     """Batches that share one transaction."""
 
     def __init__(
-        self, works: Sequence[Append], later: Sequence[Asked], blobs: Sequence[Packed], known: Known
+        self,
+        works: Sequence[Append],
+        later: Sequence[Asked],
+        blobs: Sequence[Packed],
+        known: Known,
+        fence: Fence,
     ) -> None:
         """Hold what waits: ``later`` and ``blobs`` are written with it, and nobody waits for them."""
         self.works: Sequence[Append] = works
         self._later: Sequence[Asked] = later
         self._blobs: Sequence[Packed] = blobs
         self._known: Known = known
+        self._fence: Fence = fence
+        self._swept: int = 0
         self._sheet: Sheet = Sheet()
         self._answers: list[_Answer] = []
         self._results: dict[Place, Content | None] = {}
         self._floor: int = 0
         self._synchronous: bool = False
+        self._doubts: bool = False
+        self._doubtful: set[str] = set()
         self.transaction: int = 0
         """its number, once it has one"""
+        self.sent: bool = False
+        """whether its commit may be on its way"""
         self.mark: int = 0
         """of the change that it made"""
 
@@ -99,7 +112,8 @@ class Group:
         if batches:
             rounds.ask(LOCK_RUNS, list({batch.run for batch in batches}))
             rounds.ask(GUARD)
-            takers += (self._take_heads, self._take_ground)
+            rounds.ask(SWEPT)
+            takers += (self._take_heads, self._take_ground, self._take_sweeps)
         locks = locks_of(batches)
         if locks:
             rounds.ask(LOCK_NAMES, locks)
@@ -122,7 +136,11 @@ class Group:
 
     def judge(self, rounds: Rounds) -> None:
         """Each batch is decided, in the order of the calls; where one is refused, what is against it is known."""
-        self._answers = [self._judged(work.batch) for work in self.works]
+        if self._doubts:
+            rounds.ask(DOUBTFUL_AMONG, tenants_of([work.batch for work in self.works]))
+            self._doubtful = {text(row[0]) for row in rounds.go()[0]}
+        gone = self._gone(rounds)
+        self._answers = [gone.get(work.batch.run) or self._judged(work.batch) for work in self.works]
         refusals = [answer for answer in self._answers if isinstance(answer, Refusal)]
         places = [place for refusal in refusals for place in places_of(refusal)]
         if places:
@@ -139,6 +157,7 @@ class Group:
             rounds.ask(statement, *columns)
         rounds.ask(COMMIT)
         rounds.unit()
+        self.sent = True
         if self._synchronous:
             rounds.ask(REPLICATED)
         rounds.ask(TELL)
@@ -174,6 +193,24 @@ class Group:
     def runs(self) -> list[str]:
         return list(self._sheet.heads)
 
+    def _gone(self, rounds: Rounds) -> dict[str, PerdureError]:
+        """Return why batches of these runs name what a collector has taken away."""
+        if not self.works or not self._fence.watches(self._swept):
+            return {}
+
+        def ask(statement: Statement, keys: Sequence[Value]) -> Sequence[Row]:
+            rounds.ask(statement, keys)
+            return rounds.go()[0]
+
+        brought = [blob.digest.hex() for blob in self._blobs]
+        gone: dict[str, PerdureError] = {}
+        for work in self.works:
+            try:
+                self._fence.check(present_by(ask), work.batch, brought)
+            except PerdureError as error:
+                gone.setdefault(work.batch.run, error)
+        return gone
+
     # -- deciding ------------------------------------------------------------------------------------
 
     def _judged(self, batch: Batch) -> _Answer:
@@ -182,6 +219,7 @@ class Group:
                 raise Fenced(
                     f"{batch.run}: epoch {batch.epoch} was given out before a loss, and counts no more"
                 )
+            check_tenants(batch, self._doubtful)
             refusal = judged(self._sheet, batch)
         except PerdureError as error:
             return error
@@ -197,6 +235,10 @@ class Group:
         claims = any(work.batch.opened for work in self.works)
         self._floor = checked(rows[0], self._known, claims=claims)
         self._synchronous = rows[0][4] is True
+        self._doubts = has_doubts(rows[0])
+
+    def _take_sweeps(self, rows: list[Row]) -> None:
+        self._swept = whole(rows[0][0])
 
     def _take_claims(self, rows: list[Row]) -> None:
         for row in rows:

@@ -74,10 +74,7 @@ def look(db: Database, known: Known | None) -> Known:
     anchor = _text(db, _ANCHOR) if stats is True else None
     here = Place(str(system), timeline, str(started))
     if known.place is not None and here.system == known.place.system and timeline < known.place.timeline:
-        raise OldPrimary(
-            f"this server is on timeline {timeline}, and the store has gone on on timeline {known.place.timeline}: "
-            "an old primary has come back"
-        )
+        raise OldPrimary(_left_behind(timeline, known.place))
     if here != known.place:
         seal = read_seal(db)
         _arrive(db, known, here, seal, anchor)
@@ -108,9 +105,12 @@ def checked(row: Row, known: Known, *, claims: bool) -> int:
     witness.
     """
     system, timeline, sound, now, synchronous, waits, witnessed, floor, suspended, _ = row
+    place = known.place
+    if place is not None and isinstance(now, int) and system == place.system and now < place.timeline:
+        raise OldPrimary(_left_behind(now, place))
     if isinstance(suspended, str):
         raise Suspended(f"no run may be driven here: {suspended}")
-    here = Place(known.place.system if known.place else str(system), now if isinstance(now, int) else 0, "")
+    here = Place(place.system if place else str(system), now if isinstance(now, int) else 0, "")
     was = timeline if isinstance(timeline, int) else 0
     seal = Seal(str(system), was, None, sound is True, synchronous is True, None, None, "")
     doubt = doubt_of(seal, here, None)
@@ -177,6 +177,13 @@ def _arrive(db: Database, known: Known, here: Place, seal: Seal, anchor: str | N
     if told is not None and known.witness is not None and (told.complete or not doubt):
         known.witness.arrived(here)
     known.forget(gone)
+
+
+def _left_behind(timeline: int, place: Place) -> str:
+    return (
+        f"this server is on timeline {timeline}, and the store has gone on on timeline {place.timeline}: an old primary "
+        "has come back"
+    )
 
 
 def explained(doubt: str | None, gone: Gone) -> str:

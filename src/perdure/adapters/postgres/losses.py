@@ -13,12 +13,16 @@ import msgspec
 import psycopg
 
 from perdure.adapters.postgres.sealing import Gone, Place, Seal
+from perdure.adapters.postgres.wire import TEXT, Many, Statement, read_text
 from perdure.log.envelope import GENESIS
 from perdure.log.events import ClaimSeen, Content
+from perdure.log.port import Batch
 from perdure.values.errors import Suspended
 from perdure.values.limits import EPOCHS_LOST_MAX
 
 Database = psycopg.Connection[tuple[object, ...]]
+
+_TENANT: Final = "tenant:"
 
 _SUSPEND: Final = """
 UPDATE perdure.store SET suspended = left(CASE
@@ -70,10 +74,14 @@ _DOUBTED: Final = """
 SELECT d.why FROM perdure.doubtful d JOIN perdure.runs o ON o.number = d.run
 WHERE o.lineage = (SELECT lineage FROM perdure.runs WHERE number = %s) LIMIT 1
 """
-_TENANT_DOUBTED: Final = """
-SELECT o.name FROM perdure.doubtful d JOIN perdure.runs o ON o.number = d.run
-WHERE o.tenant = ANY (%s) LIMIT 1
-"""
+DOUBTFUL_AMONG: Final = Statement(
+    """
+    SELECT DISTINCT o.tenant FROM perdure.doubtful d JOIN perdure.runs o ON o.number = d.run WHERE o.tenant = ANY ($1)
+    """,
+    (Many(TEXT),),
+    (read_text,),
+)
+"""Which of some tenants have a run of which nobody has said yet whether claims are missing."""
 
 
 class LostClaim(NamedTuple):
@@ -174,14 +182,21 @@ def lost_of(db: Database, run: int) -> Sequence[ClaimSeen]:
     return [_seen(row) for row in db.execute(_OF_RUN, (run,))]
 
 
-def check_tenants(db: Database, scopes: Sequence[str]) -> None:
-    """Raise ``Suspended`` where an act is told apart in a whole tenant of which a run is doubtful."""
-    tenants = [scope.removeprefix("tenant:") for scope in scopes if scope.startswith("tenant:")]
-    row = db.execute(_TENANT_DOUBTED, (tenants,)).fetchone() if tenants else None
-    if row is not None:
-        raise Suspended(
-            f"run {row[0]} may have done the same already: say first whether claims of it are missing"
-        )
+def tenants_of(batches: Sequence[Batch]) -> list[str]:
+    """Return the tenants in the whole of which these batches' acts are told apart."""
+    scopes = {claim.scope for batch in batches for claim in batch.opened}
+    return [scope.removeprefix(_TENANT) for scope in sorted(scopes) if scope.startswith(_TENANT)]
+
+
+def check_tenants(batch: Batch, doubtful: set[str]) -> None:
+    """Raise ``Suspended`` where a lost run of a doubtful tenant may have done the same already."""
+    for tenant in tenants_of((batch,)) if doubtful else ():
+        if tenant in doubtful:
+            raise Suspended(
+                f"{batch.run} may not do what a run of tenant {tenant!r} may have done already: say first whether claims of "
+                "it are missing",
+                hint="see `perdure store failovers`",
+            )
 
 
 def _seen(row: tuple[object, ...]) -> ClaimSeen:

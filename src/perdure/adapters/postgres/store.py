@@ -19,14 +19,18 @@ from perdure.adapters import holders
 from perdure.adapters.holders import Fate, Proof
 from perdure.adapters.postgres.beating import Beating
 from perdure.adapters.postgres.blobs import check_blob, is_large, lasts, pack_blob
+from perdure.adapters.postgres.carrying import PostgresCarrier
+from perdure.adapters.postgres.collecting import Collector
 from perdure.adapters.postgres.connecting import Database, Dialer
 from perdure.adapters.postgres.desk import Desk
+from perdure.adapters.postgres.fence import Fence
 from perdure.adapters.postgres.feed import PostgresFeed
-from perdure.adapters.postgres.inbox import check_post, put_post, waiting_posts
+from perdure.adapters.postgres.inbox import check_post, put_post, sweeps, waiting_posts
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.large import LargeBlobs
 from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.leases import (
+    check_here,
     end_lease,
     grant_lease,
     make_run,
@@ -43,12 +47,14 @@ from perdure.adapters.postgres.processes import recorded
 from perdure.adapters.postgres.readers import Readers
 from perdure.adapters.postgres.reading import read_events, read_rows
 from perdure.adapters.postgres.remembered import read_claims, read_counters
+from perdure.adapters.postgres.roster import PostgresRoster
 from perdure.adapters.postgres.snapshots import latest_snapshot, read_chunk, saving
 from perdure.adapters.postgres.takeovers import Takeovers
 from perdure.adapters.postgres.watching import Watch, read_mark
 from perdure.adapters.postgres.writer import Writer
 from perdure.log.envelope import Stored
 from perdure.log.events import ClaimSeen, CounterSeen
+from perdure.log.garbage import Collected, Tell
 from perdure.log.port import (
     Appended,
     Batch,
@@ -61,6 +67,11 @@ from perdure.log.port import (
     RunRow,
 )
 from perdure.values.errors import PerdureError, StopNow, StoreFailed, TryAgain
+from perdure.values.limits import COLLECT_GRACE_SECONDS
+
+
+def _unheard(_what: str, _done: int, _total: int) -> None:
+    """Nobody listens."""
 
 
 class PostgresStore:
@@ -91,6 +102,7 @@ class PostgresStore:
         self._readers = Readers(self._dialer)
         self._desk = Desk(self._readers, self._dialer.setup, self._watch.note)
         self.large = LargeBlobs(self._readers, self._desk, objects)
+        self._fence = Fence(self._readers.read("counting sweeps", sweeps), self.get)
         self._mover = None if objects is None else Mover(self._readers, self._desk, self.large)
         self._writer: Writer | None = None
         self._preparing: Preparing | None = None
@@ -152,7 +164,9 @@ class PostgresStore:
     def post(self, run: str, post: Post) -> bool:
         check_post(post)
         self._check_open()
-        new = self._desk.do(f"posting to {run}", lambda db, again: put_post(db, run, post, again=again))
+        new = self._desk.do(
+            f"posting to {run}", lambda db, again: put_post(db, run, post, self._fence, again=again)
+        )
         self._mail.posted(run)
         return new
 
@@ -170,13 +184,21 @@ class PostgresStore:
 
     def create(self, new: NewRun) -> bool:
         self._check_open()
-        return self._desk.do(f"making {new.run}", lambda db, again: make_run(db, new, again=again))
+
+        def make(db: Database, again: bool) -> bool:  # noqa: FBT001 - the desk's way
+            made = make_run(db, new, again=again)
+            if made and new.parent is not None:
+                # After the insert: see ``put_post``.
+                check_here(db, new.parent)
+            return made
+
+        return self._desk.do(f"making {new.run}", make)
 
     def acquire(self, run: str, holder: Holder, *, take_over: bool = False) -> Lease:
         self._check_open()
         while True:
             seen = self._readers.read(f"looking who holds {run}", lambda db: seen_lease(db, run))
-            heard = prove_writers(run, seen, self._fate, take_over=take_over)
+            heard = prove_writers(run, seen, self._fate, holder, take_over=take_over)
 
             def grant(db: Database, _again: bool) -> Lease | None:
                 return grant_lease(db, run, seen, heard, holder, self._known)  # noqa: B023
@@ -263,6 +285,23 @@ class PostgresStore:
         """``by`` says that this copy is the one that counts, and that nothing is missing from it."""
         self.takeovers.release(by, ())
 
+    def carrier(self) -> PostgresCarrier:
+        """Return what carries runs out of this store and into it."""
+        return PostgresCarrier(self._desk, self._readers)
+
+    def roster(self) -> PostgresRoster:
+        """Return what this database knows of other shards."""
+        return PostgresRoster(self._desk, self._readers)
+
+    def collect(
+        self, *, trial: bool = False, tell: Tell = _unheard, grace_seconds: float = COLLECT_GRACE_SECONDS
+    ) -> Collected:
+        """What nothing reaches is gone, or waits where somebody may be about to name it; in a trial nothing goes.
+
+        Raises ``BlobMissing`` or ``StoreDamaged`` if what is reached can't be told, before anything goes.
+        """
+        return Collector(self._dialer, self.large, tell, grace_seconds=grace_seconds).collect(trial=trial)
+
     def feed(self) -> PostgresFeed:
         """Return the feed of all runs' batches."""
         return PostgresFeed(self.borrowed)
@@ -284,7 +323,7 @@ class PostgresStore:
         with self._guard:
             self._check_open()
             if self._writer is None or self._preparing is None:
-                self._writer = Writer(self._dialer, self._known, self._watch.note)
+                self._writer = Writer(self._dialer, self._known, self._fence, self._watch.note)
                 self._beating.begin()
                 self._preparing = Preparing(self.large.settle, self._writer.enqueue)
             return self._writer, self._preparing

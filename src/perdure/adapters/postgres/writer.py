@@ -26,31 +26,18 @@ import psycopg
 
 from perdure.adapters.postgres.batch import Asked
 from perdure.adapters.postgres.blobs import Packed, check_blob, pack_blob
+from perdure.adapters.postgres.certainty import found_of, made_sure
 from perdure.adapters.postgres.connecting import Dialer
 from perdure.adapters.postgres.faults import Lost, said
-from perdure.adapters.postgres.group import BEGIN, COMMIT, ROLLBACK, TELL, Append, Group
-from perdure.adapters.postgres.heads import LOCK_RUNS
-from perdure.adapters.postgres.identity import REPLICATED
+from perdure.adapters.postgres.fence import Fence
+from perdure.adapters.postgres.group import ROLLBACK, Append, Group
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.layout import ANSWER_SPARE_SECONDS, GROUP_BYTES_MAX, LAZY_BYTES_MAX
 from perdure.adapters.postgres.rounds import Rounds
-from perdure.adapters.postgres.wire import BYTES, INT, Many, Statement, read_bool, read_int, read_text
 from perdure.log.port import Appended, Batch, Remembered
 from perdure.values.errors import PerdureError, StoreFailed, Unreplicated
 from perdure.values.limits import GROUP_BATCHES_MAX
 
-SURE: Final = Statement("SELECT pg_logical_emit_message(true, 'perdure', '') IS NOT NULL", (), (read_bool,))
-"""Writes a record that means nothing, so that its commit waits for whatever commits wait for."""
-
-_STATUS: Final = Statement("SELECT coalesce(pg_xact_status($1::text::xid8), '')", (INT,), (read_text,))
-_THERE: Final = Statement(
-    """
-    SELECT count(*) FROM unnest($1, $2, $3) AS u (run, position, digest)
-    JOIN events e ON e.run = u.run AND e.position = u.position AND e.digest = u.digest
-    """,
-    (Many(INT), Many(INT), Many(BYTES)),
-    (read_int,),
-)
 _AGAIN: Final = ("40001", "40P01", "55P03", "57014")
 """The server took the transaction back, and nothing is wrong with it."""
 
@@ -78,10 +65,11 @@ def _heard() -> None:
 class Writer:
     """Owns the writing connection and its thread."""
 
-    def __init__(self, dialer: Dialer, known: Known, changed: Callable[[int], None]) -> None:
+    def __init__(self, dialer: Dialer, known: Known, fence: Fence, changed: Callable[[int], None]) -> None:
         """Begin to write; ``changed`` is called with the mark of each change."""
         self._dialer: Dialer = dialer
         self._known: Known = known
+        self._fence: Fence = fence
         self._changed: Callable[[int], None] = changed
         self._rounds: Rounds | None = None
         self._queue: queue.SimpleQueue[Append | Waiting | None] = queue.SimpleQueue()
@@ -242,6 +230,7 @@ class Writer:
                 [asked for part in later for asked in part.asked],
                 [part.blob for part in later if part.blob is not None],
                 self._known,
+                self._fence,
             )
         )
         if group.mark:
@@ -255,31 +244,14 @@ class Writer:
         deadline = time.monotonic() + self._dialer.setup.away_seconds
         while True:
             group = make()
-            sent = False
             try:
-                rounds = self._connected(deadline)
-                group.look(rounds)
-                group.judge(rounds)
-                if not group.changes:
-                    rounds.ask(ROLLBACK)
-                    rounds.go()
-                    return group
-                notices, sent = rounds.notices, True
-                group.write(rounds)
-                if rounds.notices == notices or self._made_sure(rounds):
-                    return group
-            except Lost as error:
-                self._hang_up()
-                self._known.broke()
-                if sent and self._was_done(group):
+                self._tried(group, deadline)
+            except (Lost, Unreplicated) as error:
+                # A new primary waits for no standby yet: that is on its way, or a person is asked.
+                self._let_go(error)
+                if group.sent and self._was_done(group):
                     return group
                 cause: Exception = error
-            except Unreplicated as error:
-                # A new primary waits for nobody yet: its standby is on its way, or a person is asked.
-                self._take_back()
-                if sent and self._was_done(group):
-                    return group
-                cause = error
             except psycopg.Error as error:
                 self._take_back()
                 if error.sqlstate not in _AGAIN:
@@ -292,9 +264,25 @@ class Writer:
                 # Something that can't be said to the server, or a fault of ours: what was half said is unsaid.
                 self._hang_up()
                 raise said(error, "writing to the store") from error
+            else:
+                return group
             if time.monotonic() >= deadline:
                 raise said(cause, "writing to the store") from cause
             time.sleep(_PAUSE_SECONDS)
+
+    def _tried(self, group: Group, deadline: float) -> None:
+        """The group is done with; raises ``Unreplicated`` where its commit may be on this server alone."""
+        rounds = self._connected(deadline)
+        group.look(rounds)
+        group.judge(rounds)
+        if not group.changes:
+            rounds.ask(ROLLBACK)
+            rounds.go()
+            return
+        notices = rounds.notices
+        group.write(rounds)
+        if rounds.notices != notices:
+            raise Unreplicated("the server says that its commit may not have reached a standby")
 
     # -- the connection ------------------------------------------------------------------------------
 
@@ -309,6 +297,13 @@ class Writer:
         rounds, self._rounds = self._rounds, None
         if rounds is not None:
             rounds.close()
+
+    def _let_go(self, error: Exception) -> None:
+        if isinstance(error, Lost):
+            self._hang_up()
+            self._known.broke()
+        else:
+            self._take_back()
 
     def _take_back(self) -> None:
         """Nothing of the transaction under way is left."""
@@ -331,8 +326,8 @@ class Writer:
         while True:
             try:
                 rounds = self._connected(deadline)
-                found = self._found(rounds, group)
-                if found is None or (found and not self._made_sure(rounds)):
+                found = found_of(rounds, group)
+                if found is None or (found and not made_sure(rounds)):
                     why = "the server doesn't say what became of it"
                 else:
                     return found
@@ -345,39 +340,6 @@ class Writer:
                     hint="resume the run: it reads what was written, and goes on from there",
                 )
             time.sleep(_PAUSE_SECONDS)
-
-    def _found(self, rounds: Rounds, group: Group) -> bool | None:
-        """Return whether the group's transaction was committed; None while it may still be."""
-        rounds.ask(BEGIN)
-        # Its connection holds these rows until it has ended, one way or the other.
-        rounds.ask(LOCK_RUNS, group.runs())
-        rounds.ask(_STATUS, group.transaction)
-        evidence = group.evidence()
-        columns = zip(*evidence, strict=True) if evidence else ((), (), ())
-        rounds.ask(_THERE, *map(list, columns))
-        rounds.ask(ROLLBACK)
-        _, _, status, there, _ = rounds.go()
-        if evidence:
-            return there[0][0] == len(evidence)
-        match status[0][0] if group.transaction else "aborted":
-            case "committed":
-                return True
-            case "aborted":
-                return False
-            case _:
-                return None
-
-    def _made_sure(self, rounds: Rounds) -> bool:
-        """Whether a commit that stands behind all that was found is where commits have to go."""
-        before = rounds.notices
-        rounds.ask(BEGIN)
-        rounds.ask(SURE)
-        rounds.ask(COMMIT)
-        rounds.unit()
-        rounds.ask(REPLICATED)
-        rounds.ask(TELL)
-        *_, replicated, _ = rounds.go()
-        return rounds.notices == before and replicated[0][0] is True
 
     # -- refusing ------------------------------------------------------------------------------------
 
