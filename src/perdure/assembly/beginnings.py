@@ -25,6 +25,23 @@ _SERVICES_GONE: Final = (
 )
 
 
+def opened_by(agent: Agent, run: str, tenant: str, *, depth: int = 0, parent: str | None = None) -> Heard:
+    """Return the fact that ``agent`` begins the run."""
+    rules = agent.rules()
+    opened = e.RunOpened(
+        agent=agent.name,
+        definition=rules.definition,
+        contract=rules.contract,
+        lineage=run,
+        tenant=tenant,
+        step=STEP,
+        depth=depth,
+        parent=parent,
+        root=str(agent.workspace.resolve()) if agent.workspace is not None else "",
+    )
+    return Heard(opened, rules.blobs)
+
+
 def forked(store: Books, row: RunRow, *, why: str = "", root: str = "") -> tuple[Heard, ...]:
     """Return what a fork begins with, as long as its stream holds nothing but the parent's prefix.
 

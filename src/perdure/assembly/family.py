@@ -20,6 +20,22 @@ class Watcher(NamedTuple):
 NOBODY = Watcher()
 
 
+class Going(NamedTuple):
+    """How a run is taken up and driven."""
+
+    watcher: Watcher = NOBODY
+    begun: Callable[[], None] | None = None
+    """called once the writer is there"""
+    take_over: bool = False
+    """fence off a writer that can't be proved dead"""
+    parks: bool = False
+    """rest also where only a time to come is waited for"""
+
+    def again(self) -> "Going":
+        """Return how it goes on with a run that it has driven just now."""
+        return self._replace(begun=None, take_over=False)
+
+
 class Driving(Protocol):
     """What a parent needs of its house."""
 

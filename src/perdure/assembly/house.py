@@ -10,14 +10,16 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import TypeVar
 
 from perdure.adapters.holders import this_holder
 from perdure.adapters.workspace.cloning import clone
 from perdure.adapters.workspace.export import refuse_taken
 from perdure.assembly.agent import Agent
-from perdure.assembly.beginnings import acquired, adopted, bereaved, bereft, beside, forked
-from perdure.assembly.family import NOBODY, Family, Watcher
+from perdure.assembly.beginnings import acquired, adopted, bereaved, bereft, beside, forked, opened_by
+from perdure.assembly.family import NOBODY, Family, Going, Watcher
 from perdure.assembly.ports import MakePorts, OpenWorkspace, place_of, ports_of, toolbox_of
 from perdure.assembly.site import Site, scratch_of
 from perdure.driver.answers import Answers
@@ -30,7 +32,6 @@ from perdure.driver.writer import Heard, RunWriter
 from perdure.log import events as e
 from perdure.log.port import Appended, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.draft import content_of
-from perdure.orchestrator.step import STEP
 from perdure.orchestrator.wanted import RestoreTree
 from perdure.projection.state import State
 from perdure.values.errors import (
@@ -41,6 +42,8 @@ from perdure.values.errors import (
     UnknownRun,
 )
 from perdure.values.ids import checked_name
+
+T = TypeVar("T")
 
 
 class House:
@@ -56,10 +59,11 @@ class House:
         make_ports: MakePorts = ports_of,
         open_place: OpenWorkspace = place_of,
         name: Callable[[], str] | None = None,
+        threads: Executor | None = None,
     ) -> None:
         """Serve ``store`` in ``location``; ``scratch`` is where runs may write beside their workspaces.
 
-        ``make_ports``, ``open_place`` and ``name`` (of writers) are for simulations.
+        With ``threads`` the store is far away: what may take long is asked there. ``make_ports``, ``open_place`` and ``name`` (of writers) are for simulations.
         """
         self.store: Books = store
         self.clock: Clock = clock
@@ -72,6 +76,8 @@ class House:
         self._agents: set[Agent] = set()
         self._owners: dict[str, str] = {}
         self._answers: dict[asyncio.AbstractEventLoop, Answers[Appended | Remembered]] = {}
+        self._threads: Executor | None = threads
+        self._winding_up: bool = False
 
     async def start(
         self,
@@ -91,28 +97,14 @@ class House:
         """
         checked_name(run, field="run")
         checked_name(tenant, field="tenant")
-        rules = agent.rules()
         new = NewRun(run, run, tenant, self.clock.now())
         if not self.store.create(new) and read_state(self.store, run).state.position:
             raise RunExists(f"there is a run {run!r} already")
-        opened = e.RunOpened(
-            agent=agent.name,
-            definition=rules.definition,
-            contract=rules.contract,
-            lineage=run,
-            tenant=tenant,
-            step=STEP,
-            depth=depth,
-            parent=parent,
-            root=str(agent.workspace.resolve()) if agent.workspace is not None else "",
-        )
+        opened = opened_by(agent, run, tenant, depth=depth, parent=parent)
         text, blob = content_of(message)
         said = e.MessageReceived("start", "user", text)
-        facts = (
-            Heard(opened, rules.blobs),
-            Heard(said, (blob,) if blob is not None else ()),
-        )
-        return await self._drive(agent, run, facts, watcher=watcher, begun=begun)
+        facts = (opened, Heard(said, (blob,) if blob is not None else ()))
+        return await self._drive(agent, run, facts, Going(watcher, begun))
 
     async def resume(
         self,
@@ -129,7 +121,20 @@ class House:
         effect needs.
         """
         self._known(run)
-        return await self._drive(agent, run, (), take_over=take_over, watcher=watcher, begun=begun)
+        return await self._drive(agent, run, (), Going(watcher, begun, take_over))
+
+    async def take_up(self, agent: Agent, run: str, going: Going) -> State:
+        """Go on with a run that was made, or begin it, until it rests. Raises as ``resume`` does."""
+        row = await self._apart(lambda: self._known(run, begun=False))
+        facts = () if row.position or row.parent else (opened_by(agent, run, row.tenant),)
+        return await self._drive(agent, run, facts, going)
+
+    def wind_up(self, run: str | None = None) -> None:
+        """The run's driving, or all, ends as soon as nothing is under way that was promised."""
+        self._winding_up |= run is None
+        for name, drive in self._drives.items():
+            if run in (None, name):
+                drive.wind_up()
 
     async def fork(self, run: str, *, at: int, new: str, why: str = "", root: str = "") -> State:
         """Make ``new`` as the prefix of ``run`` up to ``at``; nothing is driven. Return its state.
@@ -259,45 +264,29 @@ class House:
             return False
         return True
 
-    async def _drive(
-        self,
-        agent: Agent,
-        run: str,
-        facts: tuple[Heard, ...],
-        *,
-        take_over: bool = False,
-        watcher: Watcher,
-        begun: Callable[[], None] | None,
-    ) -> State:
+    async def _drive(self, agent: Agent, run: str, facts: tuple[Heard, ...], going: Going) -> State:
         """Drive it until it rests, and as long as something was posted while its lease was given back.
 
         Whoever posted that saw the run held, and left it to us.
         """
-        state = await self._drive_once(agent, run, facts, take_over=take_over, watcher=watcher, begun=begun)
+        state = await self._drive_once(agent, run, facts, going)
         with contextlib.suppress(Held):
-            while self.store.inbox(run):
-                state = await self._drive_once(agent, run, (), take_over=False, watcher=watcher, begun=None)
+            while not self._winding_up and await self._apart(lambda: self.store.inbox(run)):
+                state = await self._drive_once(agent, run, (), going.again())
         return state
 
-    async def _drive_once(
-        self,
-        agent: Agent,
-        run: str,
-        facts: tuple[Heard, ...],
-        *,
-        take_over: bool,
-        watcher: Watcher,
-        begun: Callable[[], None] | None,
-    ) -> State:
-        lease = self.store.acquire(run, this_holder(self._name()), take_over=take_over)
+    async def _drive_once(self, agent: Agent, run: str, facts: tuple[Heard, ...], going: Going) -> State:
+        lease = await self._acquired(run, take_over=going.take_over)
         drive: Drive | None = None
         opened = contextlib.AsyncExitStack()
         self._answered().writers += 1
         try:
-            drive = await self._begin(agent, run, facts, lease, watcher, opened)
+            drive = await self._begin(agent, run, facts, lease, going, opened)
             self._drives[run] = drive
-            if begun is not None:
-                begun()
+            if self._winding_up:
+                drive.wind_up()
+            if going.begun is not None:
+                going.begun()
             state = await drive.go()
         except BaseException:
             # What went wrong is told; that the lease can't be given back as well (a disk that
@@ -307,6 +296,27 @@ class House:
             raise
         await self._give_back(run, lease, drive, opened)
         return state
+
+    async def _acquired(self, run: str, *, take_over: bool) -> Lease:
+        """Return the lease; one that is granted to a driving that was ended meanwhile is given back."""
+        holder = this_holder(self._name())
+        if self._threads is None:
+            return self.store.acquire(run, holder, take_over=take_over)
+        granting = asyncio.ensure_future(
+            self._apart(lambda: self.store.acquire(run, holder, take_over=take_over))
+        )
+        try:
+            return await asyncio.shield(granting)
+        except asyncio.CancelledError:
+            with contextlib.suppress(PerdureError):
+                self.store.release(run, (await granting).epoch)
+            raise
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        """Do ``work``, which asks the store, where it holds up nobody if the store is far away."""
+        if self._threads is None:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _root(self, agent: Agent, row: RunRow, known: str, begins: tuple[Heard, ...]) -> str:
         """Return the run's directory: a fork's own, or the log's if it is still there, or the agent's."""
@@ -324,7 +334,11 @@ class House:
         self._drives.pop(run, None)
         await opened.aclose()
         self._answered().writers -= 1
-        self.store.release(run, lease.epoch, ended=drive is None or not drive.loose)
+        ended = drive is None or not drive.loose
+        if self._threads is None:
+            self.store.release(run, lease.epoch, ended=ended)
+        else:
+            await asyncio.shield(self._apart(lambda: self.store.release(run, lease.epoch, ended=ended)))
 
     async def _begin(
         self,
@@ -332,16 +346,16 @@ class House:
         run: str,
         facts: tuple[Heard, ...],
         lease: Lease,
-        watcher: Watcher,
+        going: Going,
         opened: contextlib.AsyncExitStack,
     ) -> Drive:
         rules = agent.rules()
-        store = within(self.store, run)
-        writer = RunWriter(store, run, lease.epoch, self.clock, self._answered())
+        store, answers, watcher = within(self.store, run), self._answered(), going.watcher
+        writer = await self._apart(lambda: RunWriter(store, run, lease.epoch, self.clock, answers))
         writer.begin(rules.definition, rules.contract, rules.law)
         self._agents.add(agent)
-        (row,) = store.rows(run)
-        begins = forked(store, row)
+        (row,) = await self._apart(lambda: store.rows(run))
+        begins = await self._apart(lambda: forked(store, row))
         root = self._root(agent, row, writer.state.root, begins)
         ports = self._make_ports(agent, store, self.site(run, root) if root else None)
         if ports.workspace is not None:
@@ -355,7 +369,7 @@ class House:
             workspace=ports.workspace,
             on_text=watcher.on_text,
         )
-        drive = Drive(writer, work, self.clock, watcher.progress)
+        drive = Drive(writer, work, self.clock, watcher.progress, parks=going.parks)
         if begins:
             await drive.take(*begins)
         lost = bereft(lease, writer.state)
@@ -369,8 +383,8 @@ class House:
         await drive.take(*bereaved(writer.state), *lost, moved)
         return drive
 
-    def _known(self, run: str) -> RunRow:
+    def _known(self, run: str, *, begun: bool = True) -> RunRow:
         rows = self.store.rows(run)
-        if not rows or not (rows[0].position or rows[0].parent):
+        if not rows or (begun and not (rows[0].position or rows[0].parent)):
             raise UnknownRun(f"there is no run {run!r} in this store")
         return rows[0]

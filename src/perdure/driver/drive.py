@@ -26,15 +26,19 @@ from perdure.orchestrator.wanted import (
     Perform,
     Poll,
     Request,
+    RestoreTree,
     RunChild,
     wanted,
 )
 from perdure.projection.state import State
 from perdure.values.errors import StoreDamaged
-from perdure.values.limits import GRACE_SECONDS
+from perdure.values.limits import GRACE_SECONDS, WORKER_PARKS_NS
 
 INBOX_SECONDS = 0.25
 """Between looks into the inbox for what other processes posted: below what a person notices."""
+
+POLL_SECONDS = 2.0
+"""How long a run that parks stays for the first answer of a poll."""
 
 POSTABLE = (
     "message.received",
@@ -59,11 +63,23 @@ class Drive:
     """One run being driven by one writer."""
 
     def __init__(
-        self, writer: RunWriter, work: Work, clock: Clock, progress: Progress | None, *, stays: bool = False
+        self,
+        writer: RunWriter,
+        work: Work,
+        clock: Clock,
+        progress: Progress | None,
+        *,
+        stays: bool = False,
+        parks: bool = False,
     ) -> None:
-        """Drive the run of ``writer``, doing its work with ``work``; with ``stays``, until it is told to ``leave``."""
+        """Drive the run of ``writer``, doing its work with ``work``; with ``stays``, until it is told to ``leave``.
+
+        With ``parks`` it also rests where it only waits for a time to come, or asks after something now and then.
+        """
         self._stays: bool = stays
+        self._parks: bool = parks
         self._leaves: bool = False
+        self._winds_up: bool = False
         self._writer: RunWriter = writer
         self._work: Work = work
         self._clock: Clock = clock
@@ -72,6 +88,7 @@ class Drive:
         self._held: dict[Request, tuple[Heard, ...]] = {}
         self._arrived: asyncio.Queue[Request | None] = asyncio.Queue()
         self._store: Books = writer.store
+        self._asked_once: set[Request] = set()
         self.loose: bool = False
 
     @property
@@ -87,6 +104,11 @@ class Drive:
         """Stop as soon as nothing is under way that ends by itself soon."""
         self._stays, self._leaves = False, True
         self.poke()
+
+    def wind_up(self) -> None:
+        """Begin nothing more but what is promised already, and stop when what is under way has ended."""
+        self._winds_up = True
+        self.leave()
 
     async def take(self, *heard: Heard) -> tuple[Event, ...]:
         """Take facts in, and tell who watches."""
@@ -124,8 +146,25 @@ class Drive:
             await self._end_all()
 
     def _still(self) -> bool:
+        if self._winds_up:
+            return not self._busy() and not any(isinstance(each, RunChild) for each in self._tasks)
         waits = self._leaves or (self.state.status == "waiting" and self.state.needs_person)
-        return not self._tasks or (waits and not self._busy())
+        return not self._tasks or (waits and not self._busy()) or (self._parks and self._only_waits())
+
+    def _only_waits(self) -> bool:
+        """Whether all that is under way will be the same in a while, and could be begun anew then."""
+        now = self._clock.now()
+        for request in self._tasks:
+            match request:
+                case Poll(key):
+                    effect = self.state.world.open.get(key)
+                    if request not in self._asked_once or effect is None or effect.poll_ns < WORKER_PARKS_NS:
+                        return False
+                case Alarm(due=due) if due > now + WORKER_PARKS_NS:
+                    continue
+                case _:
+                    return False
+        return True
 
     def _busy(self) -> bool:
         """Whether a task is under way that ends by itself soon: not a poll, a child, or a time to come."""
@@ -155,7 +194,8 @@ class Drive:
                 self._held[request] = facts
                 continue
             self._tasks.pop(request)
-            heard += facts
+            if not self._winds_up or not isinstance(request, RunChild) or _ended(facts):
+                heard += facts
         if heard:
             await self.take(*self._released(), *heard)
         if None in requests:
@@ -194,12 +234,21 @@ class Drive:
             await self._end(stale)
             requests = wanted(self.state, self._writer.law)
         for request in requests:
-            if request not in self._tasks:
+            if request not in self._tasks and (
+                not self._winds_up or isinstance(request, Perform | RestoreTree)
+            ):
                 task = asyncio.create_task(self._work.carry_out(request))
                 self._tasks[request] = task
                 task.add_done_callback(self._arrival(request))
+                if self._parks and isinstance(request, Poll):
+                    # the first question of a poll is asked and answered by then, or it is asked again later
+                    asyncio.get_running_loop().call_later(POLL_SECONDS, self._asked, request)
         if any(isinstance(each, Checkpoint) for each in self._tasks) and not self._asking():
             self._work.hurry()
+
+    def _asked(self, request: Request) -> None:
+        self._asked_once.add(request)
+        self.poke()
 
     def _asking(self) -> bool:
         return any(isinstance(each, AskModel) for each in self._tasks)
@@ -233,6 +282,11 @@ class Drive:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks.values())
+
+
+def _ended(facts: tuple[Heard, ...]) -> bool:
+    """Whether a child that was told to stop had come to its end by then."""
+    return not any(isinstance(each.body, e.ChildFinished) and each.body.status == "waiting" for each in facts)
 
 
 def heard_post(post: Post) -> Heard:

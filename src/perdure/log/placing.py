@@ -136,8 +136,15 @@ class Registry(Protocol):
 class Placements(Protocol):
     """The runs that workers are to drive."""
 
-    def place(self, run: str, agent: str, *, root: str = "", wake: int | None = 0) -> bool:
-        """Workers drive the run from here on; False if they did already. Raises ``UnknownRun``."""
+    def place(self, run: str, agent: str, *, root: str = "") -> bool:
+        """Workers drive the run from here on, or ``root`` does in its loop; False if they did already.
+
+        Raises ``UnknownRun``.
+        """
+        ...
+
+    def call(self, run: str) -> bool:
+        """Workers look at the run, or at its root, as soon as they can; False if they don't drive it, or it is parked."""
         ...
 
     def called(self, agents: Sequence[str], now: int, limit: int) -> Sequence[Call]:

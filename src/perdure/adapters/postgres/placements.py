@@ -13,57 +13,58 @@ from perdure.values.errors import UnknownRun
 
 _PLACE: Final = """
 INSERT INTO placements (run, agent, root, wake)
-SELECT r.number, %s, (SELECT number FROM runs WHERE name = NULLIF(%s, '')), %s FROM runs r WHERE r.name = %s
+SELECT r.number, %(agent)s, COALESCE(t.root, t.run), CASE WHEN t.run IS NULL THEN 0 END
+FROM runs r LEFT JOIN (placements t JOIN runs n ON n.number = t.run) ON n.name = %(root)s WHERE r.name = %(run)s
 ON CONFLICT (run) DO NOTHING
+"""
+_CALL: Final = """
+UPDATE placements p SET wake = 0 FROM placements q JOIN runs r ON r.number = q.run
+WHERE r.name = %s AND p.run = COALESCE(q.root, q.run) AND p.parked IS NULL
+RETURNING (SELECT pg_notify(%s, n.name || ' ' || p.agent) FROM runs n WHERE n.number = p.run)
 """
 _KNOWN: Final = "SELECT 1 FROM runs WHERE name = %s"
 
 _OPEN: Final = "p.parked IS NULL AND p.agent = ANY(%(agents)s) AND (p.later IS NULL OR p.later <= %(now)s)"
 _OF: Final = "WHERE run = (SELECT number FROM runs WHERE name = %s)"
+_FREE: Final = "(r.process IS NULL OR h.name IS NULL OR h.ended IS NOT NULL OR h.lapsed IS NOT NULL)"
+CHANNEL: Final = "perdure_calls"
+"""On which workers hear the names of runs that want to be looked at now."""
 
 
 def _whole(statement: LiteralString) -> LiteralString:
-    return statement.replace("{OPEN}", _OPEN).replace("{OF}", _OF)
+    return statement.replace("{OPEN}", _OPEN).replace("{OF}", _OF).replace("{FREE}", _FREE)
 
 
 DUE: Final = _whole("""
-SELECT p.run, p.root, p.agent FROM placements p
-WHERE p.wake <= %(now)s AND p.wake IS NOT NULL AND {OPEN} ORDER BY p.wake LIMIT %(limit)s
-""")
-RUNG: Final = _whole("""
-SELECT p.run, p.root, p.agent FROM runs r JOIN placements p ON p.run = r.number
-WHERE r.wake <= %(now)s AND r.wake IS NOT NULL AND r.process IS NULL AND {OPEN} ORDER BY r.wake LIMIT %(limit)s
-""")
-IDLE: Final = _whole("""
-SELECT p.run, p.root, p.agent FROM runs r JOIN placements p ON p.run = r.number
-WHERE r.status = 'running' AND r.process IS NULL AND {OPEN} LIMIT %(limit)s
+SELECT p.run, NULL::bigint, NULL::bigint FROM placements p JOIN runs r ON r.number = p.run
+LEFT JOIN processes h ON h.name = r.process
+WHERE p.wake <= %(now)s AND p.wake IS NOT NULL AND {OPEN} AND {FREE} ORDER BY p.wake LIMIT %(limit)s
 """)
 POSTED: Final = _whole("""
-SELECT DISTINCT p.run, p.root, p.agent FROM (
-    SELECT i.run FROM inbox i WHERE i.kind IS NOT NULL ORDER BY i.run, i.number LIMIT 10 * %(limit)s
-) i JOIN runs r ON r.number = i.run JOIN placements p ON p.run = i.run
-WHERE r.process IS NULL AND {OPEN} LIMIT %(limit)s
-""")
-BEREAVED: Final = _whole("""
-SELECT p.run, p.root, p.agent FROM processes h JOIN runs r ON r.process = h.name JOIN placements p ON p.run = r.number
-WHERE (h.ended IS NOT NULL OR h.lapsed IS NOT NULL) AND r.process IS NOT NULL AND {OPEN} LIMIT %(limit)s
+SELECT p.run, p.root, i.number FROM (
+    SELECT run, max(number) AS number FROM (
+        SELECT run, number FROM inbox WHERE kind IS NOT NULL ORDER BY run, number LIMIT 10 * %(limit)s
+    ) waiting GROUP BY run
+) i JOIN runs r ON r.number = i.run JOIN placements p ON p.run = i.run LEFT JOIN processes h ON h.name = r.process
+WHERE {OPEN} AND {FREE} AND i.number > p.heard LIMIT %(limit)s
 """)
 PROVED: Final = _whole("""
-SELECT p.run, p.root, p.agent FROM processes h JOIN writers w ON w.process = h.name JOIN runs r ON r.number = w.run
-JOIN placements p ON p.run = w.run
-WHERE h.ended IS NOT NULL AND w.told IS NULL AND r.process IS NULL AND {OPEN} LIMIT %(limit)s
+SELECT p.run, NULL::bigint, NULL::bigint FROM writers w JOIN processes e ON e.name = w.process
+JOIN runs r ON r.number = w.run JOIN placements p ON p.run = w.run
+WHERE e.ended IS NOT NULL AND w.told IS NULL AND r.process IS NULL AND p.root IS NULL AND {OPEN} LIMIT %(limit)s
 """)
-CALLS: Final[Sequence[LiteralString]] = (DUE, RUNG, IDLE, POSTED, BEREAVED, PROVED)
+CALLS: Final[Sequence[LiteralString]] = (DUE, POSTED, PROVED)
 
+_CHILDREN: Final = """
+WITH heard AS (
+    UPDATE placements c SET heard = u.number FROM unnest(%s::bigint[], %s::bigint[]) AS u (run, number)
+    WHERE c.run = u.run RETURNING c.root
+)
+UPDATE placements p SET wake = 0 FROM heard JOIN runs t ON t.number = heard.root
+WHERE p.run = heard.root AND t.status IN ('running', 'waiting')
+"""
 _NAMED: Final = """
 SELECT r.name, p.agent, p.run FROM placements p JOIN runs r ON r.number = p.run WHERE p.run = ANY(%s)
-"""
-_CHILDREN: Final = """
-UPDATE placements p SET wake = 0 FROM (
-    UPDATE placements c SET heard = r.position FROM runs r
-    WHERE c.run = ANY(%s) AND r.number = c.run AND r.position > c.heard RETURNING c.root
-) called JOIN runs t ON t.number = called.root
-WHERE p.run = called.root AND t.status IN ('running', 'waiting')
 """
 _STRANGERS: Final = _whole("""
 SELECT r.name, p.agent, r.holder FROM runs r JOIN placements p ON p.run = r.number
@@ -74,7 +75,7 @@ _PLACED: Final = """
 SELECT r.name, p.agent, r.tenant, COALESCE(t.name, ''), r.status, r.position, r.epoch, COALESCE(r.process, ''),
     CASE WHEN r.process IS NULL THEN 'nobody' WHEN h.name IS NULL THEN 'stranger'
         WHEN h.ended IS NOT NULL THEN 'ended' WHEN h.lapsed IS NOT NULL THEN 'lapsed' ELSE 'living' END,
-    r.holder, LEAST(r.wake, p.wake), COALESCE(p.later, 0), p.tries, COALESCE(p.waits, ''), COALESCE(p.parked, ''),
+    r.holder, p.wake, COALESCE(p.later, 0), p.tries, COALESCE(p.waits, ''), COALESCE(p.parked, ''),
     EXISTS (SELECT FROM inbox i WHERE i.run = r.number AND i.kind IS NOT NULL),
     EXISTS (SELECT FROM writers w JOIN processes e ON e.name = w.process
         WHERE w.run = r.number AND w.told IS NULL AND e.ended IS NOT NULL)
@@ -84,10 +85,9 @@ LEFT JOIN processes h ON h.name = r.process
 _LOOK: Final = _PLACED + "WHERE r.name = %s"
 _STUCK: Final = _PLACED + "WHERE p.parked IS NOT NULL OR p.waits IS NOT NULL ORDER BY r.number LIMIT %s"
 
-_BEGIN: Final = _whole("UPDATE placements SET tries = tries + 1 {OF} RETURNING tries")
+_BEGIN: Final = _whole("UPDATE placements SET tries = tries + 1, wake = 0, waits = NULL {OF} RETURNING tries")
 _REST: Final = _whole("""
 UPDATE placements SET tries = 0, wake = %s, later = NULL, waits = NULL {OF}
-AND (tries, wake, later, waits) IS DISTINCT FROM (0, %s, NULL, NULL)
 """)
 _LEAVE: Final = _whole("UPDATE placements SET later = %s, waits = NULLIF(%s, '') {OF}")
 _PARK: Final = _whole("UPDATE placements SET parked = %s, parked_at = now(), waits = NULL {OF}")
@@ -110,25 +110,32 @@ class PostgresPlacements:
         """Ask through ``line``."""
         self._line: Line = line
 
-    def place(self, run: str, agent: str, *, root: str = "", wake: int | None = 0) -> bool:
+    def place(self, run: str, agent: str, *, root: str = "") -> bool:
         with self._line.lent("giving a run to workers") as db:
-            placed = db.execute(_PLACE, (agent, root, wake, run)).rowcount > 0
+            placed = db.execute(_PLACE, {"run": run, "agent": agent, "root": root}).rowcount > 0
             if not placed and db.execute(_KNOWN, (run,)).fetchone() is None:
                 raise UnknownRun(f"there is no run {run!r} in this store")
         return placed
 
+    def call(self, run: str) -> bool:
+        with self._line.lent("calling workers") as db:
+            return db.execute(_CALL, (run, CHANNEL)).rowcount > 0
+
     def called(self, agents: Sequence[str], now: int, limit: int) -> Sequence[Call]:
         wanted = {"agents": list(agents), "now": now, "limit": limit}
         found: dict[int, None] = {}
-        children: dict[int, None] = {}
+        children: dict[int, int] = {}
         with self._line.lent("looking for runs that could go on") as db:
             with db.pipeline():
                 cursors = [db.execute(each, wanted) for each in CALLS]
             for cursor in cursors:
-                for run, root, _ in cast("list[tuple[int, int | None, str]]", cursor.fetchall()):
-                    (found if root is None else children)[run] = None
+                for run, root, post in cast("list[tuple[int, int | None, int]]", cursor.fetchall()):
+                    if root is None:
+                        found[run] = None
+                    else:
+                        children[run] = post
             if children:
-                db.execute(_CHILDREN, (list(children),))
+                db.execute(_CHILDREN, (list(children), list(children.values())))
             rows = db.execute(_NAMED, (list(found)[:limit],)).fetchall() if found else []
         named = {number: Call(run, agent) for run, agent, number in cast("list[tuple[str, str, int]]", rows)}
         return [named[number] for number in list(found)[:limit] if number in named]
@@ -153,7 +160,7 @@ class PostgresPlacements:
         return int(cast("int", row[0])) if row is not None else 1
 
     def rest(self, run: str, *, wake: int | None) -> None:
-        self._changed(_REST, wake, run, wake)
+        self._changed(_REST, wake, run)
 
     def leave(self, run: str, *, later: int, waits: str) -> None:
         self._changed(_LEAVE, later, waits, run)

@@ -27,22 +27,19 @@ CREATE TABLE processes (
 );
 CREATE INDEX processes_open ON processes (host) WHERE ended IS NULL;
 
--- A run that workers drive. One that isn't here is driven by whoever runs or resumes it.
+-- A run that workers drive; one that isn't here is driven by whoever runs or resumes it. ``wake`` is 0 from before a
+-- worker takes the run until after it rests in order, so that whatever ends its driving, somebody looks at it again.
 CREATE TABLE placements (
     run bigint PRIMARY KEY REFERENCES runs (number),
     agent text NOT NULL,
     root bigint,                            -- the run in whose loop this one is driven, if it is a child
-    wake bigint,                            -- when to look at it although nobody posts; ns, 0 for at once
+    heard bigint NOT NULL DEFAULT 0,        -- of a child: the last post for which its root was called
+    wake bigint DEFAULT 0,                  -- when to look at it although nobody posts; ns, 0 for at once, NULL for never
     later bigint,                           -- not before this, after a try that failed; ns
     tries bigint NOT NULL DEFAULT 0,        -- drives that ended without progress, counted before each begins
-    heard bigint NOT NULL DEFAULT 0,        -- of a child: its position when its root was last called for it
     waits text,                             -- why the last worker that looked did not drive it
     parked text,                            -- why nobody drives it until a person says so
     parked_at timestamptz
 ) WITH (fillfactor = 80);
 CREATE INDEX placements_due ON placements (wake) WHERE wake IS NOT NULL AND parked IS NULL;
 CREATE INDEX placements_stuck ON placements (run) WHERE parked IS NOT NULL OR waits IS NOT NULL;
-CREATE INDEX placements_of_root ON placements (root) WHERE root IS NOT NULL;
-
--- Runs that could go on and that nobody holds: few at any time, however many there are.
-CREATE INDEX runs_idle ON runs (number) WHERE status = 'running' AND process IS NULL;
