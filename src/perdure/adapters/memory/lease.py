@@ -2,12 +2,14 @@
 
 from perdure.adapters.holders import Fate, Proof
 from perdure.adapters.memory.shelf import Past, Record
+from perdure.log.carrying import check_moved
 from perdure.log.port import Holder, Lease
 from perdure.values.errors import Held
 
 
 def grant(record: Record, holder: Holder, proof: Proof, *, take_over: bool) -> Lease:
     """Give the run to ``holder`` under the next epoch, or raise ``Held``."""
+    check_moved(record.new.run, record.holder, holder)
     if record.holder is not None and not take_over:
         verdict = proof(record.holder)
         if verdict is not Fate.DEAD:

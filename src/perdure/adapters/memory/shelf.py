@@ -11,7 +11,7 @@ from perdure.log.envelope import GENESIS, Stored, chain
 from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.port import Batch, ClaimOpened, Holder, NewRun, Post, Remembered, RunRow
 from perdure.values.digest import digest
-from perdure.values.errors import BadInput, Broken, Conflict, Fenced, UnknownRun
+from perdure.values.errors import BadInput, BadPosition, Broken, Conflict, Fenced, UnknownRun
 from perdure.values.limits import BATCH_EVENTS_MAX, BLOB_BYTES_MAX
 
 FREE = ("failed", "compensated")
@@ -99,6 +99,22 @@ class Shelf:
         while position <= record.new.forked_at and record.new.parent is not None:
             record = self.record(record.new.parent)
         return record.events[position - record.new.forked_at - 1].digest if position else GENESIS
+
+
+def make(shelf: Shelf, new: NewRun) -> bool:
+    """The run is there; False if the name is taken. Raises ``BadPosition`` for a bad fork point."""
+    if new.run in shelf.runs:
+        return False
+    prefix = GENESIS
+    if new.parent is not None:
+        parent = shelf.record(new.parent)
+        if not 1 <= new.forked_at <= parent.position:
+            raise BadPosition(f"{new.parent} has no position {new.forked_at} to fork at")
+        prefix = shelf.digest_at(new.parent, new.forked_at)
+    elif new.forked_at:
+        raise BadPosition(f"{new.run} forks at {new.forked_at} of no parent")
+    shelf.runs[new.run] = Record(new, prefix)
+    return True
 
 
 def admitted(shelf: Shelf, batch: Batch) -> Remembered | None:

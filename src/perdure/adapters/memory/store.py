@@ -10,12 +10,14 @@ from concurrent.futures import Future
 
 from perdure.adapters import holders
 from perdure.adapters.holders import Proof
+from perdure.adapters.memory.carrying import MemoryCarrier
 from perdure.adapters.memory.lease import give_back, grant
-from perdure.adapters.memory.shelf import Record, Shelf, admitted, check_blob, write
-from perdure.log.envelope import GENESIS, Stored
+from perdure.adapters.memory.shelf import Shelf, admitted, check_blob, make, write
+from perdure.log.carrying import check_moved
+from perdure.log.envelope import Stored
 from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.port import Appended, Batch, Holder, Lease, NewRun, Post, Remembered, RunRow
-from perdure.values.errors import BadInput, BadPosition, BlobMissing, PerdureError, StoreFailed
+from perdure.values.errors import BadInput, BlobMissing, PerdureError, StoreFailed
 from perdure.values.limits import INBOX_BYTES_MAX
 
 
@@ -30,6 +32,7 @@ class MemoryStore:
         self._tokens: set[str] = set()
         self._mark = 0
         self._closed = False
+        self._carrier = MemoryCarrier(self._shelf, self._changed)
 
     def close(self) -> None:
         """End: this store's holders write nothing any more."""
@@ -85,6 +88,7 @@ class MemoryStore:
         with self._changed:
             self._check_open()
             record = self._shelf.record(run)
+            check_moved(run, record.holder)
             if post.id in record.posted:
                 return False
             record.posted.add(post.id)
@@ -108,19 +112,12 @@ class MemoryStore:
     def create(self, new: NewRun) -> bool:
         with self._changed:
             self._check_open()
-            if new.run in self._shelf.runs:
-                return False
-            prefix = GENESIS
-            if new.parent is not None:
-                parent = self._shelf.record(new.parent)
-                if not 1 <= new.forked_at <= parent.position:
-                    raise BadPosition(f"{new.parent} has no position {new.forked_at} to fork at")
-                prefix = self._shelf.digest_at(new.parent, new.forked_at)
-            elif new.forked_at:
-                raise BadPosition(f"{new.run} forks at {new.forked_at} of no parent")
-            self._shelf.runs[new.run] = Record(new, prefix)
-            self._note_change()
-            return True
+            if new.parent is not None and new.run not in self._shelf.runs:
+                check_moved(new.parent, self._shelf.record(new.parent).holder)
+            made = make(self._shelf, new)
+            if made:
+                self._note_change()
+            return made
 
     def acquire(self, run: str, holder: Holder, *, take_over: bool = False) -> Lease:
         with self._changed:
@@ -196,6 +193,10 @@ class MemoryStore:
     def chunk(self, digest: str) -> bytes | None:
         with self._changed:
             return self._shelf.chunks.get(digest)
+
+    def carrier(self) -> MemoryCarrier:
+        """Return what carries runs out of this store and into it."""
+        return self._carrier
 
     # -- inside --------------------------------------------------------------------------------------
 

@@ -5,9 +5,12 @@ from typing import Final
 
 import msgspec
 
+from perdure.adapters.postgres.columns import whole
 from perdure.adapters.postgres.connecting import Database
+from perdure.adapters.postgres.fence import SWEPT, Fence
+from perdure.adapters.postgres.leases import check_here
 from perdure.adapters.postgres.reading import number_of
-from perdure.adapters.postgres.wire import INT, TEXT, Many, Statement, read_int, read_text
+from perdure.adapters.postgres.wire import TEXT, Many, Statement, read_int, read_text
 from perdure.log.port import Post
 from perdure.values.errors import BadInput
 from perdure.values.limits import INBOX_BYTES_MAX
@@ -39,17 +42,26 @@ def check_post(post: Post) -> None:
         raise BadInput(f"post {post.id!r}: {len(post.body)} bytes; at most {INBOX_BYTES_MAX}")
 
 
-def put_post(db: Database, run: str, post: Post, *, again: bool) -> bool:
+def put_post(db: Database, run: str, post: Post, fence: Fence, *, again: bool) -> bool:
     """Within a transaction: the post waits; False if its id was posted before, unless ``again`` it was by us."""
     number = number_of(db, run)
     words = (post.kind, bytes(post.body), post.at)
-    if db.execute(_POST, (number, post.id, *words)).fetchone() is not None:
+    posted = db.execute(_POST, (number, post.id, *words)).fetchone() is not None
+    # After the insert, which holds the run's row by its key: who moves the run waits for it, or is seen here.
+    check_here(db, run)
+    if posted:
         return True
     if not again:
         return False
     found = db.execute(_POSTED, (number, post.id), binary=True).fetchone()
     # Taken in meanwhile, it has lost its body; its time still tells whose it was.
     return found is not None and (found == words or (found[0] is None and found[2] == post.at))
+
+
+def sweeps(db: Database) -> int:
+    """Return how often a collector took blobs away."""
+    row = db.execute(SWEPT.text.encode(), binary=True).fetchone()
+    return 0 if row is None else whole(row[0])
 
 
 def waiting_posts(db: Database, run: str) -> Sequence[Post]:

@@ -14,6 +14,7 @@ from perdure.adapters.postgres.identity import ground
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.losses import lost_of
 from perdure.adapters.postgres.reading import digest_at, holder_of, number_of, stretches
+from perdure.log.carrying import check_moved
 from perdure.log.envelope import GENESIS
 from perdure.log.port import Holder, Lease, NewRun
 from perdure.values.errors import BadPosition, Held, UnknownRun
@@ -22,6 +23,7 @@ _CREATE: Final = """
 INSERT INTO runs (name, lineage, tenant, parent, forked_at, created, position, head)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING RETURNING number
 """
+_HOLDER: Final = "SELECT holder FROM runs WHERE name = %s"
 _MADE: Final = "SELECT lineage, tenant, parent, forked_at, created FROM runs WHERE name = %s"
 _LEASE: Final = "SELECT number, epoch, holder, wrote FROM runs WHERE name = %s"
 _LOCK: Final = "SELECT 1 FROM runs WHERE name = %s FOR NO KEY UPDATE"
@@ -85,6 +87,12 @@ def make_run(db: Database, new: NewRun, *, again: bool) -> bool:
     return again and db.execute(_MADE, (new.run,), binary=True).fetchone() == words
 
 
+def check_here(db: Database, run: str) -> None:
+    """Raise ``Moved`` or ``Held`` if the run is in another store, or not all here yet."""
+    row = db.execute(_HOLDER, (run,), binary=True).fetchone()
+    check_moved(run, None if row is None else holder_of(row[0]))
+
+
 def seen_lease(db: Database, run: str) -> Seen:
     """Return the run's lease as it stands, or raise ``UnknownRun``."""
     row = db.execute(_LEASE, (run,), binary=True).fetchone()
@@ -96,8 +104,11 @@ def seen_lease(db: Database, run: str) -> Seen:
     return Seen(number, epoch, holder_of(holder), wrote, earlier)
 
 
-def prove_writers(run: str, seen: Seen, proof: Proof, *, take_over: bool) -> tuple[PastWriter, ...]:
-    """Return the writers whom a new one hears of, the dead marked with its epoch; or raise ``Held``."""
+def prove_writers(
+    run: str, seen: Seen, proof: Proof, by: Holder, *, take_over: bool
+) -> tuple[PastWriter, ...]:
+    """Return the writers whom ``by`` hears of, the dead marked with its epoch; or raise ``Held`` or ``Moved``."""
+    check_moved(run, seen.holder, by)
     if seen.holder is not None and not take_over:
         verdict = proof(seen.holder)
         if verdict is not Fate.DEAD:

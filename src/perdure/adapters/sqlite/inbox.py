@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from perdure.adapters.sqlite.database import Database, ask, ask_one, raw, text, whole
+from perdure.adapters.sqlite.leases import check_here
 from perdure.adapters.sqlite.reading import number_of
 from perdure.log.port import Post
 from perdure.values.errors import BadInput
@@ -25,7 +26,9 @@ def check_post(post: Post) -> None:
 
 def put_post(db: Database, run: str, post: Post) -> bool:
     """Within a transaction: the post waits; False if its id was posted before."""
-    values = (number_of(db, run), post.id, post.kind, bytes(post.body), post.at)
+    number = number_of(db, run)
+    check_here(db, run, number)
+    values = (number, post.id, post.kind, bytes(post.body), post.at)
     return ask_one(db, _POST, values) is not None
 
 

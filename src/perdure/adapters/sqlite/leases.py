@@ -12,9 +12,11 @@ from perdure.adapters.holders import Fate, Proof
 from perdure.adapters.sqlite.database import Database, ask, ask_one, text_or_none, whole, whole_or_none
 from perdure.adapters.sqlite.heads import end_of
 from perdure.adapters.sqlite.reading import holder_of, number_of
+from perdure.log.carrying import check_moved
 from perdure.log.port import Holder, Lease, NewRun
 from perdure.values.errors import BadPosition, Held, UnknownRun
 
+_HOLDER = "SELECT holder FROM runs WHERE number = ?"
 _RUN_KNOWN = "SELECT 1 FROM runs WHERE name = ?"
 _FORKED_AT = "SELECT forked_at FROM runs WHERE number = ?"
 _CREATE = """
@@ -55,13 +57,15 @@ class Seen(NamedTuple):
     earlier: tuple[PastWriter, ...]
 
 
-def make_run(db: Database, new: NewRun) -> bool:
-    """Within a transaction: the run is there; False if the name is taken."""
+def make_run(db: Database, new: NewRun, *, arriving: bool = False) -> bool:
+    """Within a transaction: the run is there; False if the name is taken. One that arrives may come before its parent."""
     if ask_one(db, _RUN_KNOWN, (new.run,)) is not None:
         return False
     parent = None
     if new.parent is not None:
         parent = number_of(db, new.parent)
+        if not arriving:
+            check_here(db, new.parent, parent)
         origin = ask_one(db, _FORKED_AT, (parent,))
         end, _ = end_of(db, parent, whole(origin[0]) if origin else 0)
         if not 1 <= new.forked_at <= end:
@@ -70,6 +74,12 @@ def make_run(db: Database, new: NewRun) -> bool:
         raise BadPosition(f"{new.run} forks at {new.forked_at} of no parent")
     db.execute(_CREATE, (new.run, new.lineage, new.tenant, parent, new.forked_at, new.at))
     return True
+
+
+def check_here(db: Database, run: str, number: int) -> None:
+    """Raise ``Moved`` or ``Held`` if the run is in another store, or not all here yet."""
+    row = ask_one(db, _HOLDER, (number,))
+    check_moved(run, holder_of(text_or_none(row[0])) if row is not None else None)
 
 
 def seen_lease(db: Database, run: str) -> Seen:
@@ -85,8 +95,11 @@ def seen_lease(db: Database, run: str) -> Seen:
     return Seen(whole(number), whole(epoch), holder_of(text_or_none(holder)), whole(wrote), earlier)
 
 
-def prove_writers(run: str, seen: Seen, proof: Proof, *, take_over: bool) -> tuple[PastWriter, ...]:
-    """Return the writers whom a new one hears of, the dead marked with its epoch; or raise ``Held``."""
+def prove_writers(
+    run: str, seen: Seen, proof: Proof, by: Holder, *, take_over: bool
+) -> tuple[PastWriter, ...]:
+    """Return the writers whom ``by`` hears of, the dead marked with its epoch; or raise ``Held`` or ``Moved``."""
+    check_moved(run, seen.holder, by)
     if seen.holder is not None and not take_over:
         verdict = proof(seen.holder)
         if verdict is not Fate.DEAD:

@@ -125,12 +125,13 @@ def _seen(db: Database, row: Row) -> ClaimSeen:
         whole(attempt),
         unpacked(arguments),
         text_or_none(outcome),
-        _result(db, result, result_run, result_at),
+        read_claim_result(db, result, result_run, result_at),
         unpacked(loose),
     )
 
 
-def _result(db: Database, result: Value, run: Value, at: Value) -> Content | None:
+def read_claim_result(db: Database, result: Value, run: Value, at: Value) -> Content | None:
+    """Return a claim's result, from the event that holds it or as it stands beside the claim."""
     if at is None:
         return None if result is None else msgspec.json.decode(raw(result), type=Content)
     row = ask_one(db, _SETTLING, (run, at))

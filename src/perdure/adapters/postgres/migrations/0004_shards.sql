@@ -2,7 +2,7 @@
 -- What a database that is one shard of a store knows of the others.
 
 CREATE TABLE roster (
-    only boolean PRIMARY KEY DEFAULT TRUE CHECK (only),
+    sole boolean PRIMARY KEY DEFAULT TRUE CHECK (sole),
     name text,                              -- its own; NULL before it became a shard
     known text[] NOT NULL DEFAULT '{}'
 );
