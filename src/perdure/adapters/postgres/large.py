@@ -11,7 +11,7 @@ Invariants:
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
@@ -61,17 +61,14 @@ class BrokenPromise(Exception):
 class LargeBlobs:
     """What one store object does about large blobs."""
 
-    def __init__(
-        self, readers: Readers, desk: Desk, objects: ObjectStore | None, *, bound: float = 0.0
-    ) -> None:
-        """Keep large content in ``objects``, or here where there are none. ``bound`` is for tests: see ``limits``."""
+    def __init__(self, readers: Readers, desk: Desk, objects: ObjectStore | None) -> None:
+        """Keep large content in ``objects``, or here where there are none."""
         self._readers = readers
         self._desk = desk
         self.objects = objects
         self.breaker = Breaker()
         self.spilled = threading.Event()
         """set when something waits here for the object store"""
-        self._bound = bound or OBJECT_PUT_SECONDS
         self._slots = threading.Semaphore(OBJECT_PUTS_TOGETHER)
         self._store = ""
 
@@ -110,7 +107,7 @@ class LargeBlobs:
 
     def put_within(self, there: str, content: bytes) -> bool:
         """Put an object, waiting no longer than is right for its size; False if it isn't known to be there by then."""
-        objects, seconds = self.objects, self._bound + len(content) / OBJECT_PUT_BYTES_PER_SECOND
+        objects, seconds = self.objects, OBJECT_PUT_SECONDS + len(content) / OBJECT_PUT_BYTES_PER_SECOND
         until = time.monotonic() + seconds
         if objects is None or not self._slots.acquire(timeout=seconds):
             return False
@@ -126,12 +123,25 @@ class LargeBlobs:
 
         # Of its own, and not waited for at the end: it may hang in a request for longer than anybody waits.
         threading.Thread(target=put, name="perdure-put", daemon=True).start()
+
+        def taken() -> bool:
+            try:
+                return answer.result(max(0.0, until - time.monotonic()))
+            except TimeoutError as error:
+                raise ObjectsAway(f"{there}: not taken within {seconds:.1f} s") from error
+
+        return self._heard(taken)
+
+    def put_patiently(self, there: str, content: bytes) -> bool:
+        """Put an object, waiting as long as its requests may take; False if it isn't known to be there then."""
+        objects = self.objects
+        return objects is not None and self._heard(lambda: objects.put(there, content))
+
+    def _heard(self, put: Callable[[], bool]) -> bool:
+        """Tell whether ``put`` worked, and let the breaker know."""
         try:
-            answer.result(max(0.0, until - time.monotonic()))
-        except TimeoutError:
-            error = ObjectsAway(f"{there}: not taken within {seconds:.1f} s")
-            self.breaker.failed(time.monotonic(), error)
-            return False
+            # Whether it was there before doesn't matter: of one name there is one content.
+            put()
         except PerdureError as error:
             self.breaker.failed(time.monotonic(), error)
             return False

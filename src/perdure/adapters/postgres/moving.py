@@ -102,7 +102,7 @@ class Mover:
         pieces = self._pieces(key)
         if len(pieces) != len(index.lengths):
             return False
-        if not self._large.put_within(there, b"".join(pieces)):
+        if not self._large.put_patiently(there, b"".join(pieces)):
             return None
         return self._desk.do("moving a blob", lambda db, _: _over(db, key, index, there))
 
