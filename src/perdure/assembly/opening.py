@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from perdure.assembly.addresses import Address, Location, address_of, without_secrets
 from perdure.assembly.site import scratch_of
-from perdure.values.errors import BadAddress, BadInput, PerdureError
+from perdure.values.errors import BadInput, PerdureError
 
 if TYPE_CHECKING:
+    from perdure.adapters.postgres.outside import OutsideWitness
     from perdure.adapters.postgres.store import PostgresStore
+    from perdure.adapters.shards.reaching import Shard
     from perdure.assembly.describing import Described
     from perdure.driver.books import Books
+    from perdure.log.port import ObjectStore
 
 
 class Opened(NamedTuple):
@@ -58,8 +61,8 @@ def open_database(address: Address, *, create: bool, words: "Described | None" =
     from perdure.adapters.postgres.store import PostgresStore  # noqa: PLC0415 - an extra
 
     with hushed(address):
-        objects = _objects_of(words)
-        return PostgresStore(address.secret, create=create, objects=objects)
+        objects, witness = _objects_of(address, words), _witness_of(words)
+        return PostgresStore(address.secret, create=create, objects=objects, witness=witness)
 
 
 @contextmanager
@@ -78,7 +81,22 @@ def _described(address: Address, *, create: bool) -> Opened:
     found = described(address.path)
     if isinstance(found, Described):
         return _beside(address, open_database(found.database, create=create, words=found))
-    raise BadAddress(f"{address}: shards can't be opened yet")
+    from perdure.adapters.shards.store import ShardedStore  # noqa: PLC0415 - few stores have any
+
+    named = {name: _opens(each, create=create) for name, each in found.items()}
+    store = ShardedStore(named, told=str(address))
+    return Opened(store, store.close, scratch_of(address.local), address.path.resolve())
+
+
+def _opens(words: "Described", *, create: bool) -> "Callable[[], Shard]":
+    """Return what opens one shard, each time that it is needed."""
+    from perdure.adapters.shards.reaching import Shard  # noqa: PLC0415 - few stores have any
+
+    def opened() -> Shard:
+        store = open_database(words.database, create=create, words=words)
+        return Shard(store, store.roster(), store.close)
+
+    return opened
 
 
 def _beside(address: Address, store: "PostgresStore") -> Opened:
@@ -86,6 +104,17 @@ def _beside(address: Address, store: "PostgresStore") -> Opened:
     return Opened(store, store.close, scratch_of(address.local), location)
 
 
-def _objects_of(words: "Described | None") -> None:
-    if words is not None and words.objects is not None:
-        raise BadAddress("object storage can't be opened yet")
+def _objects_of(address: Address, words: "Described | None") -> "ObjectStore | None":
+    if words is None or words.objects is None:
+        return None
+    from perdure.adapters.objects.opening import open_objects  # noqa: PLC0415 - an extra
+
+    return open_objects(words.objects, cache=scratch_of(address.local) / "objects")
+
+
+def _witness_of(words: "Described | None") -> "OutsideWitness | None":
+    if words is None or words.witness is None:
+        return None
+    from perdure.assembly.witnessing import open_witness  # noqa: PLC0415 - few stores have one
+
+    return open_witness(words.witness)
