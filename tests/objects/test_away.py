@@ -105,6 +105,7 @@ def test_content_that_a_bucket_refuses_waits_as_well(moto_server: S3Server, tmp_
         assert isinstance(store.large.breaker.trouble, ObjectsRefused)
     moto_server.bucket(str(settings["url"]).split("/")[2])
     with opened(dsn, settings) as store:
+        store.flush()
         until("it arrives once there is a bucket", lambda: lies_outside(dsn, name))
         assert store.get(name) == content
 
@@ -116,6 +117,7 @@ def test_content_of_a_store_without_an_object_store_moves_once_it_has_one(tmp_pa
         store.put(name, content)
         assert store.get(name) == content
     with opened(dsn, {"url": f"file://{tmp_path}/objects"}) as store:
+        store.flush()
         until("it moves", lambda: lies_outside(dsn, name))
         assert store.get(name) == content
     with (

@@ -40,19 +40,23 @@ class Mover:
     """One store object's thread that moves blobs, at its leisure."""
 
     def __init__(self, readers: Readers, desk: Desk, large: LargeBlobs) -> None:
-        """Begin as soon as something was kept here, or was left here by others."""
+        """Know where from and where to; nothing is moved yet."""
         self._readers = readers
         self._desk = desk
         self._large = large
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="perdure-mover", daemon=True)
+
+    def begin(self) -> None:
+        """From here on all that waits is moved, also what others left."""
         self._thread.start()
 
     def close(self) -> None:
         """Nothing more is begun; a put under way isn't waited for."""
         self._ended.set()
         self._large.spilled.set()
-        self._thread.join(OBJECT_MOVE_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(OBJECT_MOVE_SECONDS)
 
     def move(self) -> int:
         """Bring over what waits, as long as the object store takes it; return how many came over."""
