@@ -13,11 +13,13 @@ from perdure.adapters.sqlite.compacting import Compacted
 from perdure.adapters.sqlite.stats import StoreStats
 from perdure.assembly.addresses import Address
 from perdure.assembly.clock import SystemClock
+from perdure.assembly.clusters import collect_all
 from perdure.assembly.letting_go import LettingGo, letting_go, may_be_pinned
 from perdure.assembly.store import Store
 from perdure.log import events as e
 from perdure.log.garbage import Collected, Tell
 from perdure.log.port import Post
+from perdure.values.errors import BadInput
 
 __all__ = ["Collected", "Compacted", "LettingGo", "Room", "StoreStats"]
 
@@ -25,8 +27,14 @@ __all__ = ["Collected", "Compacted", "LettingGo", "Room", "StoreStats"]
 def back_up(address: Address, target: Path) -> None:
     """There is a consistent copy at ``target``; it opens with its runs suspended.
 
-    Raises ``BadInput`` if something is there already.
+    Raises ``BadInput`` if something is there already, or the store is none in a file.
     """
+    if address.kind != "directory":
+        raise BadInput(
+            f"{address} is backed up by its server's own means",
+            hint="pg_basebackup with a WAL archive, which also goes back to a point in time, or pg_dump of the schema "
+            "perdure; see docs/team.md",
+        )
     with _opened(address) as books:
         books.backup(target)
 
@@ -49,25 +57,41 @@ def collect(address: Address, *, trial: bool, tell: Tell) -> Collected:
     A trial takes nothing away. Raises ``BlobMissing`` or ``StoreDamaged``, before anything goes, if the store
     is damaged, ``StoreNewer`` if it holds events of a newer perdure.
     """
+    if address.kind != "directory":
+        return collect_all(address, trial=trial, tell=tell)
     with _opened(address) as books:
         return books.collect(trial=trial, tell=tell)
 
 
 def compact(address: Address) -> Compacted:
     """The log's file holds no free pages any more; see ``perdure.adapters.sqlite.compacting``."""
+    if address.kind != "directory":
+        raise BadInput(
+            f"{address} gives its pages back by itself",
+            hint="let autovacuum run; VACUUM FULL blocks the store",
+        )
     with _opened(address) as books:
         return books.compact()
 
 
+def _bounded(address: Address) -> Address:
+    if address.kind != "directory":
+        raise BadInput(
+            f"{address} has no budget of its own",
+            hint="watch the server's disk: `perdure store stats` has its sizes",
+        )
+    return address
+
+
 def room_of(address: Address) -> Room:
     """Return what the store takes on disk, and what it may take."""
-    with _opened(address) as books:
+    with _opened(_bounded(address)) as books:
         return books.room()
 
 
 def set_budget(address: Address, budget: int | None, *, forget: bool = False) -> Room:
     """The store may take ``budget`` bytes (None: without bound), or with ``forget`` what it may by itself."""
-    with _opened(address) as books:
+    with _opened(_bounded(address)) as books:
         if forget:
             books.forget_budget()
         else:

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg import errors as pg
 
+from perdure.adapters.postgres.columns import asked
 from perdure.adapters.postgres.connecting import Database, Dialer
 from perdure.adapters.postgres.faults import said
 from perdure.adapters.postgres.layout import MIGRATING, SCHEMA
@@ -25,7 +26,6 @@ from perdure.values.errors import (
     BadInput,
     Broken,
     MigrationChanged,
-    PerdureError,
     StoreDenied,
     StoreNewer,
     StoreOlder,
@@ -41,6 +41,9 @@ CREATE TABLE IF NOT EXISTS migrations (
     at timestamptz NOT NULL DEFAULT now()
 )
 """
+
+
+_DONE: Final = "SELECT number, name, beside, digest FROM perdure.migrations ORDER BY number"
 
 
 class Migration(NamedTuple):
@@ -85,6 +88,15 @@ def prepared(dialer: Dialer, *, create: bool) -> None:
             hint="make one with `perdure store migrate`, or choose another",
         )
     check(done)
+
+
+def planned(dialer: Dialer) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
+    """Return the steps that were done, and those that are left. Raises ``MigrationChanged``; changes nothing."""
+    with dialer.bare() as db:
+        done = _done(db, dialer) or ()
+    _check_same(done, migrations())
+    known = {step.number for step in done}
+    return done, tuple(step for step in migrations() if step.number not in known)
 
 
 def check(done: tuple[Migration, ...], known: tuple[Migration, ...] | None = None) -> None:
@@ -162,10 +174,7 @@ def _done(db: Database, dialer: Dialer) -> tuple[Migration, ...] | None:
         ).fetchone()
         if known is None or known[0] is None:
             return None
-        rows = db.execute(
-            f"SELECT number, name, beside, digest FROM {SCHEMA}.migrations ORDER BY number".encode(),
-            prepare=False,
-        ).fetchall()
+        done = asked(db, Migration, _DONE)
     except pg.InsufficientPrivilege as error:
         raise StoreDenied(
             f"opening {dialer.place}: {str(error).strip()}",
@@ -173,4 +182,4 @@ def _done(db: Database, dialer: Dialer) -> tuple[Migration, ...] | None:
         ) from error
     except psycopg.Error as error:
         raise said(error, f"opening {dialer.place}") from error
-    return tuple(Migration(number, name, beside, digest) for number, name, beside, digest in rows) or None
+    return tuple(done) or None

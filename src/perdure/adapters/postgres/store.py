@@ -23,8 +23,8 @@ from perdure.adapters.postgres.carrying import PostgresCarrier
 from perdure.adapters.postgres.collecting import Collector
 from perdure.adapters.postgres.connecting import Database, Dialer
 from perdure.adapters.postgres.desk import Desk
-from perdure.adapters.postgres.fence import Fence
 from perdure.adapters.postgres.feed import PostgresFeed
+from perdure.adapters.postgres.fence import Fence
 from perdure.adapters.postgres.inbox import check_post, put_post, sweeps, waiting_posts
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.large import LargeBlobs
@@ -49,6 +49,7 @@ from perdure.adapters.postgres.reading import read_events, read_rows
 from perdure.adapters.postgres.remembered import read_claims, read_counters
 from perdure.adapters.postgres.roster import PostgresRoster
 from perdure.adapters.postgres.snapshots import latest_snapshot, read_chunk, saving
+from perdure.adapters.postgres.stats import ServerStats, stats_of
 from perdure.adapters.postgres.takeovers import Takeovers
 from perdure.adapters.postgres.watching import Watch, read_mark
 from perdure.adapters.postgres.writer import Writer
@@ -200,10 +201,10 @@ class PostgresStore:
             seen = self._readers.read(f"looking who holds {run}", lambda db: seen_lease(db, run))
             heard = prove_writers(run, seen, self._fate, holder, take_over=take_over)
 
-            def grant(db: Database, _again: bool) -> Lease | None:
-                return grant_lease(db, run, seen, heard, holder, self._known)  # noqa: B023
-
-            lease = self._desk.do(f"taking {run}", grant)
+            lease = self._desk.do(
+                f"taking {run}",
+                lambda db, _, seen=seen, heard=heard: grant_lease(db, run, seen, heard, holder, self._known),
+            )
             if lease is not None:
                 self._tokens.add(holder.token)
                 holders.begin(holder.token)
@@ -285,6 +286,10 @@ class PostgresStore:
         """``by`` says that this copy is the one that counts, and that nothing is missing from it."""
         self.takeovers.release(by, ())
 
+    def stats(self) -> ServerStats:
+        """Return what the store holds, how much room it takes, and how its server is."""
+        return self._readers.read("counting", stats_of)
+
     def carrier(self) -> PostgresCarrier:
         """Return what carries runs out of this store and into it."""
         return PostgresCarrier(self._desk, self._readers)
@@ -326,6 +331,9 @@ class PostgresStore:
                 self._writer = Writer(self._dialer, self._known, self._fence, self._watch.note)
                 self._beating.begin()
                 self._preparing = Preparing(self.large.settle, self._writer.enqueue)
+                if self._mover is not None:
+                    # Who only reads leaves moving to those who write.
+                    self._mover.begin()
             return self._writer, self._preparing
 
     def _forget_ahead(self, digest: str) -> None:
