@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import psycopg
 from psycopg import pq
+from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 
 from perdure.adapters.postgres.connecting import Database
@@ -43,6 +44,7 @@ class Rounds:
         self._prepared: int = 0
         self._sent: list[_Sent] = []
         self.notices: int = 0
+        self._decoder = Transformer(db)
         self._poll = select.poll()
         self._wire.nonblocking = 1
         self._wire.enter_pipeline_mode()
@@ -94,7 +96,7 @@ class Rounds:
                     continue
                 if result.status in _DONE:
                     if each.statement is not None:
-                        answers.append(_rows(result, each.statement))
+                        answers.append(self._rows(result, each.statement))
                 else:
                     if failure is None:
                         failure = error_from_result(result)
@@ -107,6 +109,14 @@ class Rounds:
         if failure is not None:
             raise failure
         return answers
+
+    def _rows(self, result: "pq.abc.PGresult", statement: Statement) -> list[Row]:
+        """Return the rows; psycopg decodes them all at once, in C where it can."""
+        if not statement.returns:
+            return []
+        self._decoder.set_pgresult(result)
+        rows: list[Row] = self._decoder.load_rows(0, result.ntuples, tuple)
+        return rows
 
     # -- waiting -------------------------------------------------------------------------------------
 
@@ -138,19 +148,3 @@ class Rounds:
         self._poll.register(self._socket, what)
         if not self._poll.poll(self._seconds * 1000):
             raise psycopg.OperationalError(f"no answer within {self._seconds} seconds")
-
-
-def _rows(result: "pq.abc.PGresult", statement: Statement) -> list[Row]:
-    returns = statement.returns
-    if not returns:
-        return []
-    value = result.get_value
-    columns = tuple(enumerate(returns))
-    found: list[Row] = []
-    for number in range(result.ntuples):
-        row: list[Value] = []
-        for column, decode in columns:
-            content = value(number, column)
-            row.append(None if content is None else decode(content))
-        found.append(tuple(row))
-    return found
