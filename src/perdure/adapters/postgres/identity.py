@@ -16,7 +16,7 @@ import psycopg
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.losses import accept, suspend
 from perdure.adapters.postgres.outside import compared
-from perdure.adapters.postgres.sealing import Gone, Place, Seal, read_seal
+from perdure.adapters.postgres.sealing import Facts, Gone, Place, Seal, read_seal
 from perdure.adapters.postgres.wire import Row, Statement, read_bool, read_int, read_text
 from perdure.values.errors import OldPrimary, StoreDamaged, Suspended, Unreplicated, Unwitnessed
 from perdure.values.limits import LOSSES_NAMED_MAX
@@ -27,7 +27,8 @@ _FACTS: Final = """
 SELECT (pg_control_system()).system_identifier::text, pg_postmaster_start_time()::text,
     CASE WHEN pg_is_in_recovery() THEN NULL
         ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint END,
-    to_regclass('perdure.seal') IS NOT NULL, has_function_privilege('pg_stat_file(text)', 'execute')
+    to_regclass('perdure.seal') IS NOT NULL, has_function_privilege('pg_stat_file(text)', 'execute'),
+    (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
 """
 _ANCHOR: Final = "SELECT (pg_stat_file('PG_VERSION')).modification::text"
 _ANCHORED: Final = """
@@ -68,22 +69,34 @@ def look(db: Database, known: Known | None) -> Known:
     facts = db.execute(_FACTS).fetchone()
     if facts is None:
         raise StoreDamaged("the server says nothing of itself")
-    system, started, timeline, sealed, stats = facts
+    system, started, timeline, sealed, stats, database = facts
     if not isinstance(timeline, int) or sealed is not True:
         return known
-    anchor = _text(db, _ANCHOR) if stats is True else None
     here = Place(str(system), timeline, str(started))
     if known.place is not None and here.system == known.place.system and timeline < known.place.timeline:
         raise OldPrimary(_left_behind(timeline, known.place))
     if here != known.place:
-        seal = read_seal(db)
-        _arrive(db, known, here, seal, anchor)
+        anchor = _text(db, _ANCHOR) if stats is True else None
+        shown = Facts(here, database if isinstance(database, int) else 0, anchor)
+        _arrive(db, known, shown, read_seal(db))
         known.place = here
     return known
 
 
-def doubt_of(seal: Seal, here: Place, anchor: str | None) -> str | None:
+def doubt_of(seal: Seal, facts: Facts) -> str | None:
     """Return why this may not hold all that was acknowledged, or None."""
+    doubt = _seen_always(seal, facts.place)
+    if doubt is not None:
+        return doubt
+    if seal.database != facts.database:
+        return "this is another database than the store's: it looks like a copy or a restored backup"
+    if seal.anchor is not None and facts.anchor is not None and seal.anchor != facts.anchor:
+        return "the server's directory is another one than the store's: it looks like a restored base backup"
+    return None
+
+
+def _seen_always(seal: Seal, here: Place) -> str | None:
+    """Return what each commit shows as well, so that it need not be written down."""
     if not seal.sound:
         return "these tables were restored from a dump, or copied by one: what was promised since is missing here"
     if seal.system != here.system:
@@ -93,8 +106,6 @@ def doubt_of(seal: Seal, here: Place, anchor: str | None) -> str | None:
             f"the server is on timeline {here.timeline}, and the store was last driven on {seal.timeline}: a standby was "
             "promoted, or the server was restored to an earlier time"
         )
-    if seal.anchor is not None and anchor is not None and seal.anchor != anchor:
-        return "the server's directory is another one than the store's: it looks like a restored base backup"
     return None
 
 
@@ -112,8 +123,8 @@ def checked(row: Row, known: Known, *, claims: bool) -> int:
         raise Suspended(f"no run may be driven here: {suspended}")
     here = Place(place.system if place else str(system), now if isinstance(now, int) else 0, "")
     was = timeline if isinstance(timeline, int) else 0
-    seal = Seal(str(system), was, None, sound is True, synchronous is True, None, None, "")
-    doubt = doubt_of(seal, here, None)
+    seal = Seal(str(system), was, None, sound is True, synchronous is True, None, None, "", 0)
+    doubt = _seen_always(seal, here)
     if doubt is not None:
         raise Suspended(f"no run may be driven here: {doubt}")
     if synchronous and not waits:
@@ -147,36 +158,42 @@ def check_replicated(row: Row) -> None:
         )
 
 
-def _arrive(db: Database, known: Known, here: Place, seal: Seal, anchor: str | None) -> None:
+def _arrive(db: Database, known: Known, facts: Facts, seal: Seal) -> None:
     """Settle what a server that this process has not seen before lacks."""
-    doubt = doubt_of(seal, here, anchor)
+    here, witness = facts.place, known.witness
+    doubt = doubt_of(seal, facts)
     gone = known.gone(db)
-    told = compared(db, known.witness, here, seal) if known.witness is not None else None
+    told = None if witness is None else compared(db, witness, here, seal)
     if told is not None:
         gone = gone.and_of(told.gone)
     if told is not None and told.complete and (doubt or gone):
         why = doubt or "the server holds less than it did"
-        accept(db, seal, here, gone, by=told.name, why=why, lossy=True, anchor=anchor)
-    elif gone:
+        accept(db, seal, facts, gone, by=f"the witness {told.name}", why=why, lossy=True)
+    elif gone or (doubt is not None and _seen_always(seal, here) is None):
         suspend(db, explained(doubt, gone), gone, known.process)
-    elif doubt is not None and (seal.system, seal.timeline, seal.sound) == (here.system, here.timeline, True):
-        # What is seen at each commit doesn't show this.
-        suspend(db, doubt, gone, known.process)
-    elif doubt is not None:
-        vouched = (
-            seal.synchronous and seal.sound and seal.system == here.system and seal.timeline < here.timeline
-        )
-        if vouched and seal.suspended is None and known.vouches(db):
-            by = f"{known.process}, which lived through it"
-            accept(db, seal, here, gone, by=by, why=doubt, lossy=False, anchor=anchor)
-    else:
-        if anchor is not None and seal.anchor is None:
-            db.execute(_ANCHORED, (anchor, here.timeline))
-        if told is not None and known.tells_claims and seal.witnessed is None:
-            db.execute(_SEEN_BY, (told.name, here.timeline))
-    if told is not None and known.witness is not None and (told.complete or not doubt):
-        known.witness.arrived(here)
+    elif doubt is None:
+        _seal_more(db, known, facts, seal)
+    elif _may_go_on(seal, here) and known.vouches(db):
+        by = f"{known.process}, which lived through it"
+        accept(db, seal, facts, gone, by=by, why=doubt, lossy=False)
+    if told is not None and witness is not None and (told.complete or not doubt):
+        witness.arrived(here)
     known.forget(gone)
+
+
+def _may_go_on(seal: Seal, here: Place) -> bool:
+    """Whether a promotion can have lost nothing, so that whoever lived through it may vouch for it."""
+    promoted = seal.sound and seal.system == here.system and seal.timeline < here.timeline
+    return promoted and seal.synchronous and seal.suspended is None
+
+
+def _seal_more(db: Database, known: Known, facts: Facts, seal: Seal) -> None:
+    """What wasn't known of the store's server and witness before stands in the seal."""
+    timeline, witness = facts.place.timeline, known.witness
+    if facts.anchor is not None and seal.anchor is None:
+        db.execute(_ANCHORED, (facts.anchor, timeline))
+    if witness is not None and known.tells_claims and seal.witnessed is None:
+        db.execute(_SEEN_BY, (witness.name, timeline))
 
 
 def _left_behind(timeline: int, place: Place) -> str:

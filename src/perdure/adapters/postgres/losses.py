@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 import psycopg
 
-from perdure.adapters.postgres.sealing import Gone, Place, Seal
+from perdure.adapters.postgres.sealing import Facts, Gone, Seal
 from perdure.adapters.postgres.wire import TEXT, Many, Statement, read_text
 from perdure.log.envelope import GENESIS
 from perdure.log.events import ClaimSeen, Content
@@ -35,7 +35,8 @@ UPDATE perdure.seal SET stamp = pg_current_xact_id(),
     floor = greatest(floor, (SELECT coalesce(max(epoch), 0) FROM perdure.runs)) + %s
 """
 _MOVE: Final = """
-UPDATE perdure.seal SET system = %s, timeline = %s, anchor = %s, stamp = pg_current_xact_id()
+UPDATE perdure.seal SET system = %s, timeline = %s, anchor = %s, database = %s,
+    stamp = pg_current_xact_id()
 WHERE system = %s AND timeline = %s
 """
 _RECORD: Final = """
@@ -111,24 +112,25 @@ def suspend(db: Database, why: str, gone: Gone, told_by: str) -> None:
 def accept(
     db: Database,
     seal: Seal,
-    here: Place,
+    facts: Facts,
     gone: Gone,
     *,
     by: str,
     why: str,
     lossy: bool,
-    anchor: str | None,
 ) -> None:
     """The store goes on on this server: ``by`` knows what is missing, which is put back.
 
     Nothing happens where somebody else has said so already.
     """
     with db.transaction():
-        moved = db.execute(_MOVE, (here.system, here.timeline, anchor, seal.system, seal.timeline))
+        here = facts.place
+        values = (here.system, here.timeline, facts.anchor, facts.database, seal.system, seal.timeline)
+        moved = db.execute(_MOVE, values)
         if not moved.rowcount:
             return
-        values = (seal.system, seal.timeline, here.system, here.timeline, lossy, by, why)
-        db.execute(_RECORD, values)
+        words = (seal.system, seal.timeline, here.system, here.timeline, lossy, by, why)
+        db.execute(_RECORD, words)
         if lossy:
             fence(db)
             write_down(db, gone, by)

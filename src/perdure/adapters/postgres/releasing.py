@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import psycopg
 
 from perdure.adapters.postgres.losses import LostClaim, fence, put_back, write_down, write_lost
-from perdure.adapters.postgres.sealing import Gone, Place, Seal, read_seal
+from perdure.adapters.postgres.sealing import Facts, Gone, Place, Seal, read_seal
 from perdure.values.errors import BadInput, UnknownRun
 
 Database = psycopg.Connection[tuple[object, ...]]
@@ -20,10 +20,13 @@ Database = psycopg.Connection[tuple[object, ...]]
 _HERE: Final = """
 SELECT (pg_control_system()).system_identifier::text,
     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint,
-    has_function_privilege('pg_stat_file(text)', 'execute')
+    has_function_privilege('pg_stat_file(text)', 'execute'),
+    (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
 """
 _ANCHOR: Final = "SELECT (pg_stat_file('PG_VERSION')).modification::text"
-_MOVE: Final = "UPDATE perdure.seal SET system = %s, timeline = %s, anchor = %s, stamp = pg_current_xact_id()"
+_MOVE: Final = """
+UPDATE perdure.seal SET system = %s, timeline = %s, anchor = %s, database = %s, stamp = pg_current_xact_id()
+"""
 _RECORD: Final = """
 INSERT INTO perdure.failovers (was_system, was_timeline, system, timeline, lsn, lossy, by, why)
 VALUES (%s, %s, %s, %s, pg_current_wal_lsn()::text, %s, %s, %s)
@@ -96,8 +99,8 @@ class Answer(NamedTuple):
 def release(db: Database, by: str, answer: Answer) -> Released:
     """``by`` says that this copy is the one that counts, and what is missing from it."""
     with db.transaction():
-        seal, here, anchor = read_seal(db), *_here(db)
-        db.execute(_MOVE, (here.system, here.timeline, anchor))
+        seal, (here, database, anchor) = read_seal(db), _here(db)
+        db.execute(_MOVE, (here.system, here.timeline, anchor, database))
         why = seal.suspended or _moved(seal, here)
         db.execute(_RECORD, (seal.system, seal.timeline, here.system, here.timeline, True, by, why))
         fence(db)
@@ -164,12 +167,13 @@ def doubtful_of(db: Database, most: int) -> Sequence[tuple[str, str]]:
     return [(str(run), str(why)) for run, why in db.execute(_DOUBTFUL, (most,))]
 
 
-def _here(db: Database) -> tuple[Place, str | None]:
+def _here(db: Database) -> Facts:
     row = db.execute(_HERE).fetchone()
     if row is None:
         raise BadInput("the server says nothing of itself")
     anchor = db.execute(_ANCHOR).fetchone() if row[2] is True else None
-    return Place(str(row[0]), _int(row[1]), ""), None if anchor is None else str(anchor[0])
+    shown = None if anchor is None else str(anchor[0])
+    return Facts(Place(str(row[0]), _int(row[1]), ""), _int(row[3]), shown)
 
 
 def _moved(seal: Seal, here: Place) -> str:

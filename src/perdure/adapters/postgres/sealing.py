@@ -13,9 +13,9 @@ from perdure.values.errors import StoreDamaged
 
 Database = psycopg.Connection[tuple[object, ...]]
 
-_SEAL: Final = (
-    "SELECT system, timeline, anchor, sound, synchronous, witnessed, suspended, id FROM perdure.standing"
-)
+_SEAL: Final = """
+SELECT system, timeline, anchor, sound, synchronous, witnessed, suspended, id, database FROM perdure.standing
+"""
 
 
 class Place(NamedTuple):
@@ -24,6 +24,15 @@ class Place(NamedTuple):
     system: str
     timeline: int
     started: str
+
+
+class Facts(NamedTuple):
+    """What a server shows of itself."""
+
+    place: Place
+    database: int
+    anchor: str | None
+    """when its directory was made; None where the role may not see it"""
 
 
 class Acknowledged(NamedTuple):
@@ -81,6 +90,7 @@ class Seal(NamedTuple):
     witnessed: str | None
     suspended: str | None
     id: str
+    database: int
 
 
 def read_seal(db: Database) -> Seal:
@@ -88,7 +98,7 @@ def read_seal(db: Database) -> Seal:
     row = db.execute(_SEAL).fetchone()
     if row is None:
         raise StoreDamaged("the store's own row is gone")
-    system, timeline, anchor, sound, synchronous, witnessed, suspended, name = row
+    system, timeline, anchor, sound, synchronous, witnessed, suspended, name, database = row
     return Seal(
         str(system),
         timeline if isinstance(timeline, int) else 0,
@@ -98,4 +108,5 @@ def read_seal(db: Database) -> Seal:
         None if witnessed is None else str(witnessed),
         None if suspended is None else str(suspended),
         str(name),
+        database if isinstance(database, int) else 0,
     )

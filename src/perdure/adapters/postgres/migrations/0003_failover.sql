@@ -8,14 +8,16 @@ CREATE TABLE seal (
     sole boolean PRIMARY KEY DEFAULT TRUE CHECK (sole),
     system text NOT NULL,                   -- the cluster's identifier
     timeline bigint NOT NULL,               -- raised by every promotion and point-in-time recovery
+    database bigint NOT NULL,               -- its identifier within the cluster: a database made after this one has another
     anchor text,                            -- when the server's directory was made; NULL where the role may not see it
     synchronous boolean NOT NULL DEFAULT FALSE, -- whether every commit must have reached a standby
     witnessed text,                         -- the outside witness that all claims must be told to, or NULL
     floor bigint NOT NULL DEFAULT 0,        -- epochs up to here were given out before a loss: they count no more
     stamp xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
-INSERT INTO seal (system, timeline)
-SELECT (pg_control_system()).system_identifier::text,
+INSERT INTO seal (database, system, timeline)
+SELECT (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
+    (pg_control_system()).system_identifier::text,
     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint;
 
 -- Each time that the store went on on another server, or on another timeline of the same one.
@@ -71,5 +73,5 @@ SELECT g.system, g.timeline, g.anchor,
     g.synchronous,
     current_setting('synchronous_standby_names') <> ''
         AND current_setting('synchronous_commit') IN ('on', 'remote_apply') AS waits,
-    g.witnessed, g.floor, s.suspended, EXISTS (SELECT FROM doubtful) AS doubts, s.id
+    g.witnessed, g.floor, s.suspended, EXISTS (SELECT FROM doubtful) AS doubts, s.id, g.database
 FROM seal g, store s;
