@@ -13,9 +13,9 @@ from perdure.adapters import holders
 from perdure.adapters.holders import Proof, this_holder
 from perdure.adapters.memory.roster import MemoryRoster
 from perdure.adapters.memory.store import MemoryStore
+from perdure.adapters.postgres.store import PostgresStore
 from perdure.adapters.shards.reaching import Shard
 from perdure.adapters.shards.store import ShardedStore
-from perdure.adapters.postgres.store import PostgresStore
 from perdure.adapters.sqlite.store import SqliteStore
 from perdure.log.envelope import GENESIS, Event, Stored, seal
 from perdure.log.events import Content, MessageReceived

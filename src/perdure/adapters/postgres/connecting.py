@@ -70,9 +70,7 @@ class Dialer:
         """Return a new connection that has been looked at; raises what the caller has to do."""
         db = self.bare()
         try:
-            read_only = self._settle(db)
-            if writes and read_only:
-                raise StoreReadOnly(f"{self.place} can be read and not written", hint=READ_ONLY)
+            self._settle(db, writes=writes)
             look(db, self._known)
         except BaseException as error:
             db.close()
@@ -113,11 +111,12 @@ class Dialer:
             time.sleep(min(left, pause * (0.5 + random.random())))  # noqa: S311 - chance keeps processes apart
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
-    def _settle(self, db: Database) -> bool:
-        """The connection has our bounds; tell whether it only reads."""
+    def _settle(self, db: Database, *, writes: bool) -> None:
+        """The connection has our bounds; raise ``StoreReadOnly`` if it ``writes`` and can't."""
         setup = self.setup
         bounds = (setup.statement_seconds, setup.lock_seconds, setup.idle_seconds)
         # pg_temp last: nobody's temporary table stands before one of ours
         words = (f"{SCHEMA}, pg_temp", *(f"{round(seconds * 1000)}ms" for seconds in bounds))
         row = db.execute(_SETTLED, words, prepare=False).fetchone()
-        return row is not None and (row[-2] is True or row[-1] == "on")
+        if writes and row is not None and (row[-2] is True or row[-1] == "on"):
+            raise StoreReadOnly(f"{self.place} can be read and not written", hint=READ_ONLY)

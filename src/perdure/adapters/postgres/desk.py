@@ -13,8 +13,8 @@ from typing import Final, TypeVar
 
 import psycopg
 
+from perdure.adapters.postgres.columns import whole
 from perdure.adapters.postgres.connecting import Database
-from perdure.adapters.postgres.faults import said
 from perdure.adapters.postgres.layout import CHANNEL, PAUSE_SECONDS_MAX, Setup
 from perdure.adapters.postgres.readers import Readers
 from perdure.values.errors import Busy
@@ -75,5 +75,5 @@ class Desk:
             db.remove_notice_handler(note)
         with suppress(psycopg.Error):
             row = db.execute(TELL, binary=True).fetchone()
-            self._changed(0 if row is None else row[0])
+            self._changed(0 if row is None else whole(row[0]))
         return answer

@@ -6,6 +6,7 @@ Invariant: rows are locked in the order of their numbers, before anything else i
 from dataclasses import dataclass
 from typing import Final
 
+from perdure.adapters.postgres.columns import raw, text, whole
 from perdure.adapters.postgres.wire import (
     INT,
     TEXT,
@@ -64,4 +65,14 @@ class Head:
 
 def head_of(row: Row) -> Head:
     number, name, epoch, held, wrote, position, digest, status, wake, _ = row
-    return Head(number, name, epoch, held, wrote, position, digest, status, wake)
+    return Head(
+        whole(number),
+        text(name),
+        whole(epoch),
+        held is True,
+        whole(wrote),
+        whole(position),
+        raw(digest),
+        text(status),
+        None if wake is None else whole(wake),
+    )

@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from perdure.adapters.postgres.columns import whole
+from perdure.adapters.postgres.columns import asked, whole
 from perdure.adapters.postgres.connecting import Database
-from perdure.adapters.postgres.fence import SWEPT, Fence
+from perdure.adapters.postgres.fence import SWEPT, Fence, present_in
 from perdure.adapters.postgres.leases import check_here
 from perdure.adapters.postgres.reading import number_of
 from perdure.adapters.postgres.wire import TEXT, Many, Statement, read_int, read_text
@@ -50,6 +50,8 @@ def put_post(db: Database, run: str, post: Post, fence: Fence, *, again: bool) -
     # After the insert, which holds the run's row by its key: who moves the run waits for it, or is seen here.
     check_here(db, run)
     if posted:
+        if fence.watches(sweeps(db)):
+            fence.check_post(present_in(db), run, post)
         return True
     if not again:
         return False
@@ -66,7 +68,11 @@ def sweeps(db: Database) -> int:
 
 def waiting_posts(db: Database, run: str) -> Sequence[Post]:
     """Return posts that no event has taken in, oldest first."""
-    rows = db.execute(_WAITING, (run,), binary=True).fetchall()
+    rows = asked(db, _waiting, _WAITING, (run,))
     if not rows:
         number_of(db, run)
-    return [Post(name, kind, msgspec.Raw(body), at) for name, kind, body, at in rows if name is not None]
+    return [post for post in rows if post is not None]
+
+
+def _waiting(name: str | None, kind: str, body: bytes, at: int) -> Post | None:
+    return None if name is None else Post(name, kind, msgspec.Raw(body), at)

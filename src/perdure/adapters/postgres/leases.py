@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from perdure.adapters.holders import Fate, Proof
+from perdure.adapters.postgres.columns import asked, asked_one
 from perdure.adapters.postgres.connecting import Database
 from perdure.adapters.postgres.identity import ground
 from perdure.adapters.postgres.known import Known
@@ -89,19 +90,23 @@ def make_run(db: Database, new: NewRun, *, again: bool) -> bool:
 
 def check_here(db: Database, run: str) -> None:
     """Raise ``Moved`` or ``Held`` if the run is in another store, or not all here yet."""
-    row = db.execute(_HOLDER, (run,), binary=True).fetchone()
-    check_moved(run, None if row is None else holder_of(row[0]))
+    check_moved(run, asked_one(db, holder_of, _HOLDER, (run,)))
 
 
 def seen_lease(db: Database, run: str) -> Seen:
     """Return the run's lease as it stands, or raise ``UnknownRun``."""
-    row = db.execute(_LEASE, (run,), binary=True).fetchone()
-    if row is None:
+    found = asked_one(db, _seen, _LEASE, (run,))
+    if found is None:
         raise UnknownRun(f"there is no run {run!r} in this store")
-    number, epoch, holder, wrote = row
-    past = db.execute(_WRITERS, (number,), binary=True).fetchall()
-    earlier = tuple(PastWriter(at, holder_of(who), told) for at, who, told in past)
-    return Seen(number, epoch, holder_of(holder), wrote, earlier)
+    return found._replace(earlier=tuple(asked(db, _past, _WRITERS, (found.number,))))
+
+
+def _seen(number: int, epoch: int, holder: str | None, wrote: int) -> Seen:
+    return Seen(number, epoch, holder_of(holder), wrote, ())
+
+
+def _past(epoch: int, holder: str | None, told: int | None) -> PastWriter:
+    return PastWriter(epoch, holder_of(holder), told)
 
 
 def prove_writers(

@@ -7,10 +7,11 @@ Invariants:
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
+from perdure.adapters.postgres.columns import asked, asked_one
 from perdure.adapters.postgres.connecting import Database
 from perdure.log.envelope import GENESIS, Stored
 from perdure.log.port import Holder, RunRow
@@ -47,20 +48,26 @@ class Stretch(NamedTuple):
     last: int
 
 
+class _Event(NamedTuple):
+    position: int
+    frame: bytes
+    digest: bytes
+
+
 def number_of(db: Database, run: str) -> int:
     """Return the run's number, or raise ``UnknownRun``."""
-    row = db.execute(_NUMBER, (run,), binary=True).fetchone()
-    if row is None:
+    number = asked_one(db, int, _NUMBER, (run,))
+    if number is None:
         raise UnknownRun(f"there is no run {run!r} in this store")
-    return row[0]
+    return number
 
 
 def stretches(db: Database, run: str) -> list[Stretch]:
     """Return where the run's events stand, the oldest ancestor's first."""
-    rows = db.execute(_STRETCHES, (run,), binary=True).fetchall()
-    if not rows:
+    parts = asked(db, Stretch, _STRETCHES, (run,))
+    if not parts:
         raise UnknownRun(f"there is no run {run!r} in this store")
-    return [Stretch(*row) for row in rows if row[3] > row[2] or row is rows[-1]]
+    return [part for part in parts if part.last > part.after or part is parts[-1]]
 
 
 def read_events(db: Database, run: str, after: int, limit: int) -> Sequence[Stored]:
@@ -72,9 +79,7 @@ def read_events(db: Database, run: str, after: int, limit: int) -> Sequence[Stor
         if part.last <= after or len(found) >= limit:
             continue
         first = max(after, part.after)
-        rows = db.execute(
-            _EVENTS, (part.number, first, part.last, limit - len(found)), binary=True
-        ).fetchall()
+        rows = asked(db, _Event, _EVENTS, (part.number, first, part.last, limit - len(found)))
         prev = _take(part, first, rows, prev, found)
         if len(found) < limit and (found[-1].position if found else after) != part.last:
             raise StoreDamaged(f"{run}: events of {part.name} up to {part.last} are gone")
@@ -85,16 +90,14 @@ def digest_at(db: Database, parts: Sequence[Stretch], position: int) -> bytes:
     """Return the digest of the event at ``position``, in the stretch that holds it."""
     for part in parts if position else ():
         if part.after < position <= part.last:
-            row = db.execute(_DIGEST, (part.number, position), binary=True).fetchone()
-            if row is None:
+            found = asked_one(db, bytes, _DIGEST, (part.number, position))
+            if found is None:
                 raise StoreDamaged(f"{part.name} at {position}: the event is gone")
-            return row[0]
+            return found
     return GENESIS
 
 
-def _take(
-    part: Stretch, after: int, rows: list[tuple[int, bytes, bytes]], prev: bytes, found: list[Stored]
-) -> bytes:
+def _take(part: Stretch, after: int, rows: Sequence[_Event], prev: bytes, found: list[Stored]) -> bytes:
     """Add the events of ``rows`` to ``found`` and return the last one's digest."""
     sha256, name, due = hashlib.sha256, part.name, after
     for position, frame, digest in rows:
@@ -111,10 +114,10 @@ def _take(
 def read_rows(db: Database, run: str | None) -> Sequence[RunRow]:
     """Return the run's row, or all of them, oldest first."""
     if run is None:
-        rows = db.execute(_ROWS + "ORDER BY r.number", binary=True).fetchall()
+        rows = asked(db, RunRow, _ROWS + "ORDER BY r.number")
     else:
-        rows = db.execute(_ROWS + "WHERE r.name = %s", (run,), binary=True).fetchall()
-    return [RunRow(*row[:9], holder_of(row[9]), *row[10:]) for row in rows]
+        rows = asked(db, RunRow, _ROWS + "WHERE r.name = %s", (run,))
+    return [row._replace(holder=holder_of(cast("str | None", row.holder))) for row in rows]
 
 
 def holder_of(json: str | None) -> Holder | None:

@@ -7,11 +7,12 @@ takes it between the look and the commit.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, LiteralString
 
 import msgspec
 from msgspec.structs import replace
 
+from perdure.adapters.postgres.columns import asked, raw, text, whole
 from perdure.adapters.postgres.connecting import Database
 from perdure.adapters.postgres.wire import (
     INT,
@@ -34,7 +35,7 @@ FREE: Final = ("failed", "compensated")
 RESULT_COPIED_CHARACTERS_MAX: Final = 64
 """Longer results stand once in the log, in the event that settled the claim."""
 
-_COLUMNS: Final = """
+_COLUMNS: Final[LiteralString] = """
 SELECT c.key, c.stem, r.name, c.position, c.tool, c.attempt, c.arguments, c.outcome, c.loose, c.result,
     c.result_run, c.result_at
 FROM claims c JOIN runs r ON r.number = c.run
@@ -71,7 +72,17 @@ SETTLING: Final = Statement(
     (read_int, read_int, read_text, read_bytes),
 )
 _COUNTERS: Final = "SELECT name, used FROM counters WHERE name = ANY(%s)"
-_SETTLING: Final = SETTLING.text.replace("$1", "%s::bigint[]").replace("$2", "%s::bigint[]")
+_SETTLING: Final = """
+SELECT e.run, e.position, r.name, e.frame
+FROM unnest(%s::bigint[], %s::bigint[]) AS u (run, position)
+JOIN events e ON e.run = u.run AND e.position = u.position JOIN runs r ON r.number = e.run
+"""
+_WANTED: Final[dict[tuple[bool, bool], LiteralString]] = {
+    (False, False): _COLUMNS + "ORDER BY c.number",
+    (True, False): _COLUMNS + "WHERE c.stem = %s ORDER BY c.number",
+    (False, True): _COLUMNS + "WHERE c.scope = %s ORDER BY c.number",
+    (True, True): _COLUMNS + "WHERE c.stem = %s AND c.scope = %s ORDER BY c.number",
+}
 
 Place = tuple[int, int]
 """A run's number and a position: where the event stands that holds a result."""
@@ -140,15 +151,50 @@ def locks_of(batches: Iterable[Batch]) -> list[int]:
 
 
 def claim_of(row: Row) -> Claim:
-    *words, loose, result, result_run, result_at = row
+    key, stem, run, position, tool, attempt, arguments, outcome, loose, result, result_run, result_at = row
+    return _claim(
+        text(key),
+        text(stem),
+        text(run),
+        whole(position),
+        text(tool),
+        whole(attempt),
+        text(arguments),
+        None if outcome is None else text(outcome),
+        text(loose),
+        None if result is None else raw(result),
+        None if result_run is None else whole(result_run),
+        None if result_at is None else whole(result_at),
+    )
+
+
+def _claim(
+    key: str,
+    stem: str,
+    run: str,
+    position: int,
+    tool: str,
+    attempt: int,
+    arguments: str,
+    outcome: str | None,
+    loose: str,
+    result: bytes | None,
+    result_run: int | None,
+    result_at: int | None,
+) -> Claim:
     content = None if result is None else _content(result)
-    place = None if result_at is None else (result_run, result_at)
-    return Claim(ClaimSeen(*words, content, loose), place)
+    place = None if result_run is None or result_at is None else (result_run, result_at)
+    seen = ClaimSeen(key, stem, run, position, tool, attempt, arguments, outcome, content, loose)
+    return Claim(seen, place)
 
 
 def results_in(rows: Iterable[Row]) -> dict[Place, Content | None]:
     """Return the results that settling events hold, by where they stand."""
-    return {(run, at): result_in(Stored(name, at, frame, b"")) for run, at, name, frame in rows}
+    return dict(_settled(whole(run), whole(at), text(name), raw(frame)) for run, at, name, frame in rows)
+
+
+def _settled(run: int, at: int, name: str, frame: bytes) -> tuple[Place, Content | None]:
+    return (run, at), result_in(Stored(name, at, frame, b""))
 
 
 def result_in(stored: Stored) -> Content | None:
@@ -167,21 +213,17 @@ def told(claim: Claim, results: dict[Place, Content | None]) -> ClaimSeen:
 
 def read_claims(db: Database, stem: str | None, scope: str | None) -> Sequence[ClaimSeen]:
     """Return claims, oldest first."""
-    wanted = [(name, value) for name, value in (("stem", stem), ("scope", scope)) if value is not None]
-    where = " AND ".join(f"c.{name} = %s" for name, _ in wanted) or "TRUE"
-    rows = db.execute(
-        f"{_COLUMNS} WHERE {where} ORDER BY c.number", [value for _, value in wanted], binary=True
-    ).fetchall()
-    claims = [claim_of(row) for row in rows]
+    words = [word for word in (stem, scope) if word is not None]
+    claims = asked(db, _claim, _WANTED[stem is not None, scope is not None], words)
     places = [claim.result_at for claim in claims if claim.result_at is not None]
     results = dict[Place, Content | None]()
     if places:
-        found = db.execute(_SETTLING, [list(column) for column in zip(*places, strict=True)], binary=True)
-        results = results_in(found.fetchall())
+        runs, positions = [run for run, _ in places], [at for _, at in places]
+        results = dict(asked(db, _settled, _SETTLING, (runs, positions)))
     return [told(claim, results) for claim in claims]
 
 
 def read_counters(db: Database, names: Sequence[str]) -> Sequence[CounterSeen]:
     """Return the counters among ``names`` that were ever moved."""
-    used = dict(db.execute(_COUNTERS, (list(names),), binary=True).fetchall())
-    return [CounterSeen(name, used[name]) for name in names if name in used]
+    used = {seen.counter: seen for seen in asked(db, CounterSeen, _COUNTERS, (list(names),))}
+    return [used[name] for name in names if name in used]

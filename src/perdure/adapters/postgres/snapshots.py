@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from perdure.adapters.postgres.batch import Asked
+from perdure.adapters.postgres.columns import asked_one
 from perdure.adapters.postgres.connecting import Database
 from perdure.adapters.postgres.reading import stretches
 from perdure.adapters.postgres.wire import BYTES, INT, TEXT, Many, Statement
@@ -41,16 +42,19 @@ def saving(run: str, position: int, manifest: bytes, chunks: Sequence[tuple[str,
 def latest_snapshot(db: Database, run: str, at_most: int) -> tuple[int, bytes] | None:
     """Return position and manifest of the newest snapshot not past ``at_most``, ancestors' included."""
     for part in reversed(stretches(db, run)):
-        row = db.execute(_LATEST, (part.number, min(at_most, part.last)), binary=True).fetchone()
-        if row is not None:
-            return row[0], unpacked(row[1])
+        found = asked_one(db, _found, _LATEST, (part.number, min(at_most, part.last)))
+        if found is not None:
+            return found
     return None
+
+
+def _found(position: int, manifest: bytes) -> tuple[int, bytes]:
+    return position, unpacked(manifest)
 
 
 def read_chunk(db: Database, name: str) -> bytes | None:
     """Return a chunk, or None if it was deleted."""
-    row = db.execute(_CHUNK, (name,), binary=True).fetchone()
-    return None if row is None else unpacked(row[0])
+    return asked_one(db, unpacked, _CHUNK, (name,))
 
 
 def forget_snapshots(db: Database) -> None:
