@@ -1,6 +1,6 @@
 """A store in PostgreSQL, or several: what it holds and how its servers are, and the steps that make its tables."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -79,6 +79,19 @@ def migrate(address: Address) -> Mapping[str, tuple[str, ...]]:
         with hushed(each):
             found[name] = done(Dialer(each.secret, Setup()))
     return found
+
+
+def check_objects(address: Address) -> Iterator[str]:
+    """Yield the store's databases whose object storage works. Raises what keeps the next from working."""
+    if address.kind != "described":
+        return
+    from perdure.adapters.objects.opening import open_objects  # noqa: PLC0415 - an extra
+
+    found = described(address.path)
+    for name, each in ({"": found} if isinstance(found, Described) else found).items():
+        if each.objects is not None:
+            open_objects(each.objects).check()
+            yield name
 
 
 class _Stores(NamedTuple):

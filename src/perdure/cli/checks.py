@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 import apsw
 import psutil
@@ -21,6 +21,7 @@ from perdure.assembly.presence import driver_of
 from perdure.cli.ink import count, size, span
 from perdure.cli.place import Place, opened, seems_there
 from perdure.cli.room import RELIEF
+from perdure.cli.servers import Check, server_checks
 from perdure.values.errors import PerdureError
 
 SYNCS: Final = 12
@@ -72,15 +73,6 @@ MODELS: Final = {
 }
 
 
-class Check(NamedTuple):
-    """What was looked at, how it stands, what was seen, and what to do next."""
-
-    name: str
-    status: Literal["ok", "warn", "fail"]
-    text: str
-    next: str = ""
-
-
 def machine_checks(address: Address) -> Iterator[Check]:
     """Yield what can be said of this machine, and of the disk that the store is on."""
     yield _python()
@@ -101,6 +93,12 @@ def store_checks(address: Address) -> Iterator[Check]:
         yield Check("store", "ok", f"none in {address} yet")
         return
     try:
+        if address.kind != "directory":
+            yield from server_checks(address)
+            with opened(address) as place:
+                yield _chains(place)
+                yield from _runs(place)
+            return
         stats = stats_of(address)
         held = f"{count(stats.runs, 'run')}, {count(stats.events, 'event')}, {size(stats.file_bytes)}"
         yield Check("store", "ok", f"{address}: {held}")

@@ -3,13 +3,14 @@
 import click
 
 from perdure.assembly.addresses import Address
-from perdure.cli.checks import Check, machine_checks, store_checks
+from perdure.cli.checks import machine_checks, store_checks
 from perdure.cli.ending import FAILED, FINISHED
 from perdure.cli.ink import Tone, clean, inked
 from perdure.cli.options import agent_option, example, json_option, store_option
 from perdure.cli.origins import agent_of, origin_here, recall
 from perdure.cli.out import put
 from perdure.cli.place import address_meant, opened
+from perdure.cli.servers import Check
 from perdure.cli.wheel import tools_speak_aside
 
 _SIGNS: dict[str, tuple[str, Tone]] = {"ok": ("✓", "good"), "warn": ("!", "doubt"), "fail": ("✗", "bad")}

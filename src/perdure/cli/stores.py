@@ -7,6 +7,8 @@ import click
 from perdure.assembly.addresses import Address
 from perdure.assembly.failing_over import read_named, release_database
 from perdure.assembly.keeping import back_up, release_store, stats_of
+from perdure.cli.clusters import migrate, show_standings
+from perdure.cli.copying import copy
 from perdure.cli.ending import FINISHED
 from perdure.cli.failovers import failovers, replication, told
 from perdure.cli.ink import count, inked, size
@@ -18,9 +20,9 @@ from perdure.cli.tables import Cell, table
 from perdure.values.errors import BadInput
 
 
-@click.group(commands=(gc, thin, pin, budget, failovers, replication))
+@click.group(commands=(gc, thin, pin, budget, copy, migrate, failovers, replication))
 def store() -> None:
-    """Back a store up, measure it, free what nobody needs, or release a copy."""
+    """Back a store up, measure it, free what nobody needs, move its runs, or release a copy."""
 
 
 @store.command(epilog=example("perdure store backup ./backups/monday"))
@@ -47,7 +49,10 @@ def backup(*, target: Path, store: Address | None, as_json: bool) -> int:
 @json_option
 def stats(*, store: Address | None, as_json: bool) -> int:
     """Count what the store holds and how much room it takes; say whether it is suspended, and why."""
-    found = stats_of(address_known(store))
+    address = address_known(store)
+    if address.kind != "directory":
+        return show_standings(address, as_json=as_json)
+    found = stats_of(address)
     if as_json:
         put(found)
         return FINISHED

@@ -24,8 +24,9 @@ it, and nothing is lost or done twice.
 """
 
 EPILOG: Final = """
-The store is a directory: --store DIR, else PERDURE_STORE, else ./state if that is one, else ./.perdure; where
-there is none, that of wrapped clients, ~/.local/state/perdure.
+The store is a directory, a PostgreSQL database (postgresql://...) or a .toml file that describes one: --store
+LOCATION, else PERDURE_STORE, else ./state if that is one, else ./.perdure; where there is none, that of wrapped
+clients, ~/.local/state/perdure.
 
 \b
 Exit codes: 0 finished   3 waits for a person    4 failed or refused
@@ -88,7 +89,7 @@ VERBS: Final = {
     "store": Verb(
         "perdure.cli.stores:store",
         _KEEP,
-        "Back up, measure, bound, thin, free or release a store.",
+        "Back up, measure, bound, thin, free, move or release a store.",
     ),
     "doctor": Verb("perdure.cli.doctor:doctor", _KEEP, "Check this machine and a store."),
     "demo": Verb("perdure.cli.demo:demo", _KEEP, "See invoices paid once, whatever is killed."),
