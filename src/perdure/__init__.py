@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from perdure.adapters.tools.builtin import ask_person, wait
     from perdure.adapters.tools.context import Context
     from perdure.adapters.tools.outcomes import Found, Never, NotDone, Partial, Pending, Unknown
+    from perdure.adapters.tools.postgres.database import PostgresDatabase
     from perdure.adapters.tools.tool import tool
     from perdure.adapters.tools.transactions import SQLiteDatabase
     from perdure.assembly.agent import Agent
@@ -37,6 +38,7 @@ _HOMES = {
     "Partial": "perdure.adapters.tools.outcomes",
     "Pending": "perdure.adapters.tools.outcomes",
     "PerdureError": "perdure.values.errors",
+    "PostgresDatabase": "perdure.adapters.tools.postgres.database",
     "Run": "perdure.assembly.run",
     "SQLiteDatabase": "perdure.adapters.tools.transactions",
     "Store": "perdure.assembly.store",
@@ -62,6 +64,7 @@ __all__ = [
     "Partial",
     "Pending",
     "PerdureError",
+    "PostgresDatabase",
     "Run",
     "SQLiteDatabase",
     "Store",

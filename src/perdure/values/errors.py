@@ -541,6 +541,15 @@ class FilesElsewhere(AskSomeone):
     )
 
 
+class ToolTooMighty(FixTheCall):
+    """A transactional tool would run with rights on the store's own tables."""
+
+    code: ClassVar[str] = "P632"
+    next_step: ClassVar[str] = (
+        "let the tool's database be used by a role that has no rights on the schema perdure"
+    )
+
+
 def require(truth: bool, sentence: str) -> None:
     """Stop with ``Broken`` unless ``truth`` holds; unlike ``assert``, ``-O`` can't remove it."""
     if not truth:

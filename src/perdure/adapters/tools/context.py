@@ -15,7 +15,7 @@ SqlValue = None | int | float | str | bytes
 class Transaction(Protocol):
     """The database transaction in which a transactional tool writes. It is committed for the tool."""
 
-    def execute(self, statement: str, values: Iterable[SqlValue] = ()) -> Iterator[tuple[SqlValue, ...]]:
+    def execute(self, statement: str, values: Iterable[object] = ()) -> Iterator[tuple[SqlValue, ...]]:
         """Run one statement and return its rows."""
         ...
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, cast
 
 from perdure.adapters.tools.connection import Connection, ended
 from perdure.adapters.tools.context import SqlValue, Transaction
@@ -67,7 +67,7 @@ class Opened:
                 raise NotDone("the transaction was rolled back: its time limit has passed, or it broke")
             yield self.connection
 
-    def execute(self, statement: str, values: Iterable[SqlValue] = ()) -> Iterator[tuple[SqlValue, ...]]:
+    def execute(self, statement: str, values: Iterable[object] = ()) -> Iterator[tuple[SqlValue, ...]]:
         """Run one statement and return its rows."""
         with self._turn:
             if not self._over and not _stands(self.connection):
@@ -75,7 +75,9 @@ class Opened:
             if self._over:
                 raise NotDone(self._over)
             try:
-                return iter(self.connection.execute(statement, tuple(values)).fetchall())
+                return iter(
+                    self.connection.execute(statement, cast("tuple[SqlValue, ...]", tuple(values))).fetchall()
+                )
             except sqlite3.DatabaseError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_AUTH:
                     raise

@@ -1,0 +1,1 @@
+"""Transactional tools on the user's own tables in PostgreSQL."""
