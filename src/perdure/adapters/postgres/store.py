@@ -42,6 +42,7 @@ from perdure.adapters.postgres.mail import Mail
 from perdure.adapters.postgres.migrating import prepared
 from perdure.adapters.postgres.moving import Mover
 from perdure.adapters.postgres.outside import OutsideWitness
+from perdure.adapters.postgres.placements import PostgresPlacements
 from perdure.adapters.postgres.preparing import Preparing
 from perdure.adapters.postgres.processes import recorded
 from perdure.adapters.postgres.readers import Readers
@@ -108,7 +109,7 @@ class PostgresStore:
         self._writer: Writer | None = None
         self._preparing: Preparing | None = None
         self._beating = Beating(self._known, self.borrowed)
-        self.takeovers: Takeovers = Takeovers(self._known, self.borrowed)
+        self.takeovers: Takeovers = Takeovers(self._known, self._readers, self._desk)
 
     def __enter__(self) -> Self:
         return self
@@ -306,6 +307,10 @@ class PostgresStore:
         Raises ``BlobMissing`` or ``StoreDamaged`` if what is reached can't be told, before anything goes.
         """
         return Collector(self._dialer, self.large, tell, grace_seconds=grace_seconds).collect(trial=trial)
+
+    def placements(self) -> PostgresPlacements:
+        """Return what says which runs workers are to drive."""
+        return PostgresPlacements(self.borrowed)
 
     def feed(self) -> PostgresFeed:
         """Return the feed of all runs' batches."""
