@@ -4,7 +4,7 @@
 -- Where the feed begins, and which count of transactions its cursors speak of. A cluster that was restored, copied or
 -- promoted without its tail counts them anew: a cursor from before would skip what has the same numbers now.
 CREATE TABLE feed_state (
-    only boolean PRIMARY KEY DEFAULT TRUE CHECK (only),
+    sole boolean PRIMARY KEY DEFAULT TRUE CHECK (sole),
     era bigint NOT NULL DEFAULT 1,
     xid xid8 NOT NULL DEFAULT '0',          -- the last batch that was forgotten
     run bigint NOT NULL DEFAULT 0,
