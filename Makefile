@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-deps
 SELF := $(PIP) --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients test-local criu check bench bench-workspace evidence-core evidence-workspace evidence-context evidence-wrap local format lock clean \
+.PHONY: help demo test test-clients test-local criu check bench bench-workspace evidence-core evidence-workspace evidence-context evidence-wrap evidence-scale local format lock clean \
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make evidence-workspace  the same for workspaces'
 	@echo 'make evidence-context  the same for paging, on recorded sessions and under load'
 	@echo 'make evidence-wrap  the same for wrapped agents, with real clients and the MCP suite; fetches what is missing'
+	@echo 'make evidence-scale  the same for a fleet on PostgreSQL: chaos, failovers, peers, a million parked runs; ten minutes'
 	@echo 'make local          also install a small real model for --model local (125 MB)'
 	@echo 'make format         let the tools mend what they can'
 	@echo 'make lock           resolve the dependencies again'
@@ -126,6 +127,10 @@ evidence-context: $(VENV)/.dev
 # Clients and the suite are fetched where they are missing, which takes minutes; with them it takes less than ten.
 evidence-wrap: $(VENV)/.dev
 	@$(PY) -m benchmarks.evidence_wrap
+
+# `ONLY='turns parked'` measures the parts whose names hold one of these words.
+evidence-scale: $(VENV)/.dev
+	@$(PY) -m benchmarks.evidence_scale $(ONLY)
 
 # Every check runs, also after one has failed, so that one reading shows all there is to mend.
 check: $(VENV)/.dev

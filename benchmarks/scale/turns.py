@@ -167,3 +167,13 @@ def _others(reports: dict[int, list[dict[str, dict[str, Any]]]]) -> Figures:
                 each[name]["turns_per_s"] for each in rounds
             )
     return figures
+
+
+def unsynced_caught(server: Server) -> bool:
+    """Whether a build of ours that doesn't wait for the disk is found out, and its figures refused."""
+    report = measure(server, Spot("perdure_postgres", "careless", 1, 20), syncs=True)
+    try:
+        comparable([report])
+    except Unequal:
+        return True
+    return False
