@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 from perdure.adapters.holders import Fate, fate
+from perdure.log.carrying import ARRIVING, MOVED
 from perdure.log.port import RunRow
 
 Presence = Literal["nobody", "alive", "dead", "unknown"]
@@ -14,6 +15,22 @@ class Driver(NamedTuple):
     presence: Presence
     pid: int = 0
     epoch: int = 0
+
+
+class Elsewhere(NamedTuple):
+    """A run that doesn't count here: it was moved to another store, or is still arriving from one."""
+
+    word: Literal["moved", "arriving"]
+    where: str
+
+
+def elsewhere(row: RunRow) -> Elsewhere | None:
+    """Return where the run is, or comes from, if it doesn't count here."""
+    if row.holder is None or row.holder.host not in (MOVED, ARRIVING):
+        return None
+    return Elsewhere(
+        "moved" if row.holder.host == MOVED else "arriving", row.holder.started.partition(" ")[2]
+    )
 
 
 def driver_of(row: RunRow) -> Driver:

@@ -5,10 +5,10 @@ import time
 import click
 
 from perdure.assembly.addresses import Address
-from perdure.assembly.presence import driver_of
+from perdure.assembly.presence import driver_of, elsewhere
 from perdure.cli.ending import FINISHED
 from perdure.cli.guests import guest_shape, guest_state, guest_word, left_open, tally
-from perdure.cli.ink import Tone, span
+from perdure.cli.ink import Tone, inked, span
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import Place, opened
@@ -28,6 +28,8 @@ TONES: dict[str, Tone] = {
     "ended": "good",
     "broke off": "doubt",
     "stopped": "doubt",
+    "moved": "quiet",
+    "arriving": "doubt",
 }
 
 
@@ -48,8 +50,10 @@ def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
             for row in place.runs()
             if status is None or status in (_word(row, guests.get(row.run)), row.status)
         ]
+        away = place.store.missing()
         if as_json:
-            put({"runs": [_shape(row, guests.get(row.run)) for row in rows]})
+            shapes = [_shape(row, guests.get(row.run)) for row in rows]
+            put({"runs": shapes, "away": away} if away else {"runs": shapes})
         elif rows:
             wrapped = any(guests.get(row.run) for row in rows)
             head = (
@@ -65,11 +69,18 @@ def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
             click.echo(table([each[: len(head)] for each in cells], head=head))
         else:
             click.echo("no such runs" if status else "no runs yet: begin one with `perdure run`")
+        for name in away:
+            click.echo(
+                f"{inked('✗', 'bad', bold=True)} shard {name} is away: its runs are not listed", err=True
+            )
     return FINISHED
 
 
 def _word(row: RunRow, guest: State | None) -> str:
     """Return the run's status; one that is 'running' by its log, and driven by nobody, is stopped."""
+    away = elsewhere(row)
+    if away is not None:
+        return away.word
     if guest is not None and not guest.closed:
         return guest_word(row, guest)
     if row.status == "running" and driver_of(row).presence != "alive":
@@ -103,6 +114,9 @@ def _cells(place: Place, row: RunRow, guest: State | None) -> list[Cell]:
     waits = place.store.state(row.run).wait_text if row.status == "waiting" else ""
     if guest is not None:
         waits = left_open(guest) or waits
+    away = elsewhere(row)
+    if away is not None:
+        waits = f"{'it is in' if away.word == 'moved' else 'it comes from'} {away.where}"
     return [
         (row.run, "plain"),
         (word, TONES.get(word, "plain")),

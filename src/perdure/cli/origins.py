@@ -52,7 +52,7 @@ def remember(place: Place, run: str, origin: Origin) -> None:
     if "@" in urlsplit(origin.base_url).netloc:
         origin = msgspec.structs.replace(origin, base_url="")
     path = _path(place, run)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(origin)) + b"\n")
     fresh.replace(path)
@@ -132,6 +132,27 @@ def load(spoken: str) -> Agent:
     if len(agents) != 1:
         raise BadInput(f"agent {spoken!r}: the file has {len(agents)} agents", hint=_offered(module))
     return next(iter(agents.values()))
+
+
+def load_all(spoken: str) -> list[Agent]:
+    """Return the agents that ``module:name`` names: one, several in a list, or without a name all of the module."""
+    named = _parted(spoken)
+    module = _module(named)
+    if not named.variable:
+        agents = list(_agents(module).values())
+        if not agents:
+            raise BadInput(f"agent {spoken!r}: the file has no agents", hint=_offered(module))
+        return agents
+    found: object = getattr(module, named.variable, None)
+    if isinstance(found, Agent):
+        return [found]
+    if isinstance(found, list | tuple):
+        listed = [each for each in cast("list[object]", found) if isinstance(each, Agent)]
+        if listed and len(listed) == len(cast("list[object]", found)):
+            return listed
+    raise BadInput(
+        f"agent {spoken!r}: {named.variable} is no Agent, and no list of Agents", hint=_offered(module)
+    )
 
 
 def _parted(spoken: str) -> Named:

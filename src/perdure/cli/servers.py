@@ -32,7 +32,7 @@ class Check(NamedTuple):
 
 def server_checks(address: Address) -> Iterator[Check]:
     """Yield what can be said of the store's databases. Raises ``StoreAway`` where there is none to ask."""
-    for name, steps in steps_of(address).items():
+    for name, steps in steps_of(address, reachable=True).items():
         if steps.left:
             cure = f"perdure store migrate --store {address}"
             words = f"{count(len(steps.left), 'step')} to do{_of(name)}"

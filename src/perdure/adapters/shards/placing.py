@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 
 from perdure.adapters.shards.reaching import Shards
-from perdure.values.errors import WrongShards
+from perdure.values.errors import StoreAway, WrongShards
 
 
 def home_of(what: str, names: Iterable[str]) -> str:
@@ -32,10 +32,21 @@ class Placing:
         return before if dot and after and before in self._shards.known else None
 
     def found(self, what: str) -> str | None:
-        """Return the shard that ``what`` is on, or None. Raises ``StoreAway``, ``WrongShards`` for two."""
+        """Return the shard that ``what`` is on, or None.
+
+        One that says so is enough. Raises ``StoreAway`` if none does and one is away, ``WrongShards`` for two.
+        """
         if what in self._found:
             return self._found[what]
-        here = {where for shard in self._shards.all() if (where := shard.roster.placed(what)) is not None}
+        here: set[str] = set()
+        away: StoreAway | None = None
+        for name in self._shards.names:
+            try:
+                where = self._shards.asked(name, lambda shard: shard.roster.placed(what))
+            except StoreAway as error:
+                away = error
+                continue
+            here |= {where} if where is not None else set()
         if len(here) > 1:
             raise WrongShards(
                 f"{what.replace(':', ' ', 1)} is on shards {' and '.join(sorted(here))}",
@@ -44,6 +55,8 @@ class Placing:
         for where in here:
             self._found[what] = where
             return where
+        if away is not None:
+            raise away
         return None
 
     def of_tenant(self, tenant: str) -> str:

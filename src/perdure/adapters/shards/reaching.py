@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from perdure.driver.books import Books
 from perdure.log.roster import Roster, RosterStore
 from perdure.values.errors import Busy, StoreAway, WrongShards
 from perdure.values.limits import SHARD_RETRY_SECONDS
+
+T = TypeVar("T")
 
 
 class Shard(NamedTuple):
@@ -80,13 +82,16 @@ class Shards:
         for name in self.names:
             self._introduced(name, self.reach(name).roster)
 
-    def missed(self, name: str, error: Exception) -> None:
-        """The shard didn't answer."""
-        self._away[name] = (time.monotonic(), str(error))
-
-    def answered(self, name: str) -> None:
-        """The shard did answer."""
+    def asked(self, name: str, ask: Callable[[Shard], T]) -> T:
+        """Return what the shard answers. Raises ``StoreAway`` naming it, and remembers that it was away."""
+        shard = self.reach(name)
+        try:
+            answer = ask(shard)
+        except StoreAway as error:
+            self._away[name] = (time.monotonic(), str(error))
+            raise StoreAway(f"shard {name} is away: {error}") from error
         self._away.pop(name, None)
+        return answer
 
     def away(self) -> Mapping[str, str]:
         """Return the shards that didn't answer when they were last asked, and what was said."""
@@ -101,14 +106,14 @@ class Shards:
         try:
             shard = self._opens[name]()
         except StoreAway as error:
-            self.missed(name, error)
+            self._away[name] = (time.monotonic(), str(error))
             raise StoreAway(f"shard {name} is away: {error}") from error
         try:
             self._introduced(name, shard.roster)
         except BaseException:
             shard.close()
             raise
-        self.answered(name)
+        self._away.pop(name, None)
         return shard
 
     def _introduced(self, name: str, roster: RosterStore) -> None:

@@ -7,6 +7,7 @@ Invariants:
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TypeVar
 
 from perdure.adapters.shards.marks import Marks
@@ -56,10 +57,8 @@ class ShardedStore:
         """Return the shards that can be reached, by name."""
         found: dict[str, Books] = {}
         for name in self._shards.names:
-            try:
-                found[name] = self._books(name)
-            except StoreAway as error:
-                self._shards.missed(name, error)
+            with suppress(StoreAway):
+                found[name] = self._asked(name, lambda books: books)
         return found
 
     def missing(self) -> Mapping[str, str]:
@@ -174,13 +173,7 @@ class ShardedStore:
         return self._shards.reach(name).books
 
     def _asked(self, name: str, ask: Callable[[Books], T]) -> T:
-        try:
-            answer = ask(self._books(name))
-        except StoreAway as error:
-            self._shards.missed(name, error)
-            raise
-        self._shards.answered(name)
-        return answer
+        return self._shards.asked(name, lambda shard: ask(shard.books))
 
     def _listed(self, name: str) -> Sequence[RunRow]:
         try:
