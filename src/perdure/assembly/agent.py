@@ -13,6 +13,7 @@ from perdure.adapters.tools.tool import AnyTool, Tool, tool
 from perdure.assembly.context import ContextMode, paging_of
 from perdure.contract import Contract, Law, compile_law, contract_bytes, contract_digest
 from perdure.intention.declaration import (
+    VERSION_DIGITS,
     Declaration,
     Definition,
     Paging,
@@ -70,6 +71,7 @@ class Agent:
         base_url: str | None = None,
         turns_max: int = TURNS_MAX,
         context: ContextMode | Paging = "safe",
+        version: str = "",
     ) -> None:
         """Declare the agent.
 
@@ -81,7 +83,9 @@ class Agent:
         the like unless said otherwise). ``secrets``: values by name for ``ctx.secrets``. ``settings`` go to the model as they are.
         ``context``: how the window is kept small. ``"safe"`` moves long results out where that is expected to
         save money, and nothing where the model's price isn't known; ``"observe"`` only counts; ``"off"`` leaves
-        everything as it is; ``Paging(...)`` says more.
+        everything as it is; ``Paging(...)`` says more. ``version``: what workers call this version of the agent; a run
+        that was begun with one is driven only by workers that have it. Without one, each change of instructions, model
+        or tools makes another.
 
         Raises ``BadName``, ``BadTool``, ``BadContract`` or ``BadPaging``, each naming what to change.
         """
@@ -95,6 +99,7 @@ class Agent:
         self.secrets: SecretSource = _secrets(secrets)
         self.turns_max: int = turns_max
         self.context: str | Paging = context
+        self._version: str = checked_name(version, field="version") if version else ""
         self.settings: dict[str, Json] = dict(settings or {})
         self.tools: dict[str, AnyTool] = {}
         self.children: dict[str, Agent] = {}
@@ -144,7 +149,13 @@ class Agent:
             workspace=self.workspace is not None,
             secret_files=self.secret_files,
             paging=paging_of(self.name, self.context, self.model_name, self.base_url),
+            version=self._version,
         )
+
+    @property
+    def version(self) -> str:
+        """What workers call this version of the agent."""
+        return self._version or self.rules().definition[:VERSION_DIGITS]
 
     def rules(self) -> Rules:
         """Return definition and contract, compiled; raise ``BadContract`` if they don't fit."""

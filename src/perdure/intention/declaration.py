@@ -100,11 +100,16 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
     """whether a foreign client asks the model: its calls are judged here, and no model is asked"""
     paging: Paging | None = None
     """None: everything stays in the window, as in definitions from before there were pages"""
+    version: str = ""
+    """what its author calls this version; empty: what the definition's digest says"""
 
     def tool(self, name: str) -> Declaration | None:
         """Return the tool of that name."""
         return next((tool for tool in self.tools if tool.name == name), None)
 
+
+VERSION_DIGITS: Final = 12
+"""Of the definition's digest: the version of an agent whose author doesn't give it one."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Definition).decode
@@ -118,6 +123,11 @@ def definition_bytes(definition: Definition) -> bytes:
 def read_definition(stored: bytes) -> Definition:
     """Return the definition in ``stored``."""
     return _decode(stored)
+
+
+def version_of(definition: Definition, digest: str) -> str:
+    """Return the version of the agent with this definition, whose digest is known."""
+    return definition.version or digest[:VERSION_DIGITS]
 
 
 def definition_digest(definition: Definition) -> str:
