@@ -36,7 +36,7 @@ from perdure.log.port import (
     Remembered,
     SnapshotStore,
 )
-from tests.servers.shared import MISSING, database_of, is_here
+from tests.servers.shared import MISSING, is_here, worker_of
 
 SECONDS = 10
 """No future of a healthy store takes longer."""
@@ -65,7 +65,7 @@ STORES: dict[str, Factory] = {
     "memory": lambda _directory: MemoryStore(),
     "shards": lambda _directory: memory_shards(),
     "sqlite": lambda directory: SqliteStore(directory / "store"),
-    "postgres": lambda directory: PostgresStore(database_of(directory)),
+    "postgres": lambda directory: PostgresStore(worker_of(directory)),
 }
 
 

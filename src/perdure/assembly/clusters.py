@@ -1,6 +1,6 @@
 """A store in PostgreSQL, or several: what it holds and how its servers are, and the steps that make its tables."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,7 +8,7 @@ from perdure.assembly.addresses import Address, address_of
 from perdure.assembly.describing import Described, described
 from perdure.assembly.opening import hushed, open_books, open_database
 from perdure.driver.books import missing, shards
-from perdure.values.errors import BadInput
+from perdure.values.errors import BadInput, StoreAway
 
 if TYPE_CHECKING:
     from perdure.adapters.postgres.stats import ServerStats
@@ -63,21 +63,38 @@ def collect_all(address: Address, *, trial: bool, tell: "Tell") -> "Collected":
         return whole
 
 
-def steps_of(address: Address) -> Mapping[str, Steps]:
-    """Return what is to be done in each of the store's databases; nothing is changed."""
-    return {name: _steps(each) for name, each in _databases(address).items()}
+def steps_of(address: Address, *, reachable: bool = False) -> Mapping[str, Steps]:
+    """Return what is to be done in each of the store's databases, or in those alone that are ``reachable``.
+
+    Nothing is changed.
+    """
+    found: dict[str, Steps] = {}
+    for name, each in _databases(address).items():
+        try:
+            found[name] = _steps(each)
+        except StoreAway:
+            if not (reachable and name):
+                raise
+    return found
 
 
-def migrate(address: Address) -> Mapping[str, tuple[str, ...]]:
-    """All steps are done in all databases; return those that this call did. Raises ``StoreDenied``, ``StoreAway``."""
+def migrate(address: Address, workers: Sequence[str] = ()) -> Mapping[str, tuple[str, ...]]:
+    """All steps are done in all databases; return those that this call did. Raises ``StoreDenied``, ``StoreAway``.
+
+    The roles ``workers`` have a worker's rights from here on; those that had them keep them.
+    """
     from perdure.adapters.postgres.connecting import Dialer  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.granting import grant  # noqa: PLC0415 - an extra
     from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - an extra
     from perdure.adapters.postgres.migrating import migrate as done  # noqa: PLC0415 - an extra
 
     found: dict[str, tuple[str, ...]] = {}
     for name, each in _databases(address).items():
         with hushed(each):
-            found[name] = done(Dialer(each.secret, Setup()))
+            dialer = Dialer(each.secret, Setup())
+            found[name] = done(dialer)
+            for role in workers:
+                grant(dialer, role)
     return found
 
 

@@ -24,14 +24,22 @@ if TYPE_CHECKING:
     epilog=example(
         "perdure store migrate --check --store postgresql://perdure@db/perdure",
         "perdure store migrate --store postgresql://perdure@db/perdure",
+        "perdure store migrate --worker fleet --store postgresql://perdure@db/perdure",
     )
 )
 @click.option(
     "--check", "only_check", is_flag=True, help="Change nothing; end with code 4 if steps are left."
 )
+@click.option(
+    "--worker",
+    "workers",
+    multiple=True,
+    metavar="ROLE",
+    help="A role of the server that gets a worker's rights.",
+)
 @store_option
 @json_option
-def migrate(*, only_check: bool, store: Address | None, as_json: bool) -> int:
+def migrate(*, only_check: bool, workers: tuple[str, ...], store: Address | None, as_json: bool) -> int:
     """Make the tables of a store in PostgreSQL, or bring them up to date; what will be done is shown before.
 
     Needs the role that owns the tables; workers need less. Each step is done once and whole, and says which older
@@ -43,7 +51,8 @@ def migrate(*, only_check: bool, store: Address | None, as_json: bool) -> int:
     if not as_json:
         for line in _planned(plan):
             click.echo(line)
-    done: Mapping[str, tuple[str, ...]] = {} if only_check or not left else migrated(address)
+    idle = only_check or not (left or workers)
+    done: Mapping[str, tuple[str, ...]] = {} if idle else migrated(address, workers)
     if as_json:
         put({"store": str(address), "plan": plan, "done": done})
     elif not only_check and left:

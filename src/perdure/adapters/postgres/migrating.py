@@ -13,14 +13,16 @@ import re
 import uuid
 from functools import cache
 from importlib.resources import files
-from typing import Final, NamedTuple
+from typing import Final, LiteralString, NamedTuple, cast
 
 import psycopg
 from psycopg import errors as pg
+from psycopg import sql
 
 from perdure.adapters.postgres.columns import asked
 from perdure.adapters.postgres.connecting import Database, Dialer
 from perdure.adapters.postgres.faults import said
+from perdure.adapters.postgres.granting import granted, workers_of
 from perdure.adapters.postgres.layout import MIGRATING, SCHEMA
 from perdure.values.errors import (
     BadInput,
@@ -132,7 +134,10 @@ def migrate(dialer: Dialer, steps: tuple[Migration, ...] | None = None) -> tuple
         try:
             # One step may take longer than any statement of a worker.
             db.execute("SELECT set_config('search_path', %s, false)", (f"{SCHEMA}, pg_temp",), prepare=False)
-            return tuple(name for step in steps for name in _take(db, dialer, step, steps))
+            names: list[str] = []
+            while done := _take(db, dialer, steps):
+                names += done
+            return tuple(names)
         except pg.InsufficientPrivilege as error:
             raise StoreDenied(
                 f"making the tables of {dialer.place}: {str(error).strip()}",
@@ -143,27 +148,38 @@ def migrate(dialer: Dialer, steps: tuple[Migration, ...] | None = None) -> tuple
             raise said(error, f"making the tables of {dialer.place}") from error
 
 
-def _take(db: Database, dialer: Dialer, step: Migration, steps: tuple[Migration, ...]) -> tuple[str, ...]:
-    """Within one transaction: ``step`` is done; return its name if it wasn't before."""
+def _take(db: Database, dialer: Dialer, steps: tuple[Migration, ...]) -> tuple[str, ...]:
+    """The next step is done, or all at once where there were no tables; return their names, none if all were.
+
+    So nobody ever finds a store that is half made, and no lock on a full table outlasts its own step.
+    """
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,), prepare=False)
         done = _done(db, dialer)
+        _check_same(done or (), steps)
+        known = {step.number for step in done or ()}
+        left = [step for step in steps if step.number not in known]
+        taken = left if done is None else left[:1]
         if done is None:
             db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode(), prepare=False)
             db.execute(_KEPT.encode(), prepare=False)
-        done = done or ()
-        _check_same(done, steps)
-        if any(each.number == step.number for each in done):
-            return ()
-        db.execute(step.text.encode(), prepare=False)
-        if not done:
-            db.execute("INSERT INTO store (id) VALUES (%s)", (uuid.uuid4().hex,), prepare=False)
-        db.execute(
-            "INSERT INTO migrations (number, name, digest, beside) VALUES (%s, %s, %s, %s)",
-            (step.number, step.name, step.digest, step.beside),
-            prepare=False,
-        )
-    return (step.name,)
+        workers = workers_of(db)
+        for step in taken:
+            _do(db, step)
+        for worker in workers:
+            granted(db, sql.SQL(cast("LiteralString", worker)))
+    return tuple(step.name for step in taken)
+
+
+def _do(db: Database, step: Migration) -> None:
+    db.execute(step.text.encode(), prepare=False)
+    db.execute(
+        "INSERT INTO migrations (number, name, digest, beside) VALUES (%s, %s, %s, %s)",
+        (step.number, step.name, step.digest, step.beside),
+        prepare=False,
+    )
+    if step.number == 1:
+        db.execute("INSERT INTO store (id) VALUES (%s)", (uuid.uuid4().hex,), prepare=False)
 
 
 def _done(db: Database, dialer: Dialer) -> tuple[Migration, ...] | None:
