@@ -27,6 +27,7 @@ from perdure.assembly.opening import open_books
 from perdure.assembly.people import People
 from perdure.assembly.run import Run
 from perdure.assembly.site import scratch_of
+from perdure.assembly.submitting import called, submit
 from perdure.checkpoint.tree import spelled
 from perdure.driver.books import Books, missing, name_for, read_state
 from perdure.driver.port import Clock, Progress
@@ -109,6 +110,15 @@ class Store:
                 agent, message, run=name, tenant=tenant, watcher=watcher, begun=begun
             ),
         )
+
+    def submit(self, agent: str, message: str, *, run: str | None = None, tenant: str = "default") -> Run:
+        """Have workers begin a run of the agent called ``agent``, and return it; it is durable, and not driven here.
+
+        Raises ``RunExists``, ``BadName``, ``BadInput`` if workers can't share this store.
+        """
+        name = run or f"{agent}-{uuid.uuid4().hex[:8]}"
+        made = submit(self.books, agent, message, run=name, tenant=tenant, now=self._clock.now())
+        return Run(self, made, None)
 
     def resume(
         self,
@@ -332,7 +342,8 @@ class Store:
         return asyncio.run_coroutine_threadsafe(work, self._running()).result()
 
     def _told(self, run: str) -> State:
-        self.call(self.house.nudge(run))
+        if not self.call(called(self.books, run)):
+            self.call(self.house.nudge(run))
         return self.state(run)
 
     def _driven(

@@ -7,7 +7,7 @@ Invariants that adapters keep:
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 
 class ProcessBegun(NamedTuple):
@@ -61,14 +61,6 @@ class Call(NamedTuple):
 
     run: str
     agent: str
-
-
-class Stranger(NamedTuple):
-    """A placed run that a process holds which is in no registry."""
-
-    call: Call
-    holder: str
-    """as JSON"""
 
 
 Holding = Literal["nobody", "living", "lapsed", "ended", "stranger"]
@@ -151,10 +143,6 @@ class Placements(Protocol):
         """Return runs of ``agents`` that somebody should look at, at most so many."""
         ...
 
-    def strangers(self, agents: Sequence[str], limit: int) -> Sequence[Stranger]:
-        """Return placed runs that processes hold which are in no registry."""
-        ...
-
     def look(self, run: str) -> Placed | None:
         """Return how the run stands; None if workers don't drive it."""
         ...
@@ -177,4 +165,13 @@ class Placements(Protocol):
 
     def stuck(self) -> Sequence[Placed]:
         """Return the runs that are parked, or that the last worker which looked did not drive."""
+        ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A store that a fleet of workers can share."""
+
+    def placements(self) -> Placements:
+        """Return what says which runs workers are to drive."""
         ...

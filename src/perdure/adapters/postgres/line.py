@@ -4,13 +4,16 @@ Invariant: a statement whose answer was lost is an error to whoever asked; it is
 """
 
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 
 import psycopg
 
 from perdure.adapters.postgres.connecting import Database, Dialer
 from perdure.adapters.postgres.faults import said
+
+Lend = Callable[[str], AbstractContextManager[Database]]
+"""Lends a connection on which each statement is a transaction, and tells errors in perdure's words."""
 
 
 class Line:

@@ -7,8 +7,8 @@ same with a million runs at rest. ``tests/worker`` reads the plans.
 from collections.abc import Sequence
 from typing import Final, LiteralString, cast
 
-from perdure.adapters.postgres.line import Line
-from perdure.log.placing import Call, Holding, Placed, Stranger
+from perdure.adapters.postgres.line import Lend
+from perdure.log.placing import Call, Holding, Placed
 from perdure.values.errors import UnknownRun
 
 _PLACE: Final = """
@@ -66,11 +66,6 @@ WHERE p.run = heard.root AND t.status IN ('running', 'waiting')
 _NAMED: Final = """
 SELECT r.name, p.agent, p.run FROM placements p JOIN runs r ON r.number = p.run WHERE p.run = ANY(%s)
 """
-_STRANGERS: Final = _whole("""
-SELECT r.name, p.agent, r.holder FROM runs r JOIN placements p ON p.run = r.number
-LEFT JOIN processes h ON h.name = r.process
-WHERE r.process IS NOT NULL AND h.name IS NULL AND p.root IS NULL AND {OPEN} LIMIT %(limit)s
-""")
 _PLACED: Final = """
 SELECT r.name, p.agent, r.tenant, COALESCE(t.name, ''), r.status, r.position, r.epoch, COALESCE(r.process, ''),
     CASE WHEN r.process IS NULL THEN 'nobody' WHEN h.name IS NULL THEN 'stranger'
@@ -106,26 +101,26 @@ _PlacedRow = tuple[
 class PostgresPlacements:
     """The placements in one database."""
 
-    def __init__(self, line: Line) -> None:
-        """Ask through ``line``."""
-        self._line: Line = line
+    def __init__(self, lent: Lend) -> None:
+        """Ask over connections that ``lent`` lends."""
+        self._lent: Lend = lent
 
     def place(self, run: str, agent: str, *, root: str = "") -> bool:
-        with self._line.lent("giving a run to workers") as db:
+        with self._lent("giving a run to workers") as db:
             placed = db.execute(_PLACE, {"run": run, "agent": agent, "root": root}).rowcount > 0
             if not placed and db.execute(_KNOWN, (run,)).fetchone() is None:
                 raise UnknownRun(f"there is no run {run!r} in this store")
         return placed
 
     def call(self, run: str) -> bool:
-        with self._line.lent("calling workers") as db:
+        with self._lent("calling workers") as db:
             return db.execute(_CALL, (run, CHANNEL)).rowcount > 0
 
     def called(self, agents: Sequence[str], now: int, limit: int) -> Sequence[Call]:
         wanted = {"agents": list(agents), "now": now, "limit": limit}
         found: dict[int, None] = {}
         children: dict[int, int] = {}
-        with self._line.lent("looking for runs that could go on") as db:
+        with self._lent("looking for runs that could go on") as db:
             with db.pipeline():
                 cursors = [db.execute(each, wanted) for each in CALLS]
             for cursor in cursors:
@@ -140,22 +135,13 @@ class PostgresPlacements:
         named = {number: Call(run, agent) for run, agent, number in cast("list[tuple[str, str, int]]", rows)}
         return [named[number] for number in list(found)[:limit] if number in named]
 
-    def strangers(self, agents: Sequence[str], limit: int) -> Sequence[Stranger]:
-        wanted = {"agents": list(agents), "now": 1 << 62, "limit": limit}
-        with self._line.lent("looking for runs of processes that are no workers") as db:
-            rows = db.execute(_STRANGERS, wanted).fetchall()
-        return [
-            Stranger(Call(run, agent), holder)
-            for run, agent, holder in cast("list[tuple[str, str, str]]", rows)
-        ]
-
     def look(self, run: str) -> Placed | None:
-        with self._line.lent("looking at a run") as db:
+        with self._lent("looking at a run") as db:
             row = db.execute(_LOOK, (run,)).fetchone()
         return None if row is None else Placed(*cast("_PlacedRow", row))
 
     def begin(self, run: str) -> int:
-        with self._line.lent("counting a try") as db:
+        with self._lent("counting a try") as db:
             row = db.execute(_BEGIN, (run,)).fetchone()
         return int(cast("int", row[0])) if row is not None else 1
 
@@ -172,10 +158,10 @@ class PostgresPlacements:
             self._changed(_UNPARK, run)
 
     def stuck(self) -> Sequence[Placed]:
-        with self._line.lent("looking for runs that are parked") as db:
+        with self._lent("looking for runs that are parked") as db:
             rows = db.execute(_STUCK, (STUCK_MAX,)).fetchall()
         return [Placed(*cast("_PlacedRow", row)) for row in rows]
 
     def _changed(self, statement: LiteralString, *values: object) -> None:
-        with self._line.lent("keeping what workers know of a run") as db:
+        with self._lent("keeping what workers know of a run") as db:
             db.execute(statement, values)

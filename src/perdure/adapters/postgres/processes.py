@@ -7,7 +7,7 @@ import msgspec
 import psycopg
 
 from perdure.adapters.holders import Fate
-from perdure.adapters.postgres.line import Line
+from perdure.adapters.postgres.line import Lend
 from perdure.log.placing import ProcessBegun, ProcessSeen
 from perdure.log.port import Holder
 
@@ -60,22 +60,22 @@ def recorded(db: "psycopg.Connection[tuple[object, ...]]", holder: Holder) -> Fa
 class PostgresProcesses:
     """The registry in one database."""
 
-    def __init__(self, line: Line, form: int) -> None:
-        """Ask through ``line``; this process speaks the schema's format ``form``."""
-        self._line: Line = line
+    def __init__(self, lent: Lend, form: int) -> None:
+        """Ask over connections that ``lent`` lends; this process speaks the schema's format ``form``."""
+        self._lent: Lend = lent
         self._form: int = form
 
     def enter(self, process: ProcessBegun) -> None:
         agents = msgspec.json.encode(dict(process.agents)).decode()
         values = (process.name, *process[:6], self._form, process.engine, agents, process.concurrency)
-        with self._line.lent("entering the registry of workers") as db:
+        with self._lent("entering the registry of workers") as db:
             db.execute(_ENTER, values)
 
     def renew(self, name: str, *, driving: int, draining: bool) -> bool:
         return self._changed(_RENEW, driving, draining, name) > 0
 
     def judge(self, by: str, seconds: float) -> Sequence[str]:
-        with self._line.lent("judging silent workers") as db:
+        with self._lent("judging silent workers") as db:
             rows = db.execute(_JUDGE, (by, seconds, seconds)).fetchall()
         return [str(row[0]) for row in rows]
 
@@ -83,7 +83,7 @@ class PostgresProcesses:
         return self._changed(_PROVE, how, by, name) > 0
 
     def processes(self, *, ended: bool = False) -> Sequence[ProcessSeen]:
-        with self._line.lent("reading the registry of workers") as db:
+        with self._lent("reading the registry of workers") as db:
             rows = db.execute(_PROCESSES, (ended,)).fetchall()
         return [_seen(cast("_SeenRow", row)) for row in rows]
 
@@ -91,7 +91,7 @@ class PostgresProcesses:
         return self._changed(_FORGET, seconds)
 
     def _changed(self, statement: LiteralString, *values: object) -> int:
-        with self._line.lent("keeping the registry of workers") as db:
+        with self._lent("keeping the registry of workers") as db:
             return db.execute(statement, values).rowcount
 
 

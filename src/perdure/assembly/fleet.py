@@ -1,0 +1,107 @@
+"""What a fleet of workers shares through a store, opened where the store is.
+
+Invariant: each database of a store has a registry and placements of its own; nothing needs two of them at once.
+"""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import msgspec
+
+from perdure.adapters.holders import Fate, fate, this_holder
+from perdure.assembly.addresses import Address, Location, address_of
+from perdure.assembly.opening import hushed
+from perdure.log.placing import Placements, ProcessBegun, ProcessSeen, Registry
+from perdure.log.port import Holder
+from perdure.values.errors import BadInput, PerdureError
+
+
+class Base(NamedTuple):
+    """One database of a store, as workers see it."""
+
+    name: str
+    """the shard's; empty where there is one database"""
+    address: Address
+    registry: Registry
+    placements: Placements
+    close: Callable[[], None]
+
+
+def bases_of(location: Location, *, application: str = "perdure worker") -> Sequence[Base]:
+    """Return the databases of the store at ``location``, not connected yet.
+
+    Raises ``BadInput`` where workers can't share the store, and what reading the address raises.
+    """
+    address = address_of(location)
+    match address.kind:
+        case "directory":
+            raise BadInput(
+                f"{address} is a directory of one machine, and workers share a PostgreSQL database",
+                hint="copy it there by `perdure store copy`, or drive its runs by `perdure run` and `perdure resume`",
+            )
+        case "postgres":
+            return [_base("", address, application)]
+        case "described":
+            from perdure.assembly.describing import Described, described  # noqa: PLC0415 - only for such a file
+
+            found = described(address.path)
+            if isinstance(found, Described):
+                return [_base("", found.database, application)]
+            return [_base(name, each.database, application) for name, each in found.items()]
+
+
+def shared(location: Location) -> bool:
+    """Tell whether workers can share the store at ``location``."""
+    return address_of(location).kind != "directory"
+
+
+def _base(name: str, address: Address, application: str) -> Base:
+    if find_spec("psycopg") is None:
+        raise BadInput(
+            f"{address}: the parts of PostgreSQL aren't installed", hint="pip install 'perdure[worker]'"
+        )
+    from perdure.adapters.postgres.connecting import Dialer  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.line import Line  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.migrating import migrations  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.placements import PostgresPlacements  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.processes import PostgresProcesses  # noqa: PLC0415 - as above
+
+    with hushed(address):
+        setup = Setup(application=application)
+        pulse, calls = (Line(Dialer(address.secret, setup)) for _ in range(2))
+
+    def close() -> None:
+        for line in (pulse, calls):
+            with suppress(PerdureError):
+                line.close()
+
+    return Base(
+        name,
+        address,
+        PostgresProcesses(pulse.lent, migrations()[-1].number),
+        PostgresPlacements(calls.lent),
+        close,
+    )
+
+
+def has_ended(process: ProcessSeen) -> bool:
+    """Tell whether it is proved from this host that the process has ended."""
+    return fate(Holder(process.host, process.pid, process.started, "")) is Fate.DEAD
+
+
+def holder_has_ended(holder: str | None) -> bool:
+    """Tell whether it is proved from this host that a run's holder, as JSON, has ended."""
+    return holder is not None and fate(msgspec.json.decode(holder, type=Holder)) is Fate.DEAD
+
+
+def begun_here(
+    *, address: str, version: str, engine: str, agents: Mapping[str, str], concurrency: int
+) -> ProcessBegun:
+    """Return this process as it enters a registry."""
+    me = this_holder("")
+    station = platform.node()
+    return ProcessBegun(me.host, me.pid, me.started, station, address, version, engine, agents, concurrency)

@@ -1,0 +1,323 @@
+"""Drives runs to their rest, as many at once as this process has places for.
+
+Invariants:
+- A run is driven here at most once at a time, and only after its try was counted; the count goes when it rests, or when
+  something was done.
+- Whatever ends a driving, the placement says so before nobody remembers it: it rests until a time, is left for later, is
+  parked, or still wants to be looked at.
+- While a run is suspected of ending its process, it has no other suspect beside it.
+- What is wrong with the store is no fault of a run.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+from perdure.assembly.agent import Agent
+from perdure.assembly.clock import SystemClock
+from perdure.assembly.family import Going, Watcher
+from perdure.assembly.fleet import holder_has_ended
+from perdure.assembly.house import House
+from perdure.log import events as e
+from perdure.log.placing import Placed, Placements
+from perdure.log.port import Post
+from perdure.orchestrator.draft import content_of
+from perdure.projection.state import State
+from perdure.values.errors import (
+    AgentChanged,
+    AskSomeone,
+    Fenced,
+    Held,
+    PerdureError,
+    StoreFailed,
+    StoreFull,
+    StoreReadOnly,
+    TryAgain,
+)
+from perdure.values.limits import (
+    ENGINE_TIMER_NS,
+    WORKER_SLOT_SECONDS,
+    WORKER_TRIES_MAX,
+    WORKER_TRY_PAUSE_NS,
+    WORKER_WAITS_NS,
+)
+from perdure.worker.engine import Again
+from perdure.worker.gates import Gate, first_reason
+from perdure.worker.resting import wake_of
+from perdure.worker.telling import Tell
+
+T = TypeVar("T")
+
+PROGRESS: Final = frozenset(
+    {
+        "model.replied",
+        "effect.settled",
+        "effect.pending",
+        "child.finished",
+        "checkpoint.taken",
+        "message.received",
+        "timer.fired",
+        "approval.granted",
+        "approval.denied",
+        "run.suspended",
+        "run.closed",
+    }
+)
+"""Kinds of events after which a run isn't where it was before this try."""
+
+_SECOND_NS: Final = 1_000_000_000
+
+Turn = Literal["drive", "take over"]
+
+
+class Driving:
+    """The runs that this process drives for one database of the store."""
+
+    def __init__(
+        self,
+        house: House,
+        placements: Placements,
+        agents: Mapping[str, Agent],
+        *,
+        slots: asyncio.Semaphore,
+        threads: Executor,
+        tell: Tell,
+        gates: Sequence[Gate] = (),
+    ) -> None:
+        """Drive runs of ``agents`` in ``house``; ``slots`` are this process's places, ``threads`` ask the store."""
+        self._house: House = house
+        self._placements: Placements = placements
+        self._agents: Mapping[str, Agent] = agents
+        self._slots: asyncio.Semaphore = slots
+        self._threads: Executor = threads
+        self._tell: Tell = tell
+        self._gates: tuple[Gate, ...] = tuple(gates)
+        self._clock: SystemClock = SystemClock()
+        self._suspects: asyncio.Lock = asyncio.Lock()
+        self._drives: dict[str, asyncio.Task[Again | None]] = {}
+        self._drains: bool = False
+        self.begins: Callable[[], bool] = lambda: True
+        """whether another run may be begun"""
+
+    @property
+    def runs(self) -> Sequence[str]:
+        """The runs that are being driven."""
+        return tuple(self._drives)
+
+    async def look(self, run: str) -> Again | None:
+        """Drive the run, if there is something to do and nobody else does; see ``engine.Look``.
+
+        Whoever stops waiting for this does not end the driving.
+        """
+        if run in self._drives or self._drains:
+            return None
+        placed = await self._ask(lambda: self._placements.look(run))
+        turn = None if placed is None else await self._turn(placed)
+        if placed is None or turn is None or run in self._drives:
+            return self._soon(placed)
+        reason = await first_reason(self._gates, placed)
+        if reason is not None:
+            await self._left(run, reason, WORKER_WAITS_NS)
+            return None
+        try:
+            async with asyncio.timeout(WORKER_SLOT_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            return Again(self._clock.now() + _SECOND_NS)
+        if run in self._drives or self._drains or not self.begins():
+            self._slots.release()
+            return None
+        drive = asyncio.create_task(self._drive(placed, turn), name=f"drive {run}")
+        self._drives[run] = drive
+        drive.add_done_callback(lambda _: self._ended(run))
+        return await asyncio.shield(drive)
+
+    async def drain(self, seconds: float, hurry: asyncio.Event) -> Sequence[str]:
+        """Begin nothing more, let go of all runs, and return those that could not be given back.
+
+        What is under way may finish for ``seconds``, or until ``hurry``; then it is cancelled, which puts it in doubt.
+        """
+        self._drains = True
+        self._house.wind_up()
+        drives = tuple(self._drives.values())
+        if drives:
+            hurried = asyncio.create_task(hurry.wait())
+            ended = asyncio.gather(*drives, return_exceptions=True)
+            await asyncio.wait((hurried, ended), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            hurried.cancel()
+            for drive in drives:
+                drive.cancel()
+            with suppress(TimeoutError, asyncio.CancelledError):
+                await asyncio.wait(drives, timeout=10.0)
+        return self.runs
+
+    def _ended(self, run: str) -> None:
+        self._drives.pop(run, None)
+        self._slots.release()
+
+    def _soon(self, placed: Placed | None) -> Again | None:
+        """Say when the engine should ask again: for a time that is near."""
+        if placed is None or placed.parked or placed.wake is None or placed.holding != "nobody":
+            return None
+        due = max(placed.wake, placed.later)
+        return Again(due) if self._clock.now() < due < self._clock.now() + ENGINE_TIMER_NS else None
+
+    async def _turn(self, placed: Placed) -> Turn | None:
+        """Tell whether it is this process's turn to drive the run, and how."""
+        now = self._clock.now()
+        if placed.root:
+            await self._ask(lambda: self._placements.call(placed.run))
+            return None
+        wanted = placed.posts or placed.proved or (placed.wake is not None and placed.wake <= now)
+        if placed.parked or placed.later > now or not wanted:
+            return None
+        if placed.agent not in self._agents:
+            return None
+        match placed.holding:
+            case "nobody" | "ended":
+                return "drive"
+            case "living":
+                return None
+            case "lapsed":
+                return "drive" if holder_has_ended(placed.holder) else "take over"
+            case "stranger":
+                if holder_has_ended(placed.holder):
+                    return "drive"
+                await self._left(
+                    placed.run, f"{placed.process}, which is no worker, holds it", WORKER_WAITS_NS
+                )
+                return None
+
+    async def _drive(self, placed: Placed, turn: Turn) -> Again | None:
+        run, began = placed.run, self._clock.now()
+        tries = await self._ask(lambda: self._placements.begin(run))
+        if tries > WORKER_TRIES_MAX:
+            await self._park(run, f"{tries - 1} processes ended while they drove it, and nothing was done")
+            return None
+        watch = _Watched(self, run, suspected=tries > 1)
+        if turn == "take over":
+            self._tell("run.taken", run=run, position=placed.position, of=placed.process)
+        try:
+            if watch.suspected:
+                await watch.alone(self._suspects)
+            going = Going(Watcher(watch), take_over=turn == "take over", parks=True)
+            state = await self._house.take_up(self._agents[placed.agent], run, going)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._rest(run, 0))
+            self._tell("run.let_go", run=run, position=watch.position)
+            raise
+        except Exception as error:  # noqa: BLE001 - an agent's code may raise anything; it is told and counted
+            return await self._failed(placed, error, tries, watch.position)
+        finally:
+            watch.done()
+        return await self._rested(state, began)
+
+    async def _rested(self, state: State, began: int) -> Again | None:
+        wake = 0 if self._drains and not state.closed else wake_of(state, self._clock.now())
+        await self._rest(state.run, wake)
+        seconds = round((self._clock.now() - began) / 1e9, 3)
+        words = state.wait if state.status == "waiting" else ""
+        self._tell(
+            "run.rests",
+            run=state.run,
+            position=state.position,
+            status=state.status,
+            waits=words,
+            wake=wake,
+            seconds=seconds,
+        )
+        return Again(wake) if wake and wake < self._clock.now() + ENGINE_TIMER_NS else None
+
+    async def _failed(self, placed: Placed, error: Exception, tries: int, position: int) -> Again | None:
+        run = placed.run
+        code = error.code if isinstance(error, PerdureError) else ""
+        said = f"{type(error).__name__}: {error}"
+        match error:
+            case Held() | Fenced():
+                # Whoever has it keeps the count; it says itself how the run rests.
+                self._tell("run.left", run=run, position=position, code=code, why=said)
+                return None
+            case TryAgain() | AskSomeone() | StoreFailed() | StoreReadOnly() | StoreFull() | AgentChanged():
+                self._tell("run.waits", run=run, position=position, code=code, why=said)
+                pause = 2 * _SECOND_NS if isinstance(error, TryAgain) else WORKER_WAITS_NS
+                await self._rest(run, 0)
+                await self._left(run, said, pause)
+                return None
+            case _:
+                self._tell("run.failed", run=run, position=position, code=code, why=said, tries=tries)
+                if tries >= WORKER_TRIES_MAX:
+                    await self._park(run, f"{tries} tries failed, the last one with {said}")
+                else:
+                    await self._left(run, f"try {tries} failed: {said}", WORKER_TRY_PAUSE_NS << (tries - 1))
+                return None
+
+    async def _park(self, run: str, why: str) -> None:
+        """Nobody drives the run until a person says so; its log is told."""
+        await self._ask(lambda: self._placements.park(run, why))
+        self._tell("run.parked", run=run, why=why)
+        text, blob = content_of(f"workers parked this run: {why}")
+        note = e.NoteMade("worker", text)
+        body = msgspec.Raw(msgspec.json.encode(note))
+        post = Post(f"parked-{uuid.uuid4().hex}", e.KIND_OF[e.NoteMade], body, self._clock.now())
+        with suppress(PerdureError):
+            if blob is not None:
+                await self._ask(lambda: self._house.store.put(*blob))
+            await self._ask(lambda: self._house.store.post(run, post))
+            await self._house.attend(run)
+
+    async def _rest(self, run: str, wake: int | None) -> None:
+        with suppress(PerdureError):
+            await self._ask(lambda: self._placements.rest(run, wake=wake))
+
+    async def _left(self, run: str, waits: str, pause_ns: int) -> None:
+        later = self._clock.now() + pause_ns
+        with suppress(PerdureError):
+            await self._ask(lambda: self._placements.leave(run, later=later, waits=waits))
+
+    def progressed(self, run: str) -> None:
+        """Something was done: this try is not one without progress. A suspect is none any more."""
+        task = asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: self._placements.rest(run, wake=0)
+        )
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _ask(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+class _Watched:
+    """One driving as it is seen from outside: where it is, and whether it got on."""
+
+    def __init__(self, driving: Driving, run: str, *, suspected: bool) -> None:
+        self._driving: Driving = driving
+        self._run: str = run
+        self._held: asyncio.Lock | None = None
+        self.suspected: bool = suspected
+        self.position: int = 0
+
+    async def alone(self, lock: asyncio.Lock) -> None:
+        """Wait until no other suspect is driven."""
+        await lock.acquire()
+        self._held = lock
+
+    def done(self) -> None:
+        """The next suspect may be driven."""
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
+    def text(self, piece: str) -> None:
+        del piece
+
+    def event(self, kind: str, position: int, words: str) -> None:
+        del words
+        self.position = position
+        if self.suspected and kind in PROGRESS:
+            self.suspected = False
+            self._driving.progressed(self._run)
+            self.done()

@@ -1,0 +1,221 @@
+"""Placement by procrastinate, whose tables lie in a schema of their own in the store's database.
+
+Invariants:
+- A job names a run and holds nothing else. It is deleted when it ends, however it ended.
+- A run has at most one job that waits for now, and one that waits for a time (``queueing_lock``).
+- No job holds a lock. A lock of a dead process, or of a job whose end could not be written, would keep a run from
+  being taken over until the engine notices; that there is one writer is the lease's business.
+- Cancelling a job cancels no drive.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, LiteralString, Protocol, cast
+
+import procrastinate
+import psycopg
+from procrastinate import exceptions, jobs
+from procrastinate.schema import SchemaManager
+from procrastinate.worker import Worker
+
+from perdure.log.placing import Call
+from perdure.values.digest import short_digest
+from perdure.values.errors import Busy, EngineMissing
+from perdure.values.limits import (
+    ENGINE_BEAT_SECONDS,
+    ENGINE_PAUSE_SECONDS_MAX,
+    ENGINE_POLL_SECONDS,
+    ENGINE_STALLED_SECONDS,
+)
+from perdure.worker.engine import Depth, Engine, Look
+from perdure.worker.engines import EngineWish
+
+SCHEMA: Final = "perdure_queue"
+"""Where procrastinate's tables lie: beside the store's, and never mixed up with a user's own procrastinate."""
+
+TASK: Final = "look"
+
+_QUEUE_CHARACTERS_MAX: Final = 36
+"""procrastinate notifies by ``procrastinate_queue_v1#NAME``, and PostgreSQL's channels end at 63 bytes."""
+
+_PREPARING: Final = 0x50455251
+_EXISTS: Final = "SELECT to_regclass(%s), obj_description(to_regnamespace(%s), 'pg_namespace')"
+_DEPTH: Final = """
+SELECT count(*)::bigint AS waiting,
+    COALESCE(extract(epoch FROM now() - min(e.at)), 0)::float8 AS oldest
+FROM (SELECT id FROM procrastinate_jobs WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+    ORDER BY id LIMIT 10000) j
+LEFT JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'
+"""
+
+_log: Final = logging.getLogger("perdure.worker.engine")
+
+
+def queue_of(agent: str) -> str:
+    """Return the queue of ``agent``: only workers that have it fetch from there."""
+    if len(agent.encode()) <= _QUEUE_CHARACTERS_MAX:
+        return agent
+    return f"{agent[:20]}-{short_digest(agent.encode())[:12]}"
+
+
+class _Asked(Protocol):
+    async def execute_query_one_async(self, query: LiteralString) -> Mapping[str, object]: ...
+
+
+class ProcrastinateEngine:
+    """Jobs in one database of the store."""
+
+    def __init__(self, dsn: str, agents: Sequence[str], *, concurrency: int, name: str) -> None:
+        """Serve runs of ``agents`` of the store at ``dsn``, looking at most at so many at once."""
+        self._dsn: str = dsn
+        self._concurrency: int = concurrency
+        self._name: str = name
+        self._queues: list[str] = [queue_of(agent) for agent in agents]
+        self._connector: procrastinate.PsycopgConnector = procrastinate.PsycopgConnector(
+            conninfo=dsn,
+            kwargs={
+                "options": f"-c search_path={SCHEMA} -c statement_timeout=10000",
+                "application_name": "perdure worker engine",
+            },
+            min_size=1,
+            max_size=4,
+            timeout=10.0,
+        )
+        self._app: procrastinate.App = procrastinate.App(connector=self._connector)
+        self._worker: Worker | None = None
+        self._stopped: bool = False
+        self._opened: bool = False
+
+    async def prepare(self) -> None:
+        await asyncio.to_thread(_prepare, self._dsn)
+
+    async def serve(self, look: Look) -> None:
+        @self._app.task(name=TASK)
+        async def looked_at(run: str, agent: str) -> None:
+            again = await look(run)
+            if again is not None:
+                await self.ask(Call(run, agent), at_ns=again.at_ns)
+
+        pause = 0.1
+        while not self._stopped:
+            try:
+                await self._open()
+                self._worker = self._made()
+                pruning = asyncio.create_task(self._prune())
+                try:
+                    await self._worker.run()
+                finally:
+                    pruning.cancel()
+                pause = 0.1
+            except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:
+                _log.warning("the engine can't be reached: %s", error)
+            if not self._stopped:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, ENGINE_PAUSE_SECONDS_MAX)
+
+    def _made(self) -> Worker:
+        return Worker(
+            app=self._app,
+            queues=self._queues,
+            name=self._name,
+            concurrency=self._concurrency,
+            fetch_job_polling_interval=ENGINE_POLL_SECONDS,
+            abort_job_polling_interval=3600.0,
+            shutdown_graceful_timeout=0.0,
+            delete_jobs=jobs.DeleteJobCondition.ALWAYS,
+            install_signal_handlers=False,
+            update_heartbeat_interval=ENGINE_BEAT_SECONDS,
+            stalled_worker_timeout=ENGINE_STALLED_SECONDS,
+        )
+
+    async def _prune(self) -> None:
+        """Jobs whose worker has gone away are deleted: the sweep finds their runs sooner than they would."""
+        manager = self._app.job_manager
+        while True:
+            await asyncio.sleep(ENGINE_STALLED_SECONDS)
+            try:
+                for job in await manager.get_stalled_jobs(seconds_since_heartbeat=ENGINE_STALLED_SECONDS):
+                    await manager.finish_job(job, jobs.Status.ABORTED, delete_job=True)
+                await manager.prune_stalled_workers(ENGINE_STALLED_SECONDS)
+            except exceptions.ProcrastinateException as error:
+                _log.debug("stalled jobs can't be deleted: %s", error)
+
+    async def ask(self, call: Call, *, at_ns: int | None = None) -> bool:
+        await self._open()
+        options = self._app.configure_task(
+            TASK,
+            queue=queue_of(call.agent),
+            queueing_lock=call.run if at_ns is None else f"{call.run}@",
+            schedule_at=None if at_ns is None else datetime.fromtimestamp(at_ns / 1e9, UTC),
+            priority=1 if at_ns is None else 0,
+        )
+        try:
+            await options.defer_async(run=call.run, agent=call.agent)
+        except exceptions.AlreadyEnqueued:
+            return False
+        except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:
+            raise Busy(f"the engine can't be asked for {call.run}: {error}") from error
+        return True
+
+    async def depth(self) -> Depth:
+        await self._open()
+        try:
+            row = await cast("_Asked", self._connector).execute_query_one_async(_DEPTH)
+        except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:
+            raise Busy(f"the engine can't be asked: {error}") from error
+        return Depth(int(cast("int", row["waiting"])), float(cast("float", row["oldest"])))
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._worker is not None:
+            self._worker.stop()
+
+    async def close(self) -> None:
+        self.stop()
+        if self._opened:
+            self._opened = False
+            await self._app.close_async()
+
+    async def _open(self) -> None:
+        if not self._opened:
+            try:
+                await self._app.open_async()
+            except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:
+                raise Busy(f"the engine's database can't be reached: {error}") from error
+            self._opened = True
+
+
+def made(wish: EngineWish) -> Engine:
+    """Return the engine for one database of a store."""
+    return ProcrastinateEngine(wish.dsn, wish.agents, concurrency=wish.concurrency, name=wish.process)
+
+
+def _prepare(dsn: str) -> None:
+    """The tables of procrastinate are there, and as new as this library wants them."""
+    try:
+        with psycopg.connect(dsn, autocommit=False) as db:
+            db.execute("SELECT pg_advisory_xact_lock(%s)", (_PREPARING,))
+            row = db.execute(_EXISTS, (f"{SCHEMA}.procrastinate_jobs", SCHEMA)).fetchone()
+            there, newest = cast("tuple[str | None, str | None]", row)
+            steps = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+            if there is not None and newest == steps[-1].name:
+                return
+            db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            db.execute(f"SET LOCAL search_path TO {SCHEMA}")
+            if there is None:
+                db.execute(SchemaManager.get_schema())
+            else:
+                for step in steps:
+                    if newest is None or step.name > newest:
+                        db.execute(cast("LiteralString", step.read_text(encoding="utf-8")))
+            db.execute(cast("LiteralString", f"COMMENT ON SCHEMA {SCHEMA} IS '{steps[-1].name}'"))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise EngineMissing(
+            f"procrastinate's tables aren't in schema {SCHEMA}, and can't be made: {error}",
+            hint="let the store's owner start a worker once, or GRANT CREATE ON DATABASE to this role",
+        ) from error
+    except psycopg.Error as error:
+        raise Busy(f"the engine's tables can't be looked at: {error}") from error

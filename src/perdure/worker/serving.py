@@ -1,0 +1,259 @@
+"""A worker in this process: from its settings to its end.
+
+Invariants:
+- Before it takes a run the process is in the registry of every database of the store.
+- It says that it has ended only once nothing of it can send any more.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
+
+from perdure.assembly.addresses import Location
+from perdure.assembly.agent import Agent
+from perdure.assembly.clock import SystemClock
+from perdure.assembly.fleet import Base, bases_of, begun_here
+from perdure.assembly.house import House
+from perdure.assembly.opening import Opened, open_books
+from perdure.log.placing import ProcessBegun
+from perdure.worker.driving import Driving
+from perdure.worker.engine import Engine
+from perdure.worker.engines import EngineWish, engine_of
+from perdure.worker.figures import Figures
+from perdure.worker.hearing import hear
+from perdure.worker.probes import Answer, Probes
+from perdure.worker.pulse import Bounds, Pulse
+from perdure.worker.sweeping import Sweep
+from perdure.worker.telling import Tell
+
+LOOSE: Final = 4
+"""The exit code of a worker that could not give all of its runs back in time."""
+
+
+class WorkerSettings(NamedTuple):
+    """What a worker serves, and how."""
+
+    location: Location
+    agents: Mapping[str, Agent]
+    """by their own names"""
+    version: str
+    """of perdure"""
+    concurrency: int = 8
+    engine: str = "procrastinate"
+    host: str = "127.0.0.1"
+    port: int | None = None
+    """where probes are answered; None for nowhere"""
+    drain_seconds: float = 20.0
+    bounds: Bounds = Bounds()
+
+
+class Station(NamedTuple):
+    """What serves one database of the store."""
+
+    base: Base
+    engine: Engine
+    driving: Driving
+    sweep: Sweep
+
+
+class Worker:
+    """A running worker."""
+
+    def __init__(self, settings: WorkerSettings, opened: Opened, tell: Tell) -> None:
+        """Serve the open store ``opened``."""
+        self._settings: WorkerSettings = settings
+        self._opened: Opened = opened
+        self._tell: Tell = tell
+        self._threads: ThreadPoolExecutor = ThreadPoolExecutor(6, "perdure-store")
+        self._house: House = House(
+            opened.books,
+            SystemClock(),
+            scratch=opened.scratch,
+            location=opened.location,
+            threads=self._threads,
+        )
+        self._slots: asyncio.Semaphore = asyncio.Semaphore(settings.concurrency)
+        self._probes: Probes | None = None
+        self.draining: bool = False
+        figures = self.figures = Figures()
+        if settings.port is not None:
+            self._probes = Probes(
+                settings.host,
+                settings.port,
+                healthy=self._healthy,
+                ready=self._ready,
+                figures=figures.registry,
+            )
+        begun = self._begun()
+        self.stations: tuple[Station, ...] = tuple(
+            self._station(base, begun) for base in bases_of(settings.location)
+        )
+        self.pulse: Pulse = Pulse(
+            [each.base for each in self.stations],
+            begun,
+            bounds=settings.bounds,
+            driving=lambda: len(self.runs),
+            tell=tell,
+        )
+        for station in self.stations:
+            station.driving.begins = lambda: not self.pulse.adrift
+        figures.follow(driving=lambda: len(self.runs), silence=lambda: self.pulse.silence_seconds)
+
+    @property
+    def address(self) -> str:
+        """Where probes are answered; empty if nowhere."""
+        return self._probes.address if self._probes is not None else ""
+
+    @property
+    def runs(self) -> Sequence[str]:
+        """The runs that are being driven."""
+        return [run for each in self.stations for run in each.driving.runs]
+
+    def _begun(self) -> ProcessBegun:
+        settings = self._settings
+        versions = {name: agent.rules().definition[:12] for name, agent in settings.agents.items()}
+        return begun_here(
+            address=self.address,
+            version=settings.version,
+            engine=settings.engine,
+            agents=versions,
+            concurrency=settings.concurrency,
+        )
+
+    def _station(self, base: Base, begun: ProcessBegun) -> Station:
+        settings, tell = self._settings, self._tell
+        wish = EngineWish(base.address.secret, tuple(settings.agents), settings.concurrency, begun.name)
+        engine = engine_of(settings.engine, wish)
+        driving = Driving(
+            self._house,
+            base.placements,
+            settings.agents,
+            slots=self._slots,
+            threads=self._threads,
+            tell=self.figures.counting(tell),
+        )
+        sweep = Sweep(base, engine, tuple(settings.agents), name=begun.name, threads=self._threads, tell=tell)
+        return Station(base, engine, driving, sweep)
+
+    async def serve(self, stop: asyncio.Event, hurry: asyncio.Event, serving: Callable[[], None]) -> int:
+        """Drive runs until ``stop``, then let go of them, quicker if ``hurry``; return the exit code."""
+        loop = asyncio.get_running_loop()
+        for station in self.stations:
+            await station.engine.prepare()
+        await asyncio.to_thread(self.pulse.begin)
+        self.pulse.found = lambda: _called_soon(loop, self._hurry)
+        async with self._tending():
+            serving()
+            await stop.wait()
+            return await self._drained(hurry)
+
+    def _hurry(self) -> None:
+        for station in self.stations:
+            station.sweep.hurry()
+
+    @asynccontextmanager
+    async def _tending(self) -> AsyncGenerator[None]:
+        """Engines serve, sweeps sweep and notices are heard, until the end of this."""
+        tasks: list[asyncio.Task[None]] = []
+        for base, engine, driving, sweep in self.stations:
+            tasks += (
+                asyncio.create_task(engine.serve(driving.look), name=f"engine {base.name}"),
+                asyncio.create_task(sweep.run(), name=f"sweep {base.name}"),
+                asyncio.create_task(
+                    hear(base.address.secret, sweep.called, sweep.hurry), name=f"calls {base.name}"
+                ),
+            )
+        for task in tasks:
+            task.add_done_callback(self._fell)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.remove_done_callback(self._fell)
+                task.cancel()
+            await asyncio.wait(tasks, timeout=5.0)
+            for station in self.stations:
+                await station.engine.close()
+
+    def _fell(self, task: "asyncio.Task[None]") -> None:
+        """What should go on has ended: a worker that looks alive and takes nothing is worse than none."""
+        error = None if task.cancelled() else task.exception()
+        if self.draining and error is None:
+            return
+        self._tell("worker.broke", part=task.get_name(), why=f"{type(error).__name__}: {error}")
+        signal.raise_signal(signal.SIGTERM)
+
+    async def _drained(self, hurry: asyncio.Event) -> int:
+        self.draining = self.pulse.draining = True
+        seconds = self._settings.drain_seconds
+        self._tell("worker.drains", driving=len(self.runs), seconds=seconds)
+        for station in self.stations:
+            station.engine.stop()
+        left = await asyncio.gather(*(each.driving.drain(seconds, hurry) for each in self.stations))
+        await self._house.close()
+        loose = [run for runs in left for run in runs]
+        if loose:
+            self._tell("worker.leaves", runs=", ".join(loose))
+        return LOOSE if loose else 0
+
+    def close(self, code: int) -> None:
+        """The store is closed, and the registry knows that this process has ended if nothing of it is left."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._opened.close()
+        # With runs that were not given back something may still send: then the end of the process is for others to see.
+        self.pulse.close(how="it has said so itself" if code == 0 else "")
+        if self._probes is not None:
+            self._probes.close()
+        for station in self.stations:
+            station.base.close()
+
+    def _healthy(self) -> Answer:
+        seconds = self.pulse.silence_seconds
+        well = seconds < self._settings.bounds.alone
+        return Answer(well, "alive" if well else f"the store was not heard of for {seconds:.0f} s")
+
+    def _ready(self) -> Answer:
+        if self.draining:
+            return Answer(well=False, words="draining")
+        if self.pulse.adrift:
+            return Answer(
+                well=False, words=f"the store was not heard of for {self.pulse.silence_seconds:.0f} s"
+            )
+        return Answer(
+            well=True, words=f"ready, {len(self.runs)} of {self._settings.concurrency} places taken"
+        )
+
+
+def _called_soon(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(work)
+
+
+async def serve(settings: WorkerSettings, tell: Tell, serving: Callable[[Worker], None]) -> int:
+    """Serve until a signal says to end; a second one ends without waiting for what is under way. Return the exit code."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def told() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told)
+    logging.getLogger("procrastinate").setLevel(logging.ERROR)
+    opened = await asyncio.to_thread(open_books, settings.location, create=True)
+    worker = Worker(settings, opened, tell)
+    code = LOOSE
+    try:
+        code = await worker.serve(stop, hurry, lambda: serving(worker))
+    finally:
+        await asyncio.to_thread(worker.close, code)
+    tell("worker.ended", code=code)
+    if code:
+        # A tool that hangs in a thread would keep the interpreter from ending.
+        os._exit(code)
+    return code
