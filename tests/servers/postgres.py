@@ -84,6 +84,11 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop("immediate")
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and hasn't ended."""
+        return self._process is not None and self._process.poll() is None
+
     def dsn(self, database: str = "postgres", user: str = USER) -> str:
         """Return the address of a database of this server."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"

@@ -117,13 +117,16 @@ def release(db: Database, by: str, answer: Answer) -> Released:
         return Released(back, doubtful)
 
 
-def answer_for(db: Database, run: str, by: str, answer: Answer) -> Released:
-    """``by`` says which claims of ``run`` are missing. Raises ``UnknownRun``, ``BadInput`` if nobody asks that."""
+def answer_for(db: Database, run: str, by: str, answer: Answer, *, again: bool = False) -> Released:
+    """``by`` says which claims of ``run`` are missing. Raises ``UnknownRun``, ``BadInput`` if nobody asks that.
+
+    Said ``again``, since its answer was lost, it may have been heard the first time.
+    """
     with db.transaction():
         known = db.execute("SELECT number FROM perdure.runs WHERE name = %s", (run,)).fetchone()
         if known is None:
             raise UnknownRun(f"there is no run {run!r} in this store")
-        if not db.execute(_ANSWERED, (run,)).fetchall():
+        if not db.execute(_ANSWERED, (run,)).fetchall() and not again:
             raise BadInput(f"nothing is asked of run {run!r}: it may be driven", hint="leave --run out")
         for lost in answer.missing:
             write_lost(db, lost, by)
