@@ -53,7 +53,7 @@ VERBS: Final = {
     ),
     "run": Verb("perdure.cli.driving:run", _DRIVE, "Start an agent on a task and drive it until it rests."),
     "resume": Verb("perdure.cli.driving:resume", _DRIVE, "Go on with a run, after a crash or a pause."),
-    "submit": Verb("perdure.cli.worker:submit", _DRIVE, "Give a task to workers, which drive it."),
+    "submit": Verb("perdure.cli.workers:submit", _DRIVE, "Give a task to workers, which drive it."),
     "worker": Verb("perdure.cli.worker:worker", _DRIVE, "Drive runs of a shared store, as one of many."),
     "message": Verb("perdure.cli.people:message", _DRIVE, "Say something to a run's model."),
     "cancel": Verb("perdure.cli.people:cancel", _DRIVE, "End a run."),

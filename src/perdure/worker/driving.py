@@ -47,7 +47,7 @@ from perdure.values.limits import (
     WORKER_WAITS_NS,
 )
 from perdure.worker.engine import Again
-from perdure.worker.gates import Gate, first_reason
+from perdure.worker.gates import Elsewhere, Gate, first_reason
 from perdure.worker.resting import wake_of
 from perdure.worker.telling import Tell
 
@@ -122,7 +122,8 @@ class Driving:
             return self._soon(placed)
         reason = await first_reason(self._gates, placed)
         if reason is not None:
-            await self._left(run, reason, WORKER_WAITS_NS)
+            if not isinstance(reason, Elsewhere):
+                await self._left(run, reason, WORKER_WAITS_NS)
             return None
         try:
             async with asyncio.timeout(WORKER_SLOT_SECONDS):
