@@ -52,9 +52,7 @@ class Desk:
                 cause = error.__cause__
                 state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
                 lost = lost or state is None or state[:2] in ("08", "57")
-                if time.monotonic() >= deadline or not (
-                    state is None or state in _AGAIN or state[:2] == "08"
-                ):
+                if time.monotonic() >= deadline or not (lost or state in _AGAIN):
                     raise
                 time.sleep(min(0.05, PAUSE_SECONDS_MAX))
 

@@ -97,40 +97,38 @@ class Answer(NamedTuple):
 
 
 def release(db: Database, by: str, answer: Answer) -> Released:
-    """``by`` says that this copy is the one that counts, and what is missing from it."""
-    with db.transaction():
-        seal, (here, database, anchor) = read_seal(db), _here(db)
-        db.execute(_MOVE, (here.system, here.timeline, anchor, database))
-        why = seal.suspended or _moved(seal, here)
-        db.execute(_RECORD, (seal.system, seal.timeline, here.system, here.timeline, True, by, why))
-        fence(db)
-        write_down(db, answer.gone, by)
-        for lost in answer.missing:
-            write_lost(db, lost, by)
-        back = put_back(db)
-        doubtful = 0
-        if answer.known:
-            db.execute("DELETE FROM perdure.doubtful")
-        else:
-            doubtful = db.execute(_DOUBT_ALL, (why,)).rowcount
-        db.execute("UPDATE perdure.store SET suspended = NULL, released = %s", (by,))
-        return Released(back, doubtful)
+    """Within a transaction: ``by`` says that this copy is the one that counts, and what is missing from it."""
+    seal, (here, database, anchor) = read_seal(db), _here(db)
+    db.execute(_MOVE, (here.system, here.timeline, anchor, database))
+    why = seal.suspended or _moved(seal, here)
+    db.execute(_RECORD, (seal.system, seal.timeline, here.system, here.timeline, True, by, why))
+    fence(db)
+    write_down(db, answer.gone, by)
+    for lost in answer.missing:
+        write_lost(db, lost, by)
+    back = put_back(db)
+    doubtful = 0
+    if answer.known:
+        db.execute("DELETE FROM perdure.doubtful")
+    else:
+        doubtful = db.execute(_DOUBT_ALL, (why,)).rowcount
+    db.execute("UPDATE perdure.store SET suspended = NULL, released = %s", (by,))
+    return Released(back, doubtful)
 
 
 def answer_for(db: Database, run: str, by: str, answer: Answer, *, again: bool = False) -> Released:
-    """``by`` says which claims of ``run`` are missing. Raises ``UnknownRun``, ``BadInput`` if nobody asks that.
+    """Within a transaction: ``by`` says which claims of ``run`` are missing. Raises ``UnknownRun``, ``BadInput`` if nobody asks that.
 
     Said ``again``, since its answer was lost, it may have been heard the first time.
     """
-    with db.transaction():
-        known = db.execute("SELECT number FROM perdure.runs WHERE name = %s", (run,)).fetchone()
-        if known is None:
-            raise UnknownRun(f"there is no run {run!r} in this store")
-        if not db.execute(_ANSWERED, (run,)).fetchall() and not again:
-            raise BadInput(f"nothing is asked of run {run!r}: it may be driven", hint="leave --run out")
-        for lost in answer.missing:
-            write_lost(db, lost, by)
-        return Released(put_back(db), 0)
+    known = db.execute("SELECT number FROM perdure.runs WHERE name = %s", (run,)).fetchone()
+    if known is None:
+        raise UnknownRun(f"there is no run {run!r} in this store")
+    if not db.execute(_ANSWERED, (run,)).fetchall() and not again:
+        raise BadInput(f"nothing is asked of run {run!r}: it may be driven", hint="leave --run out")
+    for lost in answer.missing:
+        write_lost(db, lost, by)
+    return Released(put_back(db), 0)
 
 
 def declare(db: Database, *, synchronous: bool) -> None:

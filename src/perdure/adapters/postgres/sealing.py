@@ -1,7 +1,7 @@
 """What a store says of the server that it went on on last, and the names of what may be missing from one.
 
-Invariant: the seal is written as a whole, with the number of the transaction that writes it, so that no dump of it
-passes for it.
+Invariant: the seal is written with the number of the transaction that writes it, so that no dump of it passes for it.
+Never within a savepoint: that would be another transaction to the row, and the seal would look like a dump's.
 """
 
 from typing import Final, NamedTuple
