@@ -16,6 +16,7 @@ from perdure.assembly.addresses import Address, Location, address_of
 from perdure.assembly.opening import hushed
 from perdure.log.placing import Placements, ProcessBegun, ProcessSeen, Registry
 from perdure.log.port import Holder
+from perdure.log.tenants import Tenants
 from perdure.values.errors import BadInput, PerdureError
 
 
@@ -27,6 +28,7 @@ class Base(NamedTuple):
     address: Address
     registry: Registry
     placements: Placements
+    tenants: Tenants
     close: Callable[[], None]
 
 
@@ -69,6 +71,7 @@ def _base(name: str, address: Address, application: str) -> Base:
     from perdure.adapters.postgres.migrating import migrations  # noqa: PLC0415 - as above
     from perdure.adapters.postgres.placements import PostgresPlacements  # noqa: PLC0415 - as above
     from perdure.adapters.postgres.processes import PostgresProcesses  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.tenants import PostgresTenants  # noqa: PLC0415 - as above
 
     with hushed(address):
         setup = Setup(application=application)
@@ -84,6 +87,7 @@ def _base(name: str, address: Address, application: str) -> Base:
         address,
         PostgresProcesses(pulse.lent, migrations()[-1].number),
         PostgresPlacements(calls.lent),
+        PostgresTenants(calls.lent),
         close,
     )
 

@@ -786,3 +786,11 @@ MISSING_BYTES_MAX: Final = 16 * 1024 * 1024
 
 DOUBTFUL_SHOWN_MAX: Final = 100
 """Runs shown of those that a person has to answer for: more don't fit on a screen."""
+
+# --- tenants of a fleet --------------------------------------------------------------------------------
+
+TENANT_PLACE_SECONDS: Final = 30.0
+"""A worker that was allowed to take a run, and hasn't acquired it after so long, has died or thought otherwise."""
+
+TENANT_RECALL_SECONDS: Final = 1.0
+"""Between two looks of a worker whether tenants that have runs waiting have places free; it reads the few that wait."""

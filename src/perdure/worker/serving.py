@@ -20,6 +20,7 @@ from perdure.assembly.clock import SystemClock
 from perdure.assembly.fleet import Base, bases_of, begun_here
 from perdure.assembly.house import House
 from perdure.assembly.opening import Opened, open_books
+from perdure.assembly.versions import pinned
 from perdure.log.placing import ProcessBegun
 from perdure.worker.driving import Driving
 from perdure.worker.engine import Engine
@@ -30,6 +31,8 @@ from perdure.worker.probes import Answer, Probes
 from perdure.worker.pulse import Bounds, Pulse
 from perdure.worker.sweeping import Sweep
 from perdure.worker.telling import Tell
+from perdure.worker.tenants import TenantGate
+from perdure.worker.versions import VersionGate, queue_for
 
 LOOSE: Final = 4
 """The exit code of a worker that could not give all of its runs back in time."""
@@ -59,6 +62,7 @@ class Station(NamedTuple):
     engine: Engine
     driving: Driving
     sweep: Sweep
+    tenants: TenantGate
 
 
 class Worker:
@@ -116,7 +120,7 @@ class Worker:
 
     def _begun(self) -> ProcessBegun:
         settings = self._settings
-        versions = {name: agent.rules().definition[:12] for name, agent in settings.agents.items()}
+        versions = {name: agent.version for name, agent in settings.agents.items()}
         return begun_here(
             address=self.address,
             version=settings.version,
@@ -127,8 +131,19 @@ class Worker:
 
     def _station(self, base: Base, begun: ProcessBegun) -> Station:
         settings, tell = self._settings, self._tell
-        wish = EngineWish(base.address.secret, tuple(settings.agents), settings.concurrency, begun.name)
+        queues = (
+            *settings.agents,
+            *(queue_for(name, each.version) for name, each in settings.agents.items()),
+        )
+        wish = EngineWish(base.address.secret, queues, settings.concurrency, begun.name)
         engine = engine_of(settings.engine, wish)
+        versions = VersionGate(
+            settings.agents,
+            engine,
+            pinned=lambda run: pinned(self._opened.books, run),
+            living=base.registry.processes,
+        )
+        tenants = TenantGate(base.tenants)
         driving = Driving(
             self._house,
             base.placements,
@@ -136,9 +151,10 @@ class Worker:
             slots=self._slots,
             threads=self._threads,
             tell=self.figures.counting(tell),
+            gates=(versions, tenants),
         )
         sweep = Sweep(base, engine, tuple(settings.agents), name=begun.name, threads=self._threads, tell=tell)
-        return Station(base, engine, driving, sweep)
+        return Station(base, engine, driving, sweep, tenants)
 
     async def serve(self, stop: asyncio.Event, hurry: asyncio.Event, serving: Callable[[], None]) -> int:
         """Drive runs until ``stop``, then let go of them, quicker if ``hurry``; return the exit code."""
@@ -160,8 +176,9 @@ class Worker:
     async def _tending(self) -> AsyncGenerator[None]:
         """Engines serve, sweeps sweep and notices are heard, until the end of this."""
         tasks: list[asyncio.Task[None]] = []
-        for base, engine, driving, sweep in self.stations:
+        for base, engine, driving, sweep, tenants in self.stations:
             tasks += (
+                asyncio.create_task(tenants.tend(), name=f"tenants {base.name}"),
                 asyncio.create_task(engine.serve(driving.look), name=f"engine {base.name}"),
                 asyncio.create_task(sweep.run(), name=f"sweep {base.name}"),
                 asyncio.create_task(

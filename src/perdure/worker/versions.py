@@ -4,12 +4,13 @@ Invariant: nobody adopts another version in passing. Where a living worker has t
 has, the run waits, and says for which.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from perdure.assembly.agent import Agent
 from perdure.log.placing import Call, Placed, ProcessSeen
 from perdure.worker.engine import Engine
-from perdure.worker.gates import ELSEWHERE, Reason
+from perdure.worker.gates import Elsewhere
 
 
 def queue_for(agent: str, version: str) -> str:
@@ -25,7 +26,7 @@ class VersionGate:
         agents: Mapping[str, Agent],
         engine: Engine,
         *,
-        pinned: Callable[[str], "str | None"],
+        pinned: Callable[[str], str | None],
         living: Callable[[], Sequence[ProcessSeen]],
     ) -> None:
         """Judge for ``agents``; ``pinned`` says a run's version, ``living`` which processes there are. Both may block."""
@@ -34,7 +35,7 @@ class VersionGate:
         self._pinned: Callable[[str], str | None] = pinned
         self._living: Callable[[], Sequence[ProcessSeen]] = living
 
-    async def __call__(self, placed: Placed) -> Reason:
+    async def __call__(self, placed: Placed) -> str | Elsewhere | None:
         """Return why this process may not drive the run."""
         agent = self._agents.get(placed.agent)
         if agent is None:
@@ -46,6 +47,6 @@ class VersionGate:
         known = {each.agents.get(placed.agent) for each in living if not each.lapsed and not each.draining}
         if version in known:
             await self._engine.ask(Call(placed.run, queue_for(placed.agent, version)))
-            return ELSEWHERE
+            return Elsewhere()
         have = ", ".join(sorted(each for each in known if each)) or "none"
         return f"needs agent {placed.agent} version {version}; workers have {have}"

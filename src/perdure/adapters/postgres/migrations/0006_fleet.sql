@@ -34,3 +34,20 @@ BEGIN
 END $$;
 CREATE TRIGGER feed_begins_anew AFTER UPDATE OF released ON store
     FOR EACH ROW WHEN (NEW.released IS NOT NULL) EXECUTE FUNCTION feed_begins_anew();
+
+-- How many runs of a tenant workers drive at the same time; the one without a name is for all that have none of their own.
+CREATE TABLE tenants (
+    name text PRIMARY KEY,
+    concurrency bigint NOT NULL CHECK (concurrency >= 0),
+    by text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Runs that a worker was allowed to take and has not acquired yet: they count until their epoch moves on.
+CREATE TABLE tenant_places (
+    run bigint PRIMARY KEY REFERENCES runs (number),
+    tenant text NOT NULL,
+    epoch bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX tenant_places_of ON tenant_places (tenant);
