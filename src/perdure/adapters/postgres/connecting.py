@@ -87,6 +87,7 @@ class Dialer:
                 autocommit=True,
                 connect_timeout=max(2, round(self.setup.connect_seconds)),
                 application_name=self.setup.application,
+                client_encoding="UTF8",
                 keepalives=1,
                 keepalives_idle=10,
                 keepalives_interval=5,

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final, NamedTuple
 
+import psycopg
+
 from perdure.adapters.postgres.batch import (
     Asked,
     Refusal,
@@ -41,7 +43,7 @@ from perdure.adapters.postgres.rounds import Rounds
 from perdure.adapters.postgres.wire import Row, Statement, Value, read_int
 from perdure.log.events import Content
 from perdure.log.port import Appended, Batch, Remembered
-from perdure.values.errors import Fenced, PerdureError
+from perdure.values.errors import Fenced, PerdureError, Unreplicated
 
 BEGIN: Final = Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
 """Each statement sees what was committed before it: what is read after a lock is what the lock guards."""
@@ -155,13 +157,23 @@ class Group:
         blobs = [*self._blobs, *(blob for work in self._written() for blob in work.blobs)]
         for statement, columns in (*statements_of(self._sheet), *putting(blobs), *self._later):
             rounds.ask(statement, *columns)
+        # The server does what it hears, whether or not the round's end reaches it.
+        self.sent = True
         rounds.ask(COMMIT)
         rounds.unit()
-        self.sent = True
         if self._synchronous:
             rounds.ask(REPLICATED)
+            rounds.unit()
         rounds.ask(TELL)
-        *_, before, tell = rounds.go()
+        try:
+            *_, before, tell = rounds.go()
+        except psycopg.Error as error:
+            if not rounds.units:
+                raise
+            if self._synchronous and rounds.units == 1:
+                raise Unreplicated(f"it isn't known whether a standby has the commit: {error}") from error
+            # The commit was done; who waits for changes looks again soon.
+            return
         self.mark = whole(tell[0][0])
         if self._synchronous:
             check_replicated(before[0])

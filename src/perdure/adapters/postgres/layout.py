@@ -20,6 +20,9 @@ FRAME_BYTES: Final = 1 << 20
 LAZY_BYTES_MAX: Final = 8 << 20
 """Blobs and snapshots kept in memory until the next commit takes them along."""
 
+LAZY_HARD: Final = 8
+"""Past this many times as much nothing more is taken until the server takes what there is."""
+
 GROUP_BYTES_MAX: Final = 32 << 20
 """What one group commit sends at most beyond its first batch: more would hold its runs' rows for seconds."""
 

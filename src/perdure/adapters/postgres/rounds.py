@@ -44,6 +44,8 @@ class Rounds:
         self._prepared: int = 0
         self._sent: list[_Sent] = []
         self.notices: int = 0
+        self.units: int = 0
+        """of the last round, those that were done"""
         self._decoder = Transformer(db)
         self._poll = select.poll()
         self._wire.nonblocking = 1
@@ -88,11 +90,13 @@ class Rounds:
         sent, self._sent = self._sent, []
         answers: list[list[Row]] = []
         failure: psycopg.Error | None = None
+        self.units = 0
         try:
             self._flush()
             for each in sent:
                 result = self._next()
                 if each is _END:
+                    self.units += failure is None
                     continue
                 if result.status in _DONE:
                     if each.statement is not None:

@@ -16,14 +16,13 @@ Invariants:
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Final, NamedTuple
 
 import psycopg
 
+from perdure.adapters.postgres.backlog import Backlog, Later
 from perdure.adapters.postgres.batch import Asked
 from perdure.adapters.postgres.blobs import Packed, check_blob, pack_blob
 from perdure.adapters.postgres.certainty import found_of, made_sure
@@ -32,7 +31,7 @@ from perdure.adapters.postgres.faults import Lost, said
 from perdure.adapters.postgres.fence import Fence
 from perdure.adapters.postgres.group import ROLLBACK, Append, Group
 from perdure.adapters.postgres.known import Known
-from perdure.adapters.postgres.layout import ANSWER_SPARE_SECONDS, GROUP_BYTES_MAX, LAZY_BYTES_MAX
+from perdure.adapters.postgres.layout import ANSWER_SPARE_SECONDS, GROUP_BYTES_MAX
 from perdure.adapters.postgres.rounds import Rounds
 from perdure.log.port import Appended, Batch, Remembered
 from perdure.values.errors import PerdureError, StoreFailed, Unreplicated
@@ -42,14 +41,6 @@ _AGAIN: Final = ("40001", "40P01", "55P03", "57014")
 """The server took the transaction back, and nothing is wrong with it."""
 
 _PAUSE_SECONDS: Final = 0.02
-
-
-class Later(NamedTuple):
-    """What nobody waits for; ``done`` is called when it is durable."""
-
-    asked: Sequence[Asked]
-    blob: Packed | None
-    done: Callable[[], None]
 
 
 class Waiting(NamedTuple):
@@ -73,8 +64,7 @@ class Writer:
         self._changed: Callable[[int], None] = changed
         self._rounds: Rounds | None = None
         self._queue: queue.SimpleQueue[Append | Waiting | None] = queue.SimpleQueue()
-        self._later: deque[Later] = deque()
-        self._later_bytes: int = 0
+        self._later: Backlog = Backlog()
         self._ended: bool = False
         self._closing: threading.Event = threading.Event()
         self._turn: threading.Lock = threading.Lock()
@@ -106,11 +96,11 @@ class Writer:
 
     def later(self, asked: Sequence[Asked], size: int, done: Callable[[], None] = _heard) -> None:
         """Write ``asked`` with the next group; at the latest when too much has gathered."""
-        self._add_later(Later(asked, None, done), size)
+        self._add(Later(None, asked, size, done))
 
     def put(self, blob: Packed, done: Callable[[], None]) -> None:
         """Write ``blob`` with the next group; at the latest when too much has gathered."""
-        self._add_later(Later((), blob, done), len(blob.content))
+        self._add(Later(blob, (), len(blob.content), done))
 
     def flush(self) -> None:
         """Wait until what was put before is durable."""
@@ -136,13 +126,10 @@ class Writer:
             self._turn.release()
         return True
 
-    def _add_later(self, later: Later, size: int) -> None:
+    def _add(self, later: Later) -> None:
         if self._ended:
             raise StoreFailed("the store is closed")
-        self._later.append(later)
-        self._later_bytes += size
-        if self._later_bytes > LAZY_BYTES_MAX:
-            self._later_bytes = 0
+        if self._later.add(later):
             self._put(Waiting(Future()))
 
     def _put(self, work: Append | Waiting) -> None:
@@ -187,40 +174,45 @@ class Writer:
         """Write ``works`` in one transaction, or each by itself if something in them is refused; answer each."""
         appends = [work for work in works if isinstance(work, Append)]
         waiting = [work for work in works if isinstance(work, Waiting)]
-        later = self._taken_later()
+        later = self._later.take()
         try:
             self._written(appends, later)
         except PerdureError as error:
-            if _is_of_one(error) and len(appends) + bool(later) > 1:
-                self._one_by_one(appends, later)
-            else:
-                self._refuse([*appends, *waiting], error)
-                self._later.extendleft(reversed(later) if not _is_of_one(error) else ())
+            if not _is_of_one(error) or len(appends) + len(later) == 1:
+                self._later.keep(later)
+                self._refuse(works, error)
+                return
+            cause = self._one_by_one(appends, later)
+            if cause is not None:
+                self._refuse(waiting, cause)
                 return
         except BaseException as error:
-            # Someone interrupts the thread that writes for itself.
             self._hang_up()
-            self._refuse([*appends, *waiting], said(error, "writing to the store"))
-            raise
+            self._later.keep(later)
+            self._refuse(works, said(error, "writing to the store"))
+            if not isinstance(error, Exception):
+                # Someone interrupts the thread that writes for itself.
+                raise
+            return
         for work in waiting:
             work.answer.set_result(None)
 
-    def _one_by_one(self, appends: Sequence[Append], later: Sequence[Later]) -> None:
-        for part in later:
-            with suppress(PerdureError):
+    def _one_by_one(self, appends: Sequence[Append], later: Sequence[Later]) -> PerdureError | None:
+        """Write each by itself; return why a blob can't be written, and nothing after it was."""
+        for number, part in enumerate(later):
+            try:
                 self._written((), (part,))
+            except PerdureError as error:
+                if part.blob is not None:
+                    self._later.keep(later[number:])
+                    self._refuse(appends, error)
+                    return error
         for work in appends:
             try:
                 self._written((work,), ())
             except PerdureError as error:
                 self._refuse((work,), error)
-
-    def _taken_later(self) -> list[Later]:
-        self._later_bytes = 0
-        taken: list[Later] = []
-        while self._later:
-            taken.append(self._later.popleft())
-        return taken
+        return None
 
     def _written(self, appends: Sequence[Append], later: Sequence[Later]) -> None:
         """The batches are written and answered, or ``PerdureError`` is raised and none was."""
@@ -345,6 +337,8 @@ class Writer:
 
     def _refuse(self, works: Sequence[Append | Waiting], error: PerdureError) -> None:
         for work in works:
+            if work.answer.done():
+                continue
             # One error each: whoever raises it hangs its own traceback on it.
             own = type(error)(str(error), hint=error.hint)
             own.__cause__ = error.__cause__
