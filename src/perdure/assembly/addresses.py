@@ -133,11 +133,11 @@ def _database(url: str) -> Address:
         named = parts.path.strip("/")
     except ValueError:
         raise BadAddress("the store's postgresql:// address can't be read", hint=AS_URL) from None
-    if not named and "dbname=" not in parts.query:
-        raise BadAddress(f"{_shown(url)} names no database", hint=AS_URL)
     if parts.fragment:
         # A password with a '#' that isn't quoted ends up here: what is shown of it could be a part of it.
         raise BadAddress("the store's postgresql:// address holds a '#'", hint="write %23 for it")
+    if not named and "dbname=" not in parts.query:
+        raise BadAddress(f"{_shown(url)} names no database", hint=AS_URL)
     return Address("postgres", url, _shown(url))
 
 

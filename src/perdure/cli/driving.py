@@ -9,6 +9,7 @@ from perdure.cli.options import agent_option, example, json_option, run_argument
 from perdure.cli.origins import agent_of, origin_here, remember
 from perdure.cli.place import opened
 from perdure.cli.wheel import Manner, drive, go_on, tools_speak_aside
+from perdure.driver.books import name_for
 
 
 @click.command(
@@ -55,6 +56,7 @@ def run(
         made = agent_of(origin)
     label = name or f"{made.name}-{uuid.uuid4().hex[:8]}"
     with opened(store, create=True) as place:
+        label = name_for(place.store.books, label, tenant)
         if not any(row.run == label for row in place.runs()):
             # Before the start: a run that is killed in its first moment must be found again.
             remember(place, label, origin)
