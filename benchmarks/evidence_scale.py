@@ -7,12 +7,16 @@ one of these words.
 """
 
 import sys
+import tempfile
+from pathlib import Path
 from typing import Final
 
 from benchmarks.parts import Figures, Part, measured, say
 from benchmarks.scale.turns import undisturbed
 
 ROUNDS: Final = 3
+ADDED: Final = ("failovers", "lost", "duplicates", "needless_stops", "broken_builds_caught")
+"""What stories of failovers and chaos both count."""
 
 
 def turns() -> Figures:
@@ -57,18 +61,16 @@ def workers() -> Figures:
         return worker_figures(server, say)
 
 
-def promotion() -> Figures:
-    """An asynchronous standby promoted without the tail of the log."""
-    from benchmarks.scale.promotion import promotion_figures
-
-    return promotion_figures(say)
-
-
-def chaos() -> Figures:
-    """A fleet under faults, and the same with broken builds."""
+def faults() -> Figures:
+    """Failovers told one by one, then a fleet under faults, and both with broken builds; what both count is added up."""
     from benchmarks.scale.chaos.evidence import chaos_figures
+    from benchmarks.scale.failover import failovers
 
-    return chaos_figures(say)
+    with tempfile.TemporaryDirectory(prefix="failover-") as place:
+        told: Figures = dict(failovers(Path(place)))
+    say(f"  failovers: {told}")
+    found = chaos_figures(say)
+    return {**told, **found, **{name: told[name] + found[name] for name in ADDED if name in found}}
 
 
 PARTS: tuple[Part, ...] = (
@@ -89,11 +91,11 @@ PARTS: tuple[Part, ...] = (
         workers,
         ("workers_4_over_1", "takeover_s", "cold_start_s"),
     ),
-    ("an asynchronous promotion", promotion, ("async_promotion_detected",)),
     (
-        "chaos",
-        chaos,
+        "failovers and chaos",
+        faults,
         (
+            "async_promotion_detected",
             "workers",
             "runs",
             "faults",

@@ -2,7 +2,7 @@
 
 They are rows of the real tables: each run has events (frames that perdure wrote for a run like it), a post that was
 taken in, and its place among what workers watch over. They are inserted by SQL from runs that perdure has parked; a
-part has all events of such a run, the rest its first two. What is timed goes through perdure alone: runs that a
+part has all events of such a run, the rest its first two; one in ten waits for a time, the rest for a person. What is timed goes through perdure alone: runs that a
 worker has parked are posted to or come due, and a lease in their row ends the time.
 """
 
@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, LiteralString
 
@@ -18,7 +19,7 @@ import psycopg
 
 import perdure
 from benchmarks.parts import Figures
-from benchmarks.scale.hands import Looker, hands
+from benchmarks.scale.hands import Looker, NotSeen, hands
 from tests.servers.postgres import Server
 
 PARKED: Final = 1_000_000
@@ -26,12 +27,15 @@ WHOLE: Final = 10_000
 """Of these all events are there."""
 
 POSTED: Final = 15
-WAITED_SECONDS: Final = 1.0
+WAITING: Final = 5
+WAIT_SECONDS: Final = 11.5
+"""Longer than what a worker keeps in its hands (``WORKER_PARKS_NS``)."""
 LOADERS: Final = 2
 
 _RUNS: Final = """
-INSERT INTO runs (name, lineage, tenant, forked_at, created, status, epoch, wrote, position, head)
-SELECT 'parked-' || n, 'parked-' || n, 'tenant-' || n % 1000, 0, r.created, 'waiting', 1, 1,
+INSERT INTO runs (name, lineage, tenant, forked_at, created, status, wake, epoch, wrote, position, head)
+SELECT 'parked-' || n, 'parked-' || n, 'tenant-' || mod(n, 1000), 0, r.created, 'waiting',
+    CASE WHEN mod(n, 10) = 0 THEN r.created + 86400000000000 + n END, 1, 1,
     CASE WHEN n <= %(whole)s THEN r.position ELSE 2 END,
     CASE WHEN n <= %(whole)s THEN r.head ELSE e.digest END
 FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n
@@ -48,7 +52,7 @@ INSERT INTO inbox (run, id, at) SELECT number, 'start', created FROM runs
 WHERE name LIKE 'parked-%%' AND number BETWEEN %(from)s AND %(to)s
 """
 _PLACES: Final = """
-INSERT INTO placements (run, agent, wake) SELECT number, 'asker', NULL FROM runs
+INSERT INTO placements (run, agent, wake) SELECT number, 'asker', wake FROM runs
 WHERE name LIKE 'parked-%%' AND number BETWEEN %(from)s AND %(to)s
 """
 _SIZES: Final = """
@@ -140,13 +144,18 @@ def _together(dsn: str, works: list[tuple[LiteralString, dict[str, int]]]) -> No
 def _latency(dsn: str, place: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """From a post, and from a due time, to the lease of a worker that serves the store."""
     asked = [f"ask-{number}" for number in range(POSTED)]
+    waiting = [f"wait-{number}" for number in range(WAITING)]
     with perdure.open(dsn) as store, hands(dsn, place, 1), Looker(dsn) as looker:
+        for number, run in enumerate(waiting):
+            store.submit("waiter", str(WAIT_SECONDS + number), run=run)
         for run in asked:
             store.submit("asker", "ask", run=run)
         for run in asked:
-            looker.until(lambda run=run: looker.rests(run, "waiting"), what=f"{run} parked")
+            looker.until(partial(looker.rests, run, "waiting"), what=f"{run} parked")
+        for run in waiting:
+            looker.until(partial(looker.rests, run, "running"), what=f"{run} parked")
         claims = [_claimed(store, looker, run) for run in asked]
-        wakes = [_woken(store, looker, f"wait-{number}") for number in range(3)]
+        wakes = [_woken(looker, run) for run in waiting]
     say(
         f"    claimed {statistics.median(claims):.1f} ms after a post, {statistics.median(wakes):.1f} ms after due"
     )
@@ -164,10 +173,10 @@ def _claimed(store: perdure.Store, looker: Looker, run: str) -> float:
     return (looker.until(lambda: looker.epoch(run) > epoch, what=f"a lease of {run}") - began) * 1000
 
 
-def _woken(store: perdure.Store, looker: Looker, run: str) -> float:
-    store.submit("waiter", str(WAITED_SECONDS), run=run)
-    looker.until(lambda: looker.rests(run, "waiting"), what=f"{run} parked")
+def _woken(looker: Looker, run: str) -> float:
     due = int(looker.one("SELECT wake FROM runs WHERE name = %s", run))
     epoch = looker.epoch(run)
+    if time.time_ns() >= due:
+        raise NotSeen(f"{run} was due before it was looked at")
     looker.until(lambda: looker.epoch(run) > epoch, what=f"a lease of {run}")
     return (time.time_ns() - due) / 1e6
