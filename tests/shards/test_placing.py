@@ -39,8 +39,6 @@ def test_makers_with_different_lists_never_give_a_tenant_two_homes(schedule: lis
 
 
 def test_a_build_that_does_not_compare_lists_is_caught():
-    world = World(NEW, Forgetful)
-    old = Maker(world, OLD, MOVES)
     caught = 0
     for steps in range(40):
         world = World(NEW, Forgetful)
