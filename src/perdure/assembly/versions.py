@@ -12,7 +12,7 @@ from perdure.assembly.agent import Agent
 from perdure.assembly.beginnings import adopted
 from perdure.assembly.inspect import Inspector
 from perdure.assembly.trial import Trial, Tried
-from perdure.driver.books import Books, read_state
+from perdure.driver.books import Books, read_state, within
 from perdure.driver.writer import Heard
 from perdure.intention.declaration import read_definition, version_of
 from perdure.log import events as e
@@ -80,6 +80,15 @@ def migration_of(books: Books, run: str, agent: Agent, *, by: str) -> Migration:
         tuple(_otherwise(Trial(books, agent.contract).over(Inspector(books).events(run)))),
         facts,
     )
+
+
+def put_ahead(books: Books, migration: Migration) -> None:
+    """The new version's definition and contract are in the store, ahead of the fact that names them."""
+    part = within(books, migration.run)
+    for fact in migration.facts:
+        for name, content in fact.blobs:
+            part.put(name, content)
+    part.flush()
 
 
 def _otherwise(tried: Iterable[Tried]) -> Iterable[Tried]:

@@ -17,6 +17,7 @@ from perdure.cli.origins import load_all
 from perdure.cli.out import put
 from perdure.cli.place import address_meant
 from perdure.cli.wheel import tools_speak_aside
+from perdure.cli.worker_people import migrate, tenant
 from perdure.cli.workers import fence, ls, take, unpark_
 from perdure.values.errors import BadInput
 from perdure.values.limits import WORKER_DRAIN_SECONDS, WORKER_SILENT_SECONDS
@@ -29,7 +30,7 @@ _Serve = Callable[["WorkerSettings", "Tell", Callable[["Worker"], None]], Corout
 
 
 @click.group(
-    commands=(ls, fence, unpark_, take),
+    commands=(ls, fence, unpark_, take, migrate, tenant),
     invoke_without_command=True,
     epilog=example(
         "perdure worker --store postgresql://perdure@db/perdure --agents payables:agent",
@@ -56,7 +57,7 @@ _Serve = Callable[["WorkerSettings", "Tell", Callable[["Worker"], None]], Corout
     "--engine",
     default="procrastinate",
     show_default=True,
-    type=click.Choice(["procrastinate"]),
+    type=click.Choice(["procrastinate", "temporal"]),
     help="Which task engine places runs.",
 )
 @click.option(
