@@ -23,7 +23,7 @@ _DENIED: Final = {
     "28P01": "the password is wrong: correct it in the address, in PGPASSWORD or in ~/.pgpass",
     "28000": "this user may not log in this way: see pg_hba.conf of the server",
     "3D000": "make the database first: `createdb NAME`, or name another one in the address",
-    "42501": "use the role that owns the store, or let it grant this one what it needs: see docs/log-format.md",
+    "42501": "use the role that owns the store, or let it run `perdure store migrate --worker ROLE` for this one",
 }
 _LATER: Final = {
     "53300": "the server has no connection to spare: raise max_connections, or lower the workers' pool_max",

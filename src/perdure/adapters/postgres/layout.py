@@ -11,6 +11,9 @@ CHANNEL: Final = "perdure"
 MIGRATING: Final = 0x50455244
 """The advisory lock (``PERD``) under which one process at a time changes the tables."""
 
+SERVER_MIN: Final = 140000
+"""The oldest PostgreSQL that still gets corrections, as it counts its versions itself."""
+
 COMPRESSED_BYTES_MIN: Final = 128
 """Below this zstd's header eats what it saves."""
 

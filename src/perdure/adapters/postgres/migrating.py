@@ -23,7 +23,7 @@ from perdure.adapters.postgres.columns import asked
 from perdure.adapters.postgres.connecting import Database, Dialer
 from perdure.adapters.postgres.faults import said
 from perdure.adapters.postgres.granting import granted, workers_of
-from perdure.adapters.postgres.layout import MIGRATING, SCHEMA
+from perdure.adapters.postgres.layout import MIGRATING, SCHEMA, SERVER_MIN
 from perdure.values.errors import (
     BadInput,
     Broken,
@@ -132,8 +132,7 @@ def migrate(dialer: Dialer, steps: tuple[Migration, ...] | None = None) -> tuple
     steps = migrations() if steps is None else steps
     with dialer.bare() as db:
         try:
-            # One step may take longer than any statement of a worker.
-            db.execute("SELECT set_config('search_path', %s, false)", (f"{SCHEMA}, pg_temp",), prepare=False)
+            _settle(db, dialer)
             names: list[str] = []
             while done := _take(db, dialer, steps):
                 names += done
@@ -141,11 +140,32 @@ def migrate(dialer: Dialer, steps: tuple[Migration, ...] | None = None) -> tuple
         except pg.InsufficientPrivilege as error:
             raise StoreDenied(
                 f"making the tables of {dialer.place}: {str(error).strip()}",
-                hint="let the role that owns the database run `perdure store migrate`; workers need no more than "
-                "docs/log-format.md says",
+                hint="let the role that owns the database run `perdure store migrate`, with --worker ROLE for this one",
             ) from error
         except psycopg.Error as error:
             raise said(error, f"making the tables of {dialer.place}") from error
+
+
+def _settle(db: Database, dialer: Dialer) -> None:
+    """The connection may make tables here; raise ``BadInput`` if the server or the database can't hold a store."""
+    if db.info.server_version < SERVER_MIN:
+        raise BadInput(
+            f"{dialer.place} is PostgreSQL {db.info.server_version // 10000}",
+            hint=f"a store needs PostgreSQL {SERVER_MIN // 10000} or newer",
+        )
+    if db.info.parameter_status("server_encoding") != "UTF8":
+        raise BadInput(
+            f"the database in {dialer.place} can't hold every text",
+            hint="make it with ENCODING 'UTF8' TEMPLATE template0",
+        )
+    # A step may take longer than any statement of a worker, but must not stand before their tables and wait.
+    words = (f"{SCHEMA}, pg_temp", f"{round(dialer.setup.lock_seconds * 1000)}ms")
+    db.execute(
+        "SELECT set_config('search_path', %s, false), set_config('statement_timeout', '0', false),"
+        " set_config('lock_timeout', %s, false)",
+        words,
+        prepare=False,
+    )
 
 
 def _take(db: Database, dialer: Dialer, steps: tuple[Migration, ...]) -> tuple[str, ...]:
@@ -194,7 +214,7 @@ def _done(db: Database, dialer: Dialer) -> tuple[Migration, ...] | None:
     except pg.InsufficientPrivilege as error:
         raise StoreDenied(
             f"opening {dialer.place}: {str(error).strip()}",
-            hint="let the store's owner grant this role what docs/log-format.md says a worker needs",
+            hint="let the store's owner run `perdure store migrate --worker ROLE` with this role's name",
         ) from error
     except psycopg.Error as error:
         raise said(error, f"opening {dialer.place}") from error

@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from perdure.adapters import holders
 from perdure.adapters.holders import Fate, Proof
@@ -78,6 +78,8 @@ def _unheard(_what: str, _done: int, _total: int) -> None:
 
 class PostgresStore:
     """All protocols of ``perdure.log.port`` over one database."""
+
+    WRITER: ClassVar[type[Writer]] = Writer
 
     def __init__(
         self,
@@ -166,6 +168,9 @@ class PostgresStore:
     def post(self, run: str, post: Post) -> bool:
         check_post(post)
         self._check_open()
+        if self._ahead:
+            # A post goes its own way: what it names must not come after it.
+            self.flush()
         new = self._desk.do(
             f"posting to {run}", lambda db, again: put_post(db, run, post, self._fence, again=again)
         )
@@ -333,7 +338,7 @@ class PostgresStore:
         with self._guard:
             self._check_open()
             if self._writer is None or self._preparing is None:
-                self._writer = Writer(self._dialer, self._known, self._fence, self._watch.note)
+                self._writer = self.WRITER(self._dialer, self._known, self._fence, self._watch.note)
                 self._beating.begin()
                 self._preparing = Preparing(self.large.settle, self._writer.enqueue)
                 if self._mover is not None:

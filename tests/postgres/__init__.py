@@ -1,0 +1,1 @@
+"""The store in PostgreSQL: what only a server can do to a store."""
