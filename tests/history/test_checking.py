@@ -151,6 +151,13 @@ def test_two_runs_have_one_order_in_common():
     assert not holds(*begun, *writes, *seen, call("w", 10, 11, Read("a"), At(0, GENESIS)))
 
 
+def test_a_slow_reader_may_be_told_how_it_was_when_it_began():
+    lost = call("z", 3, None, Take("b", "z/1"))
+    look = call("v", 3, 20, Look("a"), Row(0, GENESIS, 1, "x/1"))
+    over = call("y", 4, 5, Take("a", "y/1", take_over=True), Granted(2))
+    assert holds(TAKEN, lost, look, over, call("x", 6, 7, write(1, 0, GENESIS, "h1"), Refused("fenced")))
+
+
 def test_what_cannot_be_decided_is_not_called_good():
     takes = [call(f"c{number}", 3, None, Take("a", f"c{number}/1", take_over=True)) for number in range(12)]
     history = History((TAKEN, *takes, call("x", 5, 6, Look("a"), Row(0, GENESIS, 9, "c1/1"))), {})

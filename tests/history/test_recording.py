@@ -1,14 +1,31 @@
 """Clients that are killed, stopped and cut off see nothing but what one writer per run explains."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks.scale.history.broken import BROKEN
-from benchmarks.scale.history.recording import Wish, record
+from benchmarks.scale.history.recording import Recorded, Wish, cuts_of, record
+from tests.servers.postgres import Server, programs
 
 ROUNDS_MAX = 10
 """A broken store is caught as soon as one client meets what it breaks; so often it is given the chance."""
+
+CAREFUL = sorted(set(BROKEN) - {""})
+without_server = pytest.mark.skipif(programs() is None, reason="there is no PostgreSQL to start")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("pg") / "server") as running:
+        yield running
+
+
+def broken_once(location: str, place: Path, broken: str, seed: int) -> Recorded:
+    place.mkdir()
+    wish = Wish(clients=2, seconds=20, seed=seed, broken=broken, calls_max=150, faults=False)
+    return record(location, place, wish)
 
 
 def test_killed_and_stopped_clients_of_one_file_agree_on_one_history(tmp_path: Path):
@@ -18,15 +35,32 @@ def test_killed_and_stopped_clients_of_one_file_agree_on_one_history(tmp_path: P
     assert sum(found.faults.values()) > 0
 
 
-@pytest.mark.parametrize("broken", sorted(set(BROKEN) - {""}))
+@without_server
+def test_clients_that_a_server_cuts_off_agree_on_one_history(tmp_path: Path, server: Server):
+    wish = Wish(clients=4, seconds=4, seed=2, calls_max=600)
+    found = record(server.database("whole"), tmp_path, wish, cuts_of(server))
+    assert found.verdict.ok, found.verdict
+    assert found.verdict.calls > 100
+    assert sum(found.faults.values()) > 0
+
+
+@pytest.mark.parametrize("broken", CAREFUL)
 def test_a_store_that_breaks_a_promise_is_caught(tmp_path: Path, broken: str):
-    for seed in range(ROUNDS_MAX):
-        place = tmp_path / str(seed)
-        place.mkdir()
-        wish = Wish(clients=2, seconds=20, seed=seed, broken=broken, calls_max=150, faults=False)
-        if record(str(place / "store"), place, wish).verdict.wrong:
-            return
-    pytest.fail(f"{broken} was not caught in {ROUNDS_MAX} rounds")
+    caught = (
+        broken_once(str(tmp_path / f"store-{seed}"), tmp_path / str(seed), broken, seed).verdict.wrong
+        for seed in range(ROUNDS_MAX)
+    )
+    assert any(caught), f"{broken} was not caught in {ROUNDS_MAX} rounds"
+
+
+@without_server
+@pytest.mark.parametrize("broken", ["fencing-off", "append-lost"])
+def test_a_store_on_a_server_that_breaks_a_promise_is_caught(tmp_path: Path, server: Server, broken: str):
+    caught = (
+        broken_once(server.database(f"{broken}-{seed}"), tmp_path / str(seed), broken, seed).verdict.wrong
+        for seed in range(ROUNDS_MAX)
+    )
+    assert any(caught), f"{broken} was not caught in {ROUNDS_MAX} rounds"
 
 
 @pytest.mark.soak
@@ -34,4 +68,14 @@ def test_a_store_that_breaks_a_promise_is_caught(tmp_path: Path, broken: str):
 @pytest.mark.parametrize("seed", range(20))
 def test_many_histories_on_one_file_are_explained(tmp_path: Path, seed: int):
     found = record(str(tmp_path / "store"), tmp_path, Wish(clients=5, seconds=5, seed=seed))
+    assert found.verdict.ok, found.verdict
+
+
+@pytest.mark.soak
+@without_server
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(20))
+def test_many_histories_on_a_server_are_explained(tmp_path: Path, server: Server, seed: int):
+    wish = Wish(clients=5, seconds=10, seed=seed)
+    found = record(server.database(f"soak-{seed}"), tmp_path, wish, cuts_of(server))
     assert found.verdict.ok, found.verdict

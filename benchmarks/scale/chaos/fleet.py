@@ -68,7 +68,7 @@ class Body:
 
     def serves(self) -> bool:
         """Tell whether it has said that it serves."""
-        return b"serving" in self.said.read_bytes()
+        return b"worker.serving" in self.said.read_bytes()
 
     def is_stopped(self) -> bool:
         """Tell whether the process is stopped, by us or by itself."""

@@ -188,9 +188,26 @@ class _Through:
         return self._books.rows(run)
 
 
+def _notify_lost() -> None:
+    """Nobody is told of anything, and nobody looks: what is placed after the start waits for ever."""
+    from procrastinate.worker import Worker
+
+    from perdure.worker import hearing, sweeping
+
+    setattr(sweeping, "SWEEPS", False)  # noqa: B010
+    setattr(hearing, "HEARS", False)  # noqa: B010
+    made = cast("Callable[..., None]", getattr(Worker, "__init__"))  # noqa: B009
+
+    def unheard(self: Worker, *args: object, **words: object) -> None:
+        made(self, *args, **{**words, "fetch_job_polling_interval": 3600.0, "listen_notify": False})
+
+    setattr(Worker, "__init__", unheard)  # noqa: B010
+
+
 BREAKS: Final[dict[str, Callable[[], None]]] = {
     "fencing-off": _fencing_off,
     "claims-off": _claims_off,
+    "notify-lost": _notify_lost,
 }
 
 

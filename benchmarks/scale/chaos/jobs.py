@@ -61,10 +61,13 @@ def read_job(text: str) -> Job:
     return msgspec.json.decode(text, type=Job)
 
 
-def drawn_jobs(count: int, seed: int) -> tuple[Job, ...]:
-    """Return so many jobs, the same for the same seed."""
+def drawn_jobs(count: int, seed: int, *, rivals: bool = False) -> tuple[Job, ...]:
+    """Return so many jobs, the same for the same seed; of ``rivals`` each two have the same to do."""
+    if rivals:
+        jobs = drawn_jobs(count, seed)
+        return tuple(Job(job.number, jobs[place // 2 * 2].steps) for place, job in enumerate(jobs))
     chance = random.Random(f"jobs {seed}")
-    jobs: list[Job] = []
+    drawn: list[Job] = []
     for number in range(1, count + 1):
         steps = [_paid(chance, number, place) for place in range(1, chance.choice((2, 3, 3, 4)) + 1)]
         steps.insert(chance.randrange(len(steps) + 1), Step(chance.choice(("balance", "wait", "wait"))))
@@ -74,10 +77,10 @@ def drawn_jobs(count: int, seed: int) -> tuple[Job, ...]:
             steps.insert(chance.randrange(len(steps) + 1), Step("ask_person", f"Shall job {number} go on?"))
         if chance.random() < 0.1:
             steps.append(Step("errand", steps=(_paid(chance, number, 9), Step("balance"))))
-        if jobs and chance.random() < SHARED_SHARE:
-            steps.append(next(step for step in jobs[-1].steps if step.tool in PAYING))
-        jobs.append(Job(number, tuple(steps)))
-    return tuple(jobs)
+        if drawn and chance.random() < SHARED_SHARE:
+            steps.append(next(step for step in drawn[-1].steps if step.tool in PAYING))
+        drawn.append(Job(number, tuple(steps)))
+    return tuple(drawn)
 
 
 def _paid(chance: random.Random, number: int, place: int) -> Step:

@@ -277,7 +277,7 @@ def _victims(evidence: Evidence) -> set[int]:
         for name, entries in evidence.journals.items()
         if any(isinstance(entry, Struck) for entry in entries)
     }
-    return struck | {fault.pid for fault in evidence.faults if fault.kind in ("kill", "stop", "end")}
+    return struck | {fault.pid for fault in evidence.faults if fault.kind.startswith(("kill", "stop"))}
 
 
 # -- who wrote, and when ------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def _takeovers(evidence: Evidence) -> Iterable[float]:
         for entry in entries:
             if isinstance(entry, Got):
                 grants[entry.run].append((entry.at, name))
-    deaths = {fault.pid: fault.at for fault in evidence.faults if fault.kind in ("kill", "end")}
+    deaths = {fault.pid: fault.at for fault in evidence.faults if fault.kind.startswith("kill")}
     for given in grants.values():
         given.sort()
         for (_, name), (later, other) in pairwise(given):

@@ -5,7 +5,8 @@ They do not settle a doubt while faults still land: whether it was needed is for
 
 import contextlib
 import threading
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import perdure
 from perdure.demo.bank_launch import RunningBank
@@ -13,6 +14,35 @@ from perdure.projection.state import Effect, State
 from perdure.values.errors import PerdureError, Unsettled
 
 LOOK_SECONDS: Final = 0.3
+
+
+T = TypeVar("T")
+
+
+class Visitor:
+    """Somebody who uses the store from outside, and opens it anew where it has failed."""
+
+    def __init__(self, location: str) -> None:
+        """Visit the store at ``location``."""
+        self._location: str = location
+        self._store: perdure.Store | None = None
+
+    def ask(self, work: Callable[[perdure.Store], T]) -> T | None:
+        """Return what ``work`` finds; None where the store can't be reached now."""
+        try:
+            if self._store is None:
+                self._store = perdure.open(self._location)
+            return work(self._store)
+        except (PerdureError, TimeoutError):
+            self.leave()
+            return None
+
+    def leave(self) -> None:
+        """Nothing is open any more."""
+        store, self._store = self._store, None
+        if store is not None:
+            with contextlib.suppress(PerdureError):
+                store.close()
 
 
 class People(threading.Thread):
@@ -25,17 +55,13 @@ class People(threading.Thread):
         self._ended: threading.Event = threading.Event()
         self._seen: dict[str, int] = {}
         self.answers: int = 0
-        self.troubles: int = 0
 
     def run(self) -> None:
         """Answer until the end."""
-        while not self._ended.is_set():
-            # A store that failed is opened anew, as a person's next command would do.
-            with contextlib.suppress(PerdureError, TimeoutError), perdure.open(self._location) as store:
-                while not self._ended.wait(LOOK_SECONDS):
-                    self._look(store)
-            self.troubles += 1
-            self._ended.wait(LOOK_SECONDS)
+        visitor = Visitor(self._location)
+        while not self._ended.wait(LOOK_SECONDS):
+            visitor.ask(self._look)
+        visitor.leave()
 
     def end(self) -> None:
         """Nobody answers any more."""
@@ -66,7 +92,7 @@ def doubts_of(state: State) -> list[Effect]:
     return [effect for effect in state.world.open.values() if effect.phase == "doubted"]
 
 
-def settle(store: perdure.Store, bank: RunningBank, run: str) -> int:
+def settle_doubts(store: perdure.Store, bank: RunningBank, run: str) -> int:
     """Say of every doubt of ``run`` what the bank's own ledger says; return how many there were."""
     paid = {payment.memo: payment for payment in bank.statement().payments if payment.memo}
     doubts = doubts_of(store.state(run))

@@ -75,6 +75,7 @@ class Pair:
         """The primary is dead for ever, its standby has taken over, and has a new one of its own."""
         if self.standby is None:
             raise RuntimeError("there is no standby to promote")
+        self.standby.settings["synchronous_standby_names"] = STANDBY
         self.primary.kill()
         self.standby.promote()
         port, self.primary, self.standby = self.primary.port, self.standby, None

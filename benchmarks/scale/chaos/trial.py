@@ -8,7 +8,7 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,19 +19,23 @@ from benchmarks.scale.chaos.hooks import Strikes
 from benchmarks.scale.chaos.jobs import TENANT, Job, drawn_jobs, message_of
 from benchmarks.scale.chaos.journal import Struck, pid_of, read_journals
 from benchmarks.scale.chaos.oracle import ENDED, Evidence, Fault, Verdict, judged
-from benchmarks.scale.chaos.people import People, settle
+from benchmarks.scale.chaos.people import People, Visitor, settle_doubts
 from benchmarks.scale.chaos.servers import Pair, paired
 from perdure.demo.bank_launch import BankSettings, RunningBank, open_bank
-from perdure.values.errors import PerdureError, RunExists
+from perdure.log.port import RunRow
+from perdure.values.errors import RunExists, Unsettled
 
 LOOK_SECONDS: Final = 0.05
+AGAIN_SECONDS: Final = 0.25
+CALM_SECONDS: Final = 4.0
 BEGIN_SECONDS: Final = 60.0
 SLOW_MS: Final = 700
 VISIBLE_MS: Final = 300
 STOPPED_SECONDS: Final = (0.3, 8.0)
 STEPS_NS: Final = tuple(seconds * 1_000_000_000 for seconds in (-30, -2, 0, 2, 30))
 
-WEIGHTS: Final = {"kill": 6, "stop": 5, "cut": 6, "clock": 2, "restart": 0.6}
+WEIGHTS: Final[Mapping[str, float]] = {"kill": 6, "stop": 5, "cut": 6, "clock": 2, "restart": 0.6}
+"""How often each kind of fault is drawn; failovers have times of their own."""
 
 Figures = dict[str, Any]
 
@@ -53,7 +57,10 @@ class Wish(NamedTuple):
     failovers: int = 1
     standby: bool = True
     broken: str = ""
-    faults: bool = True
+    kinds: Mapping[str, float] = WEIGHTS
+    stopped_seconds: tuple[float, float] = STOPPED_SECONDS
+    rivals: bool = False
+    """whether every job is given twice, so that two runs are after each payment"""
 
 
 class Trial:
@@ -65,7 +72,7 @@ class Trial:
         self.place: Path = place
         self.pair: Pair = pair
         self.bank: RunningBank = bank
-        self.jobs: tuple[Job, ...] = drawn_jobs(wish.runs, wish.seed)
+        self.jobs: tuple[Job, ...] = drawn_jobs(wish.runs, wish.seed, rivals=wish.rivals)
         self.faults: list[Fault] = []
         self.heads: list[tuple[str, int, str]] = []
         self._chance: random.Random = random.Random(f"faults {wish.seed}")
@@ -86,23 +93,25 @@ class Trial:
             pass
         self.fleet: Fleet = Fleet(order, wish.workers)
         self.people: People = People(pair.dsn)
+        self._visitor: Visitor = Visitor(pair.dsn)
 
     # -- the course of it ----------------------------------------------------------------------------
 
-    def run(self) -> tuple[Verdict, int]:
+    def run(self, *, settle: bool = True) -> tuple[Verdict, int]:
         """Play it all; return the verdict, and how many runs did not end although a person had settled all doubts."""
         try:
             self._await_fleet()
             self.people.start()
             giving = threading.Thread(target=self._give_jobs, daemon=True)
             giving.start()
-            if self.wish.faults:
+            if self.wish.kinds:
                 self._strike()
             giving.join()
             self._rest()
             verdict = self._judged()
-            left = self._settled_by_people() if verdict.stops else 0
+            left = self._settled_by_people() if verdict.stops and settle else 0
         finally:
+            self._visitor.leave()
             if self.people.is_alive():
                 self.people.end()
             codes = self.fleet.end()
@@ -120,30 +129,16 @@ class Trial:
             time.sleep(LOOK_SECONDS)
 
     def _give_jobs(self) -> None:
-        """Ask for the runs one after the other, over three quarters of the time."""
+        """Ask for the runs one after the other, over three quarters of the time, each until it is known to be there."""
         began = time.monotonic()
+        end = began + self.wish.seconds + self.wish.patience
+        visitor = Visitor(self.pair.dsn)
         for number, job in enumerate(self.jobs):
             due = began + 0.75 * self.wish.seconds * number / len(self.jobs)
             time.sleep(max(0.0, due - time.monotonic()))
-            self._persist(lambda store, job=job: self._asked(store, job))
-
-    def _asked(self, store: perdure.Store, job: Job) -> None:
-        with contextlib.suppress(RunExists):
-            store.submit("payer", message_of(job), run=job.run, tenant=TENANT)
-
-    def _persist(self, work: Callable[[perdure.Store], None]) -> None:
-        """Do it at a store that may be away, as a client would who tries again until it is told that it was done."""
-        end = time.monotonic() + self.wish.patience + self.wish.seconds
-        while True:
-            try:
-                with perdure.open(self.pair.dsn) as store:
-                    work(store)
-            except (PerdureError, TimeoutError):
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.2)
-            else:
-                return
+            while visitor.ask(lambda store, job=job: _asked(store, job)) is None and time.monotonic() < end:
+                time.sleep(AGAIN_SECONDS)
+        visitor.leave()
 
     # -- faults --------------------------------------------------------------------------------------
 
@@ -159,7 +154,7 @@ class Trial:
                 over.pop(0)
                 self._fault("failover")
             else:
-                (kind,) = self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
+                (kind,) = self._chance.choices(list(self.wish.kinds), list(self.wish.kinds.values()))
                 self._fault(kind)
             rest = time.monotonic() + self._chance.uniform(*self.wish.pause)
             while time.monotonic() < rest:
@@ -178,7 +173,9 @@ class Trial:
                 body = self._victim()
                 if body is not None and body.pid not in self._waking:
                     body.process.send_signal(signal.SIGSTOP)
-                    self._waking[body.pid] = time.monotonic() + self._chance.uniform(*STOPPED_SECONDS)
+                    self._waking[body.pid] = time.monotonic() + self._chance.uniform(
+                        *self.wish.stopped_seconds
+                    )
                     self.faults.append(Fault(now, kind, body.pid))
             case "cut":
                 self.pair.cut(self._chance.choice((0.3, 0.7, 1.0)))
@@ -217,7 +214,7 @@ class Trial:
         for body in self.fleet.bodies:
             if body.is_stopped() and body.pid not in self._waking:
                 # It stopped itself, before a payment.
-                self._waking[body.pid] = now + self._chance.uniform(*STOPPED_SECONDS)
+                self._waking[body.pid] = now + self._chance.uniform(*self.wish.stopped_seconds)
             if now > self._waking.get(body.pid, now + 1):
                 self._waking.pop(body.pid)
                 with contextlib.suppress(ProcessLookupError):
@@ -227,37 +224,32 @@ class Trial:
 
     def _note_heads(self) -> None:
         """Remember what can be read now, once that is known to be acknowledged."""
-        with contextlib.suppress(PerdureError, TimeoutError), perdure.open(self.pair.dsn) as store:
-            seen = [(row.run, row.position, row.head.hex()) for row in store.runs() if row.position]
-            self.pair.acknowledged()
-            self.heads += seen
+        seen = self._visitor.ask(lambda store: store.runs()) or ()
+        self.pair.acknowledged()
+        self.heads += [(row.run, row.position, row.head.hex()) for row in seen if row.position]
 
     # -- coming to rest ------------------------------------------------------------------------------
 
     def _rest(self) -> None:
-        """Return when every run has ended or waits, and nothing moves any more, or patience is over."""
+        """Return when every run has ended, or waits for nobody but a person for a while, or patience is over."""
         until = time.monotonic() + self.wish.patience
-        calm, before = 0, Counter[str]()
-        while time.monotonic() < until and calm < 12:
+        calm_since: float | None = None
+        while time.monotonic() < until:
             for body in self.fleet.bodies:
                 if body.is_stopped():
                     self._waking.setdefault(body.pid, 0.0)
             self._tend()
-            time.sleep(0.25)
-            now = self._standings()
-            restless = now is None or now.keys() - {*ENDED, "waiting"}
-            calm = calm + 1 if not restless and now == before else 0
-            before = now or Counter()
-            if now is not None and not restless and not now.get("waiting", 0):
+            time.sleep(AGAIN_SECONDS)
+            rows = self._visitor.ask(lambda store: store.runs())
+            now = time.monotonic()
+            if rows is None or any(row.status not in ENDED and not _waits_for_somebody(row) for row in rows):
+                calm_since = None
+            elif all(row.status in ENDED for row in rows):
                 return
-
-    def _standings(self) -> Counter[str] | None:
-        try:
-            with perdure.open(self.pair.dsn) as store:
-                rows = store.runs()
-        except (PerdureError, TimeoutError):
-            return None
-        return Counter(row.status for row in rows)
+            else:
+                calm_since = calm_since or now
+                if now - calm_since > CALM_SECONDS:
+                    return
 
     def _judged(self) -> Verdict:
         journals = read_journals(self.place)
@@ -280,13 +272,27 @@ class Trial:
         left = 1
         while left and time.monotonic() < until:
             self._tend()
-            with contextlib.suppress(PerdureError, TimeoutError), perdure.open(self.pair.dsn) as store:
-                open_runs = [row.run for row in store.runs() if row.status not in ENDED]
-                left = len(open_runs)
-                for run in open_runs:
-                    settle(store, self.bank, run)
-            time.sleep(0.5)
+            left = self._visitor.ask(self._settle_all)
+            left = 1 if left is None else left
+            time.sleep(AGAIN_SECONDS)
         return left
+
+    def _settle_all(self, store: perdure.Store) -> int:
+        waiting = [row.run for row in store.runs() if row.status not in ENDED]
+        for run in waiting:
+            with contextlib.suppress(Unsettled):
+                settle_doubts(store, self.bank, run)
+        return len(waiting)
+
+
+def _asked(store: perdure.Store, job: Job) -> bool:
+    with contextlib.suppress(RunExists):
+        store.submit("payer", message_of(job), run=job.run, tenant=TENANT)
+    return True
+
+
+def _waits_for_somebody(row: RunRow) -> bool:
+    return row.status == "waiting" and row.wake is None
 
 
 @contextlib.contextmanager

@@ -142,7 +142,24 @@ def _answered(
             if after is None or (rival.answer is None and after is world):
                 continue
             todo.append((after, done | {other}))
-    return found
+    return _widest(calls, found)
+
+
+def _widest(calls: Sequence[Call], branches: set[Branch]) -> set[Branch]:
+    """Leave out what has carried out more calls without an answer than another, on the way to the same store.
+
+    Nobody waits for those, so it can become nothing that the other can't.
+    """
+    ways: dict[tuple[Possible, frozenset[int]], list[frozenset[int]]] = {}
+    for world, done in branches:
+        answered = frozenset(number for number in done if calls[number].answer is not None)
+        ways.setdefault((world, answered), []).append(done)
+    return {
+        (world, done)
+        for (world, _), many in ways.items()
+        for done in many
+        if not any(other < done for other in many)
+    }
 
 
 def _rivals(calls: Sequence[Call], under_way: set[int], number: int) -> set[int]:

@@ -33,7 +33,7 @@ from benchmarks.scale.history.acts import (
 )
 from benchmarks.scale.history.broken import BROKEN
 from benchmarks.scale.history.checking import Explained, explained
-from benchmarks.scale.history.client import READ_EVENTS_MAX, Errand, opened
+from benchmarks.scale.history.client import READ_EVENTS_MAX, Errand, patiently_opened
 from benchmarks.scale.history.model import GENESIS
 from perdure.driver.books import Books
 from perdure.log.port import NewRun
@@ -106,9 +106,9 @@ class _Body:
 def record(location: str, place: Path, wish: Wish, cuts: tuple[Cut, ...] = ()) -> Recorded:
     """Let clients act on the store at ``location``; return what they saw, judged."""
     chance = random.Random(wish.seed)
-    with contextlib.closing(_closing(opened(location))) as store:
+    with _opened(location) as store:
         for run in RUNS:
-            store.books.create(NewRun(run, run, "acme", 1))
+            store.create(NewRun(run, run, "acme", 1))
     bodies = [_Body(_errand(location, place, wish, f"c{number}")) for number in range(wish.clients)]
     living = list(bodies)
     faults: dict[str, int] = {}
@@ -185,8 +185,8 @@ def _history(location: str, bodies: list[_Body]) -> History:
             raise RuntimeError(f"a client ended with {body.process.returncode}:\n{body.trouble()[-2000:]}")
         said = [call.ended or call.began for call in theirs]
         ends[body.errand.name] = body.died or max(said, default=0)
-    with contextlib.closing(_closing(opened(location))) as store:
-        calls += _last_look(store.books)
+    with _opened(location) as store:
+        calls += _last_look(store)
     return History(tuple(calls), ends)
 
 
@@ -223,14 +223,14 @@ def _end(books: Books, run: str) -> At:
     return At(len(events), events[-1].digest.hex()) if events else At(0, GENESIS)
 
 
-class _closing:  # noqa: N801 - read as ``closing``
-    """A store that can be closed, whichever it is."""
-
-    def __init__(self, books: Books) -> None:
-        self.books: Books = books
-
-    def close(self) -> None:
-        end: Callable[[], None] = getattr(self.books, "close")  # noqa: B009 - every adapter has it, the port has not
+@contextlib.contextmanager
+def _opened(location: str) -> Generator[Books]:
+    """Have the store for the length of a ``with`` block."""
+    books = patiently_opened(location, time.monotonic() + BEGUN_SECONDS)
+    end: Callable[[], None] = getattr(books, "close")  # noqa: B009 - every adapter has it, the port has not
+    try:
+        yield books
+    finally:
         end()
 
 
