@@ -1,7 +1,6 @@
 """``perdure store migrate``, and a store in PostgreSQL in numbers."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +14,6 @@ from perdure.cli.out import put
 from perdure.cli.place import address_known
 from perdure.cli.servers import warnings_of
 from perdure.cli.tables import Cell, facts, table
-
-if TYPE_CHECKING:
-    from perdure.adapters.postgres.stats import ServerStats
 
 
 @click.command(
@@ -85,7 +81,7 @@ def show_standings(address: Address, *, as_json: bool) -> int:
 
 def _show(standing: Standing) -> None:
     stats = standing.stats
-    click.echo(facts(list(_counted(stats))))
+    click.echo(facts(list(_counted(standing))))
     rows: list[list[Cell]] = [
         [
             (each.name, "plain"),
@@ -98,14 +94,15 @@ def _show(standing: Standing) -> None:
         if each.rows or each.dead
     ]
     click.echo(table(rows, head=("table", "rows, about", "dead", "takes", "its indexes")))
-    for words, cure in warnings_of(stats):
+    for words, cure in warnings_of(standing):
         click.echo(f"{inked('!', 'doubt', bold=True)} {words}: {cure}")
     if standing.suspended:
         click.echo(f"{inked('‖', 'ask', bold=True)} its runs are suspended: {standing.suspended}")
         click.echo(f"  {inked('perdure store failovers', 'ask')}  what is known of it")
 
 
-def _counted(stats: "ServerStats") -> Iterator[tuple[str, str]]:
+def _counted(standing: Standing) -> Iterator[tuple[str, str]]:
+    stats = standing.stats
     yield "runs", f"{stats.runs:,}, {stats.runs_held:,} held"
     yield "events", f"{stats.events:,}"
     yield "claims", f"{stats.claims:,}, {stats.claims_open:,} open"

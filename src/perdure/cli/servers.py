@@ -1,15 +1,12 @@
 """The doctor's checks of a store in PostgreSQL: each database, its tables, and what its server does."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from perdure.assembly.addresses import Address
-from perdure.assembly.clusters import check_objects, standings_of, steps_of
+from perdure.assembly.clusters import Standing, check_objects, standings_of, steps_of
 from perdure.cli.ink import count, size
 from perdure.values.errors import PerdureError
-
-if TYPE_CHECKING:
-    from perdure.adapters.postgres.stats import ServerStats
 
 CONNECTIONS_LEFT_FEW: Final = 10
 """A worker opens a handful at once, and a person who looks needs one."""
@@ -47,14 +44,15 @@ def server_checks(address: Address) -> Iterator[Check]:
         if standing.suspended:
             cure = "perdure store failovers, then perdure store release --by NAME"
             yield Check("release", "warn", f"its runs are suspended{_of(name)}: {standing.suspended}", cure)
-        yield from _server(stats, name)
+        yield from _server(standing, name)
     for name, why in found.away.items():
         yield Check("shard", "fail", f"{name} is away: {why}", "see that its server runs")
     yield from _objects(address)
 
 
-def warnings_of(stats: "ServerStats") -> Iterator[tuple[str, str]]:
+def warnings_of(standing: Standing) -> Iterator[tuple[str, str]]:
     """Yield what isn't well with a database, and what to do."""
+    stats = standing.stats
     if stats.stall is not None:
         stall = stats.stall
         who = " ".join(filter(None, (stall.kind, str(stall.pid or ""), stall.name)))
@@ -64,14 +62,15 @@ def warnings_of(stats: "ServerStats") -> Iterator[tuple[str, str]]:
             yield f"{each.name} has {each.dead:,} dead rows", "see that autovacuum runs"
 
 
-def _server(stats: "ServerStats", name: str) -> Iterator[Check]:
+def _server(standing: Standing, name: str) -> Iterator[Check]:
+    stats = standing.stats
     left = stats.connections_max - stats.connections
     words = f"{stats.connections:,} of {stats.connections_max:,} in use{_of(name)}"
     if left < CONNECTIONS_LEFT_FEW:
         yield Check("connections", "warn", words, "raise max_connections, or put fewer workers on it")
     else:
         yield Check("connections", "ok", words)
-    for text, cure in warnings_of(stats):
+    for text, cure in warnings_of(standing):
         yield Check("server", "warn", f"{text}{_of(name)}", cure)
 
 

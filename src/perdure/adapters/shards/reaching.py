@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from perdure.driver.books import Books
+from perdure.log.port import BlobStore, ClaimStore, LeaseStore, LogStore, SnapshotStore
 from perdure.log.roster import Roster, RosterStore
 from perdure.values.errors import Busy, StoreAway, WrongShards
 from perdure.values.limits import SHARD_RETRY_SECONDS
@@ -19,10 +19,14 @@ from perdure.values.limits import SHARD_RETRY_SECONDS
 T = TypeVar("T")
 
 
+class Part(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol):
+    """One of the stores, whole."""
+
+
 class Shard(NamedTuple):
     """One open shard."""
 
-    books: Books
+    books: Part
     roster: RosterStore
     close: Callable[[], None]
 
