@@ -156,6 +156,8 @@ def interrupted(twins: Twins, run: str, how: str, *, broken: bool = False) -> In
         with psycopg.connect(twins.primary.dsn(), autocommit=True) as db:
             for _ in range(2):
                 _interrupt(db, how, future.done)
+        if broken:
+            until(future.done)
         early = future.done()
         if broken:
             twins.fail_over()

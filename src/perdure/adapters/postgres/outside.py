@@ -4,7 +4,7 @@ Objects under ``STORE/``, each made once:
 - ``claims/TIME-PROCESS-NUMBER``: claims that a group commit opened, one JSON object a line.
 - ``heads/PROCESS-NUMBER``: ends of the runs that a process wrote lately; the one before it is taken away.
 - ``servers/TIMELINE-SYSTEM-START``: that this life of a server was compared, and held everything or was mended.
-- ``began``: since when all claims are told; ``pruned``: that old ones were taken away.
+- ``pruned``: that old claims were taken away.
 
 Invariants:
 - With ``claims="before"`` a claim is here before its transaction commits, so before its effect is sent, whoever sends
@@ -149,14 +149,13 @@ class OutsideWitness:
 
     # -- hearing -------------------------------------------------------------------------------------
 
-    def founded(self, store: Seal) -> bool:
-        """Know whose witness this is; tell whether it reaches back to before all that ``store`` holds.
+    def begin(self, store: Seal) -> bool:
+        """Know whose witness this is; tell whether it was told of all that the store can lack.
 
-        A store that says nothing of a witness, though this one has begun, is from before that.
+        What the store has never heard of a witness is from before there was one.
         """
         self._store = store.id
-        first = self._objects.put(f"{self._store}/began", str(self._wall()).encode())
-        return first or store.witnessed is not None
+        return store.witnessed is not None
 
     def arrived(self, here: Place) -> None:
         """This life of a server holds everything, or was mended."""
@@ -253,7 +252,7 @@ def compared(db: Database, witness: OutsideWitness, here: Place, store: Seal) ->
 
     Raises ``OldPrimary`` where the witness has seen the store go on elsewhere, and what its object store raises.
     """
-    since = witness.founded(store)
+    since = witness.begin(store)
     if witness.was_compared(here):
         return Told(witness.name, Gone(), complete=False)
     witness.prune()

@@ -87,7 +87,7 @@ class Takeovers:
         gone, whole = Gone(), False
         witness = self._known.witness
         if witness is not None:
-            since = witness.founded(read_seal(db))
+            since = witness.begin(read_seal(db))
             gone, reached = witness.gone(db)
             whole = since and reached and witness.claims_before
         done = release(db, by, Answer(missing or (), missing is not None or whole, gone))

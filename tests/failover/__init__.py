@@ -1,0 +1,1 @@
+"""A store whose server fails over, is restored, or is copied."""
