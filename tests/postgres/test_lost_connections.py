@@ -162,6 +162,8 @@ class _TrustingStore(PostgresStore):
 def test_a_writer_that_guesses_is_caught(tmp_path: Path, broken: type[PostgresStore]):
     with severed(tmp_path, broken) as trial:
         sides = trial.count()
-        moments = [(side, number) for side, most in sides.items() for number in range(most)]
+        moments: list[tuple[Side, int]] = [
+            (side, number) for side, most in sides.items() for number in range(most)
+        ]
         with pytest.raises((AssertionError, Conflict)):
             trial.cut_at(moments)

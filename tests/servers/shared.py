@@ -24,6 +24,8 @@ TEMPLATE = "a_store"
 
 WORKER = "worker"
 """The role that tests of a store have, where they don't make its tables."""
+GUARDED = "guarded"
+"""A role that has to show its password, which is 'open sesame'."""
 
 _FOUNDED = """
 UPDATE perdure.seal SET stamp = pg_current_xact_id(),
@@ -41,6 +43,8 @@ def server() -> Server:
     directory = Path(tempfile.mkdtemp(prefix="perdure-postgres-"))
     found = Server(directory / "data", {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"})
     found.make()
+    rules = found.directory / "pg_hba.conf"
+    rules.write_text(f"host all {GUARDED} 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
     found.start()
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     atexit.register(found.stop, "immediate")
@@ -48,6 +52,7 @@ def server() -> Server:
     migrate(template)
     with template.bare() as db:
         db.execute(f"CREATE ROLE {WORKER} LOGIN".encode())
+        db.execute(f"CREATE ROLE {GUARDED} LOGIN PASSWORD 'open sesame'".encode())
     grant(template, WORKER)
     return found
 

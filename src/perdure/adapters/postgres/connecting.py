@@ -37,8 +37,10 @@ SELECT set_config('search_path', %s, false),
 def checked_dsn(dsn: str) -> str:
     """Return ``dsn``, or raise ``BadInput`` if libpq couldn't read it."""
     try:
-        conninfo.conninfo_to_dict(dsn)
-    except psycopg.Error as error:
+        words = conninfo.conninfo_to_dict(dsn)
+        for port in filter(None, str(words.get("port") or "").split(",")):
+            int(port)
+    except (psycopg.Error, ValueError) as error:
         raise BadInput(
             f"{without_password(dsn)} is no address of a PostgreSQL database: {str(error).strip()}",
             hint="write it as postgresql://USER@HOST:PORT/DATABASE",

@@ -24,6 +24,7 @@ _DENIED: Final = {
     "28000": "this user may not log in this way: see pg_hba.conf of the server",
     "3D000": "make the database first: `createdb NAME`, or name another one in the address",
     "42501": "use the role that owns the store, or let it run `perdure store migrate --worker ROLE` for this one",
+    "TLS": "server and client don't agree on TLS: see sslmode and sslrootcert of the address, and ssl of the server",
 }
 _LATER: Final = {
     "53300": "the server has no connection to spare: raise max_connections, or lower the workers' pool_max",
@@ -91,6 +92,9 @@ def refused(error: psycopg.Error, doing: str) -> PerdureError:
 
 
 _WORDS: Final = {
+    "does not support SSL": "TLS",
+    "SSL error": "TLS",
+    "certificate": "TLS",
     "no pg_hba.conf entry": "28000",
     "authentication failed": "28000",
     "is not permitted to log in": "28000",
@@ -98,7 +102,6 @@ _WORDS: Final = {
     "permission denied": "42501",
     "too many": "53300",
     "remaining connection slots": "53300",
-    "certificate": "28000",
 }
 
 READ_ONLY: Final = (
