@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-deps
 SELF := $(PIP) --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients test-local criu check bench bench-workspace evidence-core evidence-workspace evidence-context evidence-wrap evidence-scale local format lock clean \
+.PHONY: help demo test test-clients test-local criu check bench bench-workspace bench-scale evidence-core evidence-workspace evidence-context evidence-wrap evidence-scale local format lock clean \
 	check-format check-lint check-types check-floors check-dead check-dependencies check-house
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo 'make check          format, lint, types, floors, dead code, dependencies, house rules'
 	@echo 'make bench          durable turns against peers; writes benchmarks/RESULTS.md'
 	@echo 'make bench-workspace  what checkpoints of a workspace cost, beside copies, git and restic; FULL=1 for all'
+	@echo 'make bench-scale    turns, parked runs and workers on PostgreSQL, beside DBOS and LangGraph; six minutes'
 	@echo 'make evidence-core  what the core must show, measured now; the last line is JSON'
 	@echo 'make evidence-workspace  the same for workspaces'
 	@echo 'make evidence-context  the same for paging, on recorded sessions and under load'
@@ -116,6 +117,9 @@ evidence-core: $(VENV)/.dev
 bench-workspace: $(VENV)/.dev
 	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not measured here'
 	@$(PY) -m benchmarks.workspace $(if $(FULL),--full)
+
+bench-scale: $(VENV)/.dev
+	@$(PY) -m benchmarks.scale
 
 evidence-workspace: $(VENV)/.dev
 	@bash tests/setup/criu.sh >/dev/null || echo 'so process images are not shown here'

@@ -10,6 +10,8 @@ from typing import Any
 
 from benchmarks.evidence_core import long_log, say
 from benchmarks.probes import machine
+from benchmarks.scale.page import HEADING as SCALE
+from benchmarks.sections import section
 from benchmarks.speed import MANY, MANY_TURNS, PAYLOAD_BYTES, disk_figures, speed_figures
 from benchmarks.turns import measure_parts
 from benchmarks.workspace.page import kept_section
@@ -30,7 +32,9 @@ def main() -> None:
         parts = measure_parts(Path(place) / "parts")
     page = _page(speed, disk, log, parts, time.perf_counter() - began)
     # What others have measured stays as they wrote it.
-    RESULTS.write_text("\n".join((page, kept_section(RESULTS.read_text()))).rstrip() + "\n")
+    old = RESULTS.read_text()
+    kept = (section(old, SCALE).rstrip() + "\n", kept_section(old))
+    RESULTS.write_text("\n".join((page, *kept)).rstrip() + "\n")
     print(page)
 
 

@@ -10,7 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -74,9 +74,9 @@ def agent_of(turns: int, payload_bytes: int, marks: list[float], *, first: int =
     )
 
 
-def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int = 2048) -> dict[str, Any]:
+def measure_turns(place: Path | str, *, runs: int, turns: int, payload_bytes: int = 2048) -> dict[str, Any]:
     """Drive `runs` runs of `turns` turns in one process and return the figures of the timed stretch."""
-    with perdure.open(directory) as store:
+    with perdure.open(place) as store:
         warm: list[float] = []
         store.start(agent_of(3, payload_bytes, warm), "warm up", run="warm").wait()
         marks: list[list[float]] = [[] for _ in range(runs)]
@@ -99,8 +99,27 @@ def measure_turns(directory: Path, *, runs: int, turns: int, payload_bytes: int 
     }
 
 
-def measure_parts(directory: Path, *, turns: int = 400, payload_bytes: int = 2048) -> dict[str, float]:
-    """CPU milliseconds a turn in each part of one run's turns; the parts are timed from outside, one by one."""
+Timed = tuple[Any, str, str]
+"""(a class or module, a function of it, what that does)"""
+
+PARTS: tuple[Timed, ...] = (
+    (RunWriter, "_decide", "deciding (step, fold, identity, contract)"),
+    (RunWriter, "_batch", "sealing (JSON, SHA-256)"),
+    (Prompter, "prompt", "rendering the prompt"),
+    (drive, "wanted", "saying what is wanted"),
+)
+IN_SQLITE: Timed = (StoreWriter, "_together", "two transactions (statements, compression, two commits)")
+
+
+def measure_parts(
+    place: Path | str,
+    *,
+    runs: int = 1,
+    turns: int = 400,
+    payload_bytes: int = 2048,
+    parts_of_store: Sequence[Timed] = (IN_SQLITE,),
+) -> dict[str, float]:
+    """CPU milliseconds a turn in each part of the turns of `runs` runs; the parts are timed from outside, one by one."""
     parts: dict[str, float] = {}
 
     def timed(owner: Any, name: str, label: str) -> tuple[Any, str, Any]:
@@ -116,19 +135,13 @@ def measure_parts(directory: Path, *, turns: int = 400, payload_bytes: int = 204
         setattr(owner, name, outer)
         return owner, name, inner
 
-    swaps = [
-        timed(RunWriter, "_decide", "deciding (step, fold, identity, contract)"),
-        timed(RunWriter, "_batch", "sealing (JSON, SHA-256)"),
-        timed(StoreWriter, "_together", "two transactions (statements, compression, two commits)"),
-        timed(Prompter, "prompt", "rendering the prompt"),
-        timed(drive, "wanted", "saying what is wanted"),
-    ]
+    swaps = [timed(*each) for each in (*parts_of_store, *PARTS)]
     try:
-        whole = measure_turns(directory, runs=1, turns=turns, payload_bytes=payload_bytes)
+        whole = measure_turns(place, runs=runs, turns=turns, payload_bytes=payload_bytes)
     finally:
         for owner, name, inner in swaps:
             setattr(owner, name, inner)
-    found = {label: seconds / turns * 1000 for label, seconds in parts.items()}
+    found = {label: seconds / (runs * turns) * 1000 for label, seconds in parts.items()}
     found["the rest (event loop, tasks, threads, model and tool)"] = whole["turn_cpu_ms"] - sum(
         found.values()
     )

@@ -136,6 +136,13 @@ def _round(
 def _many(rounds: Sequence[dict[str, dict[str, Any]]]) -> Figures:
     ours = [each[" ".join(OURS)] for each in rounds]
 
+    def frugal(peer: str) -> float:
+        key = "client_cpu_ms_per_turn"
+        return statistics.median(
+            min(report[key] for name, report in each.items() if name.startswith(peer)) / own[key]
+            for own, each in zip(ours, rounds, strict=True)
+        )
+
     def ratio(peer: str) -> float:
         return statistics.median(
             own["turns_per_s"]
@@ -152,6 +159,8 @@ def _many(rounds: Sequence[dict[str, dict[str, Any]]]) -> Figures:
         "x_dbos_32": ratio("dbos"),
         "x_langgraph_32": ratio("langgraph"),
         "x_langgraph_documented_32": documented,
+        "x_dbos_32_cpu": frugal("dbos"),
+        "x_langgraph_32_cpu": frugal("langgraph"),
         **{name: statistics.median(report[name] for report in ours) for name in names},
         "syncs_per_turn": ours[0]["durability"].get("syncs_per_turn"),
         "durability": ours[0]["durability"],

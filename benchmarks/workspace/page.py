@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.probes import machine
+from benchmarks.sections import replaced, section
 from benchmarks.workspace.figures import LARGE, QUICK_S, SLOW_S, SMALL, Cost, cost_figures
 from benchmarks.workspace.rows import Row
 
@@ -24,16 +25,14 @@ WORDS = {
 
 def kept_section(page: str) -> str:
     """Return the section on workspaces of a page; empty if it has none."""
-    start = page.find(HEADING)
-    return page[start:] if start >= 0 else ""
+    return section(page, HEADING)
 
 
 def write_section(cost: Cost, seconds: float, *, full: bool) -> str:
     """Put the section in place of the old one; return it."""
-    page = RESULTS.read_text()
-    section = _section(cost, seconds, full=full)
-    RESULTS.write_text(page.removesuffix(kept_section(page)).rstrip() + "\n\n" + section)
-    return section
+    text = _section(cost, seconds, full=full)
+    RESULTS.write_text(replaced(RESULTS.read_text(), HEADING, text))
+    return text
 
 
 def _section(cost: Cost, seconds: float, *, full: bool) -> str:

@@ -11,6 +11,7 @@ import perdure
 from benchmarks.scale.hands import Looker
 from benchmarks.scale.parked import load
 from benchmarks.scale.turns import PEERS, Spot, Unequal, comparable, measure, unsynced_caught
+from benchmarks.sections import replaced, section
 from tests.servers.postgres import Server
 
 REPORT: dict[str, Any] = {
@@ -99,3 +100,12 @@ def test_parked_runs_are_rows_that_perdure_lists_and_reads(server: Server, tmp_p
 @pytest.mark.parametrize(("peer", "variant"), PEERS)
 def test_a_peer_takes_its_turns_on_postgresql_and_waits_for_the_disk(server: Server, peer: str, variant: str):
     comparable([measure(server, Spot(peer, variant, 2, 5), syncs=True)])
+
+
+def test_a_section_is_put_in_the_place_of_its_old_one_and_leaves_the_others():
+    page = "# Results\n\n## One\n\nold\n\n## Two\n\nkept\n"
+    assert section(page, "## One") == "## One\n\nold\n\n"
+    new = replaced(page, "## One", "## One\n\nnew\n")
+    assert new == "# Results\n\n## One\n\nnew\n\n## Two\n\nkept\n"
+    assert replaced(new, "## Three", "## Three\n\nnew\n") == f"{new}\n## Three\n\nnew\n"
+    assert section(new, "## On") == ""
