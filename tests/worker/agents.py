@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from perdure import Agent, Context, Found, Never, Pending, tool, wait
+from perdure import Agent, Context, Found, Never, Pending, ask_person, tool, wait
 from perdure.intention.reply import Reply
 from perdure.testing import ScriptedModel, call, say
 from perdure.testing.scripted import turns_of
@@ -91,7 +91,10 @@ def _next(prompt: Prompt) -> Reply:
 
 
 doer: Final = Agent(
-    name="doer", instructions="do it", tools=[send, order, crash, wait], model=ScriptedModel(_next)
+    name="doer",
+    instructions="do it",
+    tools=[send, order, crash, wait, ask_person],
+    model=ScriptedModel(_next),
 )
 boss: Final = Agent(
     name="boss",

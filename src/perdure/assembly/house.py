@@ -78,6 +78,8 @@ class House:
         self._answers: dict[asyncio.AbstractEventLoop, Answers[Appended | Remembered]] = {}
         self._threads: Executor | None = threads
         self._winding_up: bool = False
+        self.loose: bool = False
+        """whether something of a run that was given back goes on and could still send"""
 
     async def start(
         self,
@@ -335,6 +337,7 @@ class House:
         await opened.aclose()
         self._answered().writers -= 1
         ended = drive is None or not drive.loose
+        self.loose |= not ended
         if self._threads is None:
             self.store.release(run, lease.epoch, ended=ended)
         else:

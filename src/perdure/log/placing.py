@@ -139,8 +139,11 @@ class Placements(Protocol):
         """Workers look at the run, or at its root, as soon as they can; False if they don't drive it, or it is parked."""
         ...
 
-    def called(self, agents: Sequence[str], now: int, limit: int) -> Sequence[Call]:
-        """Return runs of ``agents`` that somebody should look at, at most so many."""
+    def called(self, agents: Sequence[str], now: int, limit: int, me: str = "") -> Sequence[Call]:
+        """Return runs of ``agents`` that somebody should look at, at most so many.
+
+        Those that process ``me`` holds are among them where the end of an earlier writer was proved since.
+        """
         ...
 
     def look(self, run: str) -> Placed | None:

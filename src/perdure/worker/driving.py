@@ -23,6 +23,7 @@ from perdure.assembly.clock import SystemClock
 from perdure.assembly.family import Going, Watcher
 from perdure.assembly.fleet import holder_has_ended
 from perdure.assembly.house import House
+from perdure.driver.books import read_state
 from perdure.log import events as e
 from perdure.log.placing import Placed, Placements
 from perdure.log.port import Post
@@ -38,6 +39,7 @@ from perdure.values.errors import (
     StoreFull,
     StoreReadOnly,
     TryAgain,
+    UnknownRun,
 )
 from perdure.values.limits import (
     ENGINE_TIMER_NS,
@@ -100,6 +102,7 @@ class Driving:
         self._clock: SystemClock = SystemClock()
         self._suspects: asyncio.Lock = asyncio.Lock()
         self._drives: dict[str, asyncio.Task[Again | None]] = {}
+        self._renewed: set[str] = set()
         self._drains: bool = False
         self.begins: Callable[[], bool] = lambda: True
         """whether another run may be begun"""
@@ -138,6 +141,14 @@ class Driving:
         drive.add_done_callback(lambda _: self._ended(run))
         return await asyncio.shield(drive)
 
+    def renew(self, run: str) -> bool:
+        """If the run is driven here it is taken up anew, to hear whose end was proved since; tell whether it is."""
+        if run not in self._drives:
+            return False
+        self._renewed.add(run)
+        self._house.wind_up(run)
+        return True
+
     async def drain(self, seconds: float, hurry: asyncio.Event) -> Sequence[str]:
         """Begin nothing more, let go of all runs, and return those that could not be given back.
 
@@ -159,6 +170,7 @@ class Driving:
 
     def _ended(self, run: str) -> None:
         self._drives.pop(run, None)
+        self._renewed.discard(run)
         self._slots.release()
 
     def _soon(self, placed: Placed | None) -> Again | None:
@@ -219,7 +231,12 @@ class Driving:
         return await self._rested(state, began)
 
     async def _rested(self, state: State, began: int) -> Again | None:
-        wake = 0 if self._drains and not state.closed else wake_of(state, self._clock.now())
+        await self._ask(lambda: self._place_children(state, state.run))
+        wake = (
+            0
+            if (self._drains and not state.closed) or state.run in self._renewed
+            else wake_of(state, self._clock.now())
+        )
         await self._rest(state.run, wake)
         seconds = round((self._clock.now() - began) / 1e9, 3)
         words = state.wait if state.status == "waiting" else ""
@@ -232,7 +249,22 @@ class Driving:
             wake=wake,
             seconds=seconds,
         )
-        return Again(wake) if wake and wake < self._clock.now() + ENGINE_TIMER_NS else None
+        if wake is None or self._drains:
+            return None
+        return Again(wake) if wake < self._clock.now() + ENGINE_TIMER_NS else None
+
+    def _place_children(self, state: State, root: str) -> None:
+        """What people say to children that wait leads their root on."""
+        children = [effect.child for effect in state.world.open.values() if effect.child]
+        if state.closed or not children:
+            return
+        placed = self._placements.look(root)
+        if placed is None:
+            return
+        for child in children:
+            with suppress(UnknownRun):
+                self._placements.place(child, placed.agent, root=root)
+                self._place_children(read_state(self._house.store, child).state, root)
 
     async def _failed(self, placed: Placed, error: Exception, tries: int, position: int) -> Again | None:
         run = placed.run

@@ -19,7 +19,9 @@ Called = Callable[[str, str], Awaitable[None]]
 
 async def hear(dsn: str, called: Called, again: Callable[[], None]) -> None:
     """Pass on every notice until cancelled; after each connecting, ``again`` makes good for what was missed."""
-    while HEARS:
+    if not HEARS:
+        await asyncio.Event().wait()
+    while True:
         try:
             db = await psycopg.AsyncConnection.connect(
                 dsn, autocommit=True, application_name="perdure worker calls", keepalives_idle=10

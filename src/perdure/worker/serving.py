@@ -153,7 +153,15 @@ class Worker:
             tell=self.figures.counting(tell),
             gates=(versions, tenants),
         )
-        sweep = Sweep(base, engine, tuple(settings.agents), name=begun.name, threads=self._threads, tell=tell)
+        sweep = Sweep(
+            base,
+            engine,
+            tuple(settings.agents),
+            name=begun.name,
+            renew=driving.renew,
+            threads=self._threads,
+            tell=tell,
+        )
         return Station(base, engine, driving, sweep, tenants)
 
     async def serve(self, stop: asyncio.Event, hurry: asyncio.Event, serving: Callable[[], None]) -> int:
@@ -216,7 +224,7 @@ class Worker:
         loose = [run for runs in left for run in runs]
         if loose:
             self._tell("worker.leaves", runs=", ".join(loose))
-        return LOOSE if loose else 0
+        return LOOSE if loose or self._house.loose else 0
 
     def close(self, code: int) -> None:
         """The store is closed, and the registry knows that this process has ended if nothing of it is left."""

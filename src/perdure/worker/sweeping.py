@@ -31,9 +31,21 @@ class Sweep:
     """One database's runs that want to be looked at."""
 
     def __init__(
-        self, base: Base, engine: Engine, agents: Sequence[str], *, name: str, threads: Executor, tell: Tell
+        self,
+        base: Base,
+        engine: Engine,
+        agents: Sequence[str],
+        *,
+        name: str,
+        renew: Callable[[str], bool],
+        threads: Executor,
+        tell: Tell,
     ) -> None:
-        """Ask ``engine`` for runs of ``agents`` that are called in ``base``; ``name`` is this process."""
+        """Ask ``engine`` for runs of ``agents`` that are called in ``base``; ``name`` is this process.
+
+        ``renew`` takes up anew what is driven here already, and tells whether it was.
+        """
+        self._renew: Callable[[str], bool] = renew
         self._base: Base = base
         self._engine: Engine = engine
         self._agents: tuple[str, ...] = tuple(agents)
@@ -54,8 +66,10 @@ class Sweep:
         """Sweep now and then, until cancelled."""
         while True:
             if SWEEPS:
-                with suppress(PerdureError):
+                try:
                     await self.once()
+                except PerdureError as error:
+                    self._tell("sweep.failed", base=self._base.name, code=error.code, why=str(error))
             pause = WORKER_SWEEP_SECONDS * len(self._living) * (0.5 + random.random())  # noqa: S311 - keeps workers apart
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -68,13 +82,14 @@ class Sweep:
         processes = await self._ask(self._base.registry.processes)
         self._living = tuple(each.name for each in processes if not each.lapsed) or (self._name,)
         calls = await self._ask(
-            lambda: self._base.placements.called(self._agents, now, WORKER_SWEEP_RUNS_MAX)
+            lambda: self._base.placements.called(self._agents, now, WORKER_SWEEP_RUNS_MAX, self._name)
         )
         at = asyncio.get_running_loop().time()
         self._asked = {run: when for run, when in self._asked.items() if at - when < WORKER_ASKED_SECONDS}
         fresh = [call for call in calls if call.run not in self._asked]
         for call in fresh:
-            await self._engine.ask(call)
+            if not self._renew(call.run):
+                await self._engine.ask(call)
             self._asked[call.run] = at
         return len(fresh)
 

@@ -51,7 +51,8 @@ WHERE {OPEN} AND {FREE} AND i.number > p.heard LIMIT %(limit)s
 PROVED: Final = _whole("""
 SELECT p.run, NULL::bigint, NULL::bigint FROM writers w JOIN processes e ON e.name = w.process
 JOIN runs r ON r.number = w.run JOIN placements p ON p.run = w.run
-WHERE e.ended IS NOT NULL AND w.told IS NULL AND r.process IS NULL AND p.root IS NULL AND {OPEN} LIMIT %(limit)s
+WHERE e.ended IS NOT NULL AND w.told IS NULL AND (r.process IS NULL OR r.process = %(me)s) AND p.root IS NULL AND {OPEN}
+LIMIT %(limit)s
 """)
 CALLS: Final[Sequence[LiteralString]] = (DUE, POSTED, PROVED)
 
@@ -116,8 +117,8 @@ class PostgresPlacements:
         with self._lent("calling workers") as db:
             return db.execute(_CALL, (run, CHANNEL)).rowcount > 0
 
-    def called(self, agents: Sequence[str], now: int, limit: int) -> Sequence[Call]:
-        wanted = {"agents": list(agents), "now": now, "limit": limit}
+    def called(self, agents: Sequence[str], now: int, limit: int, me: str = "") -> Sequence[Call]:
+        wanted = {"agents": list(agents), "now": now, "limit": limit, "me": me}
         found: dict[int, None] = {}
         children: dict[int, int] = {}
         with self._lent("looking for runs that could go on") as db:
