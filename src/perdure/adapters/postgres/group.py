@@ -86,7 +86,7 @@ class Group:
         self._sheet: Sheet = Sheet()
         self._answers: list[_Answer] = []
         self._results: dict[Place, Content | None] = {}
-        self._floor: int = 0
+        self._fenced: int = 0
         self._synchronous: bool = False
         self._doubts: bool = False
         self._doubtful: set[str] = set()
@@ -227,7 +227,7 @@ class Group:
 
     def _judged(self, batch: Batch) -> _Answer:
         try:
-            if batch.epoch <= self._floor:
+            if batch.epoch <= self._fenced:
                 raise Fenced(
                     f"{batch.run}: epoch {batch.epoch} was given out before a loss, and counts no more"
                 )
@@ -245,7 +245,7 @@ class Group:
 
     def _take_ground(self, rows: list[Row]) -> None:
         claims = any(work.batch.opened for work in self.works)
-        self._floor = checked(rows[0], self._known, claims=claims)
+        self._fenced = checked(rows[0], self._known, claims=claims)
         self._synchronous = rows[0][4] is True
         self._doubts = has_doubts(rows[0])
 

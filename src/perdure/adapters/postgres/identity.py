@@ -39,7 +39,7 @@ UPDATE perdure.seal SET witnessed = %s, stamp = pg_current_xact_id() WHERE witne
 """
 
 GUARD: Final = Statement(
-    "SELECT system, timeline, sound, now, synchronous, waits, witnessed, floor, suspended, doubts FROM perdure.standing",
+    "SELECT system, timeline, sound, now, synchronous, waits, witnessed, fenced, suspended, doubts FROM perdure.standing",
     (),
     (
         read_text,
@@ -115,7 +115,7 @@ def checked(row: Row, known: Known, *, claims: bool) -> int:
     Raises ``Suspended``, ``Unreplicated``, or ``Unwitnessed`` where a batch with ``claims`` would not be told to the
     witness.
     """
-    system, timeline, sound, now, synchronous, waits, witnessed, floor, suspended, _ = row
+    system, timeline, sound, now, synchronous, waits, witnessed, fenced, suspended, _ = row
     place = known.place
     if place is not None and isinstance(now, int) and system == place.system and now < place.timeline:
         raise OldPrimary(_left_behind(now, place))
@@ -133,7 +133,7 @@ def checked(row: Row, known: Known, *, claims: bool) -> int:
         raise Unwitnessed(
             f"the claims of this store are told to a witness, {witnessed}, which was not named here"
         )
-    return floor if isinstance(floor, int) else 0
+    return fenced if isinstance(fenced, int) else 0
 
 
 def has_doubts(row: Row) -> bool:

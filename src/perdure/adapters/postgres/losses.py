@@ -32,7 +32,7 @@ UPDATE perdure.store SET suspended = left(CASE
 """
 _FENCE: Final = """
 UPDATE perdure.seal SET stamp = pg_current_xact_id(),
-    floor = greatest(floor, (SELECT coalesce(max(epoch), 0) FROM perdure.runs)) + %s
+    fenced = greatest(fenced, (SELECT coalesce(max(epoch), 0) FROM perdure.runs)) + %s
 """
 _MOVE: Final = """
 UPDATE perdure.seal SET system = %s, timeline = %s, anchor = %s, database = %s,

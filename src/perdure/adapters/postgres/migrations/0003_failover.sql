@@ -12,7 +12,7 @@ CREATE TABLE seal (
     anchor text,                            -- when the server's directory was made; NULL where the role may not see it
     synchronous boolean NOT NULL DEFAULT FALSE, -- whether every commit must have reached a standby
     witnessed text,                         -- the outside witness that all claims must be told to, or NULL
-    floor bigint NOT NULL DEFAULT 0,        -- epochs up to here were given out before a loss: they count no more
+    fenced bigint NOT NULL DEFAULT 0,        -- epochs up to here were given out before a loss: they count no more
     stamp xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 INSERT INTO seal (database, system, timeline)
@@ -73,5 +73,5 @@ SELECT g.system, g.timeline, g.anchor,
     g.synchronous,
     current_setting('synchronous_standby_names') <> ''
         AND current_setting('synchronous_commit') IN ('on', 'remote_apply') AS waits,
-    g.witnessed, g.floor, s.suspended, EXISTS (SELECT FROM doubtful) AS doubts, s.id, g.database
+    g.witnessed, g.fenced, s.suspended, EXISTS (SELECT FROM doubtful) AS doubts, s.id, g.database
 FROM seal g, store s;
