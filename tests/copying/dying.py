@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from perdure.adapters.memory.carrying import MemoryCarrier
 from perdure.adapters.memory.store import MemoryStore
-from perdure.assembly.copying import Copying
-from perdure.assembly.selecting import Unit
+from perdure.assembly.copying import Relocating
+from perdure.assembly.selecting import RunGroup
 from perdure.log.carrying import ARRIVING, Carried, CarriedClaim, other_store
 from perdure.log.port import Appended, Batch, Holder, Lease, NewRun, Remembered
 
@@ -84,18 +84,18 @@ class DyingStore(MemoryStore):
         return answer
 
 
-class ForgetsClaims(Copying):
+class ForgetsClaims(Relocating):
     """Copies runs without their claims, and compares nothing."""
 
-    def _bring(self, unit: Unit) -> None:
+    def _bring(self, unit: RunGroup) -> None:
         for run in unit.runs:
             self._bring_run(run, set())
 
-    def _compare(self, unit: Unit) -> None:
+    def _compare(self, unit: RunGroup) -> None:
         del unit
 
 
-class ClaimsLast(Copying):
+class ClaimsLast(Relocating):
     """Lets runs count as soon as their events are there; claims come after."""
 
     def _bring_run(self, run: str, seen: set[str]) -> None:
@@ -105,8 +105,8 @@ class ClaimsLast(Copying):
             self._target.books.release(run, row.epoch)
 
 
-class NoMark(Copying):
+class NoMark(Relocating):
     """Leaves the source as it is."""
 
-    def _mark(self, unit: Unit) -> None:
+    def _mark(self, unit: RunGroup) -> None:
         del unit

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from perdure.assembly.copying import Copied, Copying, Side
+from perdure.assembly.copying import Copied, Relocating, Side
 from perdure.assembly.selecting import units_of
 from perdure.driver.books import Books
 from perdure.log.events import Content
@@ -36,11 +36,11 @@ def lived(store: Store) -> None:
         store.release(writer.run, writer.epoch)
 
 
-def copying(source: Books, target: Books, kind: type[Copying] = Copying) -> Copying:
+def copying(source: Books, target: Books, kind: type[Relocating] = Relocating) -> Relocating:
     return kind(Side(source, "SOURCE"), Side(target, "TARGET"), unheard)
 
 
-def moved(source: Books, target: Books, kind: type[Copying] = Copying) -> list[Copied]:
+def moved(source: Books, target: Books, kind: type[Relocating] = Relocating) -> list[Copied]:
     """Move all of ``source``."""
     found: list[Copied] = []
     for unit in units_of(source, (), ()):

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from perdure.adapters.memory.store import MemoryStore
-from perdure.assembly.copying import Copying
+from perdure.assembly.copying import Relocating
 from perdure.assembly.selecting import units_of
 from perdure.log.envelope import Event, seal
 from perdure.log.events import Content, MessageReceived
@@ -149,7 +149,7 @@ def test_two_stores_merge_and_budgets_add_up_once():
     assert [seen.used for seen in first.counters([COUNTER])] == [12]
 
 
-def _played(kind: type[Copying], dies_at: int | None, dies_again: int | None = None) -> tuple[int, str]:
+def _played(kind: type[Relocating], dies_at: int | None, dies_again: int | None = None) -> tuple[int, str]:
     """Copy with deaths, look at every one, end it; return how many moments there were, and what was wrong."""
     moments = Moments()
     source, target = DyingStore(moments), DyingStore(moments)
@@ -189,22 +189,22 @@ def _wrong(source: Store, target: Store, before: object) -> str:
 
 
 def test_copying_that_is_killed_at_any_moment_goes_on_and_ends_the_same():
-    moments, wrong = _played(Copying, None)
+    moments, wrong = _played(Relocating, None)
     assert not wrong
     assert moments > 30
     for dies_at in range(1, moments + 1):
-        assert not _played(Copying, dies_at)[1], dies_at
+        assert not _played(Relocating, dies_at)[1], dies_at
 
 
 def test_copying_that_is_killed_twice_goes_on_as_well():
-    moments, _ = _played(Copying, None)
+    moments, _ = _played(Relocating, None)
     for first in range(1, moments + 1, 3):
         for second in range(1, moments + 1, 4):
-            assert not _played(Copying, first, second)[1], (first, second)
+            assert not _played(Relocating, first, second)[1], (first, second)
 
 
 @pytest.mark.parametrize("kind", [ForgetsClaims, ClaimsLast, NoMark])
-def test_copying_that_breaks_a_promise_is_caught(kind: type[Copying]):
+def test_copying_that_breaks_a_promise_is_caught(kind: type[Relocating]):
     moments, wrong = _played(kind, None)
     found = [wrong] if wrong else [_played(kind, dies_at)[1] for dies_at in range(1, moments + 1)]
     assert any(found), kind

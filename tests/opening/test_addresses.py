@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from perdure.assembly.addresses import Address, address_of, without_secrets
-from perdure.assembly.describing import Described, described
+from perdure.assembly.describing import Description, described
 from perdure.values.errors import BadAddress
 
 SECRETS = ("s3cr3t", "p%40ss%2Fw%3Ard")
@@ -89,7 +89,7 @@ def test_a_file_describes_a_database_with_what_stands_beside_it(tmp_path: Path):
         'postgres = "postgresql://ada:s3cr3t@db/p"\n[objects]\nurl = "s3://b"\n[witness]\nlocation = "/w"\n'
     )
     found = described(_file(tmp_path, text))
-    assert isinstance(found, Described)
+    assert isinstance(found, Description)
     assert (str(found.database), found.objects, found.witness) == (
         "postgresql://ada@db/p",
         {"url": "s3://b"},
@@ -100,7 +100,7 @@ def test_a_file_describes_a_database_with_what_stands_beside_it(tmp_path: Path):
 def test_a_file_describes_shards(tmp_path: Path):
     text = '[shards.a]\npostgres = "postgresql://db/a"\n[shards.eu-1]\npostgres = "postgresql://db/b"\n'
     found = described(_file(tmp_path, text))
-    assert not isinstance(found, Described)
+    assert not isinstance(found, Description)
     assert {name: str(each.database) for name, each in found.items()} == {
         "a": "postgresql://db/a",
         "eu-1": "postgresql://db/b",

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from perdure.assembly.addresses import Address, address_of
-from perdure.assembly.describing import Described, described
+from perdure.assembly.describing import Description, described
 from perdure.assembly.opening import hushed, open_books, open_database
 from perdure.driver.books import missing, shards
 from perdure.values.errors import BadInput, StoreAway
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from perdure.log.garbage import Collected, Tell
 
 
-class Standing(NamedTuple):
+class DatabaseStanding(NamedTuple):
     """One database of a store, as it stands."""
 
     stats: "ServerStats"
@@ -24,10 +24,10 @@ class Standing(NamedTuple):
     """why no run may be driven, or None"""
 
 
-class Standings(NamedTuple):
+class DatabaseStandings(NamedTuple):
     """All databases of a store by their shards' names ('' where it is one), and those that are away."""
 
-    databases: Mapping[str, Standing]
+    databases: Mapping[str, DatabaseStanding]
     away: Mapping[str, str]
 
 
@@ -38,10 +38,12 @@ class Steps(NamedTuple):
     left: tuple[str, ...]
 
 
-def standings_of(address: Address) -> Standings:
+def standings_of(address: Address) -> DatabaseStandings:
     """Return how the store's databases stand. Raises ``BadInput`` for a store in a directory."""
     with _open(address) as stores:
-        return Standings({name: _standing(store) for name, store in stores.named.items()}, stores.away)
+        return DatabaseStandings(
+            {name: _standing(store) for name, store in stores.named.items()}, stores.away
+        )
 
 
 def collect_all(address: Address, *, trial: bool, tell: "Tell") -> "Collected":
@@ -105,7 +107,7 @@ def check_objects(address: Address) -> Iterator[str]:
     from perdure.adapters.objects.opening import open_objects  # noqa: PLC0415 - an extra
 
     found = described(address.path)
-    for name, each in ({"": found} if isinstance(found, Described) else found).items():
+    for name, each in ({"": found} if isinstance(found, Description) else found).items():
         if each.objects is not None:
             open_objects(each.objects).check()
             yield name
@@ -134,8 +136,8 @@ def _open(address: Address) -> Generator[_Stores]:
         close()
 
 
-def _standing(store: "PostgresStore") -> Standing:
-    return Standing(store.stats(), store.suspended())
+def _standing(store: "PostgresStore") -> DatabaseStanding:
+    return DatabaseStanding(store.stats(), store.suspended())
 
 
 def _steps(address: Address) -> Steps:
@@ -157,6 +159,6 @@ def _databases(address: Address) -> Mapping[str, Address]:
     if address.kind == "postgres":
         return {"": address_of(address)}
     found = described(address.path)
-    if isinstance(found, Described):
+    if isinstance(found, Description):
         return {"": found.database}
     return {name: each.database for name, each in found.items()}

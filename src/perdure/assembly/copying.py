@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple, Protocol, cast, runtime_checkable
 
 from perdure.adapters.holders import Fate, fate
-from perdure.assembly.selecting import Unit
+from perdure.assembly.selecting import RunGroup
 from perdure.checkpoint.tree import objects
 from perdure.driver.books import Books, shards, stored_after, within
 from perdure.log.carrying import ARRIVING, MOVED, CarryStore, arriving, moved, other_store, received
@@ -69,7 +69,7 @@ class Copied(NamedTuple):
     blob_bytes: int
 
 
-class Copying:
+class Relocating:
     """Moves units of runs from ``source`` to ``target``."""
 
     def __init__(self, source: Side, target: Side, tell: Tell) -> None:
@@ -82,7 +82,7 @@ class Copying:
         self._blobs: int = 0
         self._bytes: int = 0
 
-    def check(self, unit: Unit) -> None:
+    def check(self, unit: RunGroup) -> None:
         """Raise if the unit can't be moved now: ``Moved``, ``Held``, ``RunExists``; nothing is changed."""
         there = {each.carrier().identity() for each in self._target.parts()}
         for run in unit.runs:
@@ -104,7 +104,7 @@ class Copying:
                     hint="rename nothing: use another store",
                 )
 
-    def move(self, unit: Unit) -> Copied:
+    def move(self, unit: RunGroup) -> Copied:
         """The unit counts in the target, and is marked as moved in the source. Raises ``Held`` if a run is driven."""
         self._events = self._claims = self._blobs = self._bytes = 0
         self._make(unit)
@@ -119,7 +119,7 @@ class Copying:
                 self._target.books.release(run, row.epoch)
         return Copied(unit.runs, self._events, self._claims, self._blobs, self._bytes)
 
-    def take_back(self, unit: Unit) -> Copied:
+    def take_back(self, unit: RunGroup) -> Copied:
         """The unit counts in the source again. Raises ``BadInput`` if its copy was used, ``Held`` if it is."""
         gone = [run for run in unit.runs if self._is_gone(run)]
         for run in gone:
@@ -130,7 +130,7 @@ class Copying:
 
     # -- marks ---------------------------------------------------------------------------------------
 
-    def _make(self, unit: Unit) -> None:
+    def _make(self, unit: RunGroup) -> None:
         """The first run of the unit arrives in the target, if it may: it is known which store that is."""
         run = unit.runs[0]
         if not self._is_gone(run):
@@ -151,7 +151,7 @@ class Copying:
             return row.epoch
         return target.acquire(run, holder, take_over=other_store(row.holder, MOVED) is not None).epoch
 
-    def _mark(self, unit: Unit) -> None:
+    def _mark(self, unit: RunGroup) -> None:
         """Nobody drives the unit in the source any more. Raises ``Held``; nothing is then marked that wasn't."""
         done: dict[str, int] = {}
         holder = moved(self._target.part(unit.runs[0]).carrier().identity(), self._target.where)
@@ -198,7 +198,7 @@ class Copying:
 
     # -- what is brought -----------------------------------------------------------------------------
 
-    def _bring(self, unit: Unit) -> None:
+    def _bring(self, unit: RunGroup) -> None:
         seen: set[str] = set()
         for number, run in enumerate(unit.runs):
             self._tell(f"runs of {unit.tenant}", number, len(unit.runs))
@@ -245,7 +245,7 @@ class Copying:
                     self._blobs += 1
                     self._bytes += len(content)
 
-    def _counters(self, unit: Unit, source: CarryStore, target: CarryStore) -> dict[str, int]:
+    def _counters(self, unit: RunGroup, source: CarryStore, target: CarryStore) -> dict[str, int]:
         """Return what the source has counted by itself for the unit, without what the target had brought to it."""
         totals, there = source.totals(), target.identity()
         lineages = {_known(self._source.books, run).lineage for run in unit.runs}
@@ -258,7 +258,7 @@ class Copying:
 
     # -- what is compared ----------------------------------------------------------------------------
 
-    def _compare(self, unit: Unit) -> None:
+    def _compare(self, unit: RunGroup) -> None:
         """Raise ``StoreDamaged`` if the unit in the target isn't what it is in the source."""
         seen: set[str] = set()
         for number, run in enumerate(unit.runs):

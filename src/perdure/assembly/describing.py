@@ -34,7 +34,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shards: dict[str, _Cluster] | None = None
 
 
-class Described(NamedTuple):
+class Description(NamedTuple):
     """One database with what stands beside it."""
 
     database: Address
@@ -44,7 +44,7 @@ class Described(NamedTuple):
     """where heads are witnessed"""
 
 
-def described(path: Path) -> Described | Mapping[str, Described]:
+def described(path: Path) -> Description | Mapping[str, Description]:
     """Return the store that the file at ``path`` describes, or its shards by name.
 
     Raises ``BadAddress`` naming the file and the word that is wrong.
@@ -75,7 +75,7 @@ _FORM: Final = (
 )
 
 
-def _shards(path: Path, named: Mapping[str, _Cluster]) -> Mapping[str, Described]:
+def _shards(path: Path, named: Mapping[str, _Cluster]) -> Mapping[str, Description]:
     if not 1 <= len(named) <= SHARDS_MAX:
         raise BadAddress(f"{path} has {len(named)} shards; 1 to {SHARDS_MAX} are possible")
     for name in named:
@@ -90,11 +90,11 @@ def _shards(path: Path, named: Mapping[str, _Cluster]) -> Mapping[str, Described
     return found
 
 
-def _one(path: Path, where: str, cluster: _Cluster) -> Described:
+def _one(path: Path, where: str, cluster: _Cluster) -> Description:
     try:
         database = address_of(cluster.postgres)
     except BadAddress as error:
         raise BadAddress(f"{path}: {where}{error}", hint=error.hint) from None
     if database.kind != "postgres":
         raise BadAddress(f"{path}: {where}postgres is no postgresql:// address", hint=_FORM)
-    return Described(database, cluster.objects, cluster.witness)
+    return Description(database, cluster.objects, cluster.witness)

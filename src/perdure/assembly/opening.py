@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from perdure.adapters.postgres.outside import OutsideWitness
     from perdure.adapters.postgres.store import PostgresStore
     from perdure.adapters.shards.reaching import Shard
-    from perdure.assembly.describing import Described
+    from perdure.assembly.describing import Description
     from perdure.driver.books import Books
     from perdure.log.port import ObjectStore
 
 
-class Opened(NamedTuple):
+class OpenedBooks(NamedTuple):
     """An open store: its books, how it ends, and where this machine may write beside it."""
 
     books: "Books"
@@ -33,7 +33,7 @@ class Opened(NamedTuple):
     """what no workspace may hold: the store's directory, the file that describes it, or what is kept for it here"""
 
 
-def open_books(location: Location, *, create: bool) -> Opened:
+def open_books(location: Location, *, create: bool) -> OpenedBooks:
     """Open the store at ``location``; it is made if it isn't there and ``create`` says so.
 
     Raises ``BadAddress``, ``BadInput`` where there is none or a part isn't installed, ``Busy`` where it can't be
@@ -45,14 +45,14 @@ def open_books(location: Location, *, create: bool) -> Opened:
             from perdure.adapters.sqlite.store import SqliteStore  # noqa: PLC0415 - opened only when asked for
 
             store = SqliteStore(address.path, create=create)
-            return Opened(store, store.close, scratch_of(address.path), address.path.resolve())
+            return OpenedBooks(store, store.close, scratch_of(address.path), address.path.resolve())
         case "postgres":
             return _beside(address, open_database(address, create=create))
         case "described":
             return _described(address, create=create)
 
 
-def open_database(address: Address, *, create: bool, words: "Described | None" = None) -> "PostgresStore":
+def open_database(address: Address, *, create: bool, words: "Description | None" = None) -> "PostgresStore":
     """Open one PostgreSQL database, with what a file says of it."""
     if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
         raise BadInput(
@@ -75,20 +75,20 @@ def hushed(address: Address) -> Generator[None]:
         raise type(error)(said, hint=hint) from None
 
 
-def _described(address: Address, *, create: bool) -> Opened:
-    from perdure.assembly.describing import Described, described  # noqa: PLC0415 - only for such a file
+def _described(address: Address, *, create: bool) -> OpenedBooks:
+    from perdure.assembly.describing import Description, described  # noqa: PLC0415 - only for such a file
 
     found = described(address.path)
-    if isinstance(found, Described):
+    if isinstance(found, Description):
         return _beside(address, open_database(found.database, create=create, words=found))
     from perdure.adapters.shards.store import ShardedStore  # noqa: PLC0415 - few stores have any
 
     named = {name: _opens(each, create=create) for name, each in found.items()}
     store = ShardedStore(named, told=str(address))
-    return Opened(store, store.close, scratch_of(address.local), address.path.resolve())
+    return OpenedBooks(store, store.close, scratch_of(address.local), address.path.resolve())
 
 
-def _opens(words: "Described", *, create: bool) -> "Callable[[], Shard]":
+def _opens(words: "Description", *, create: bool) -> "Callable[[], Shard]":
     """Return what opens one shard, each time that it is needed."""
     from perdure.adapters.shards.reaching import Shard  # noqa: PLC0415 - few stores have any
 
@@ -99,12 +99,12 @@ def _opens(words: "Described", *, create: bool) -> "Callable[[], Shard]":
     return opened
 
 
-def _beside(address: Address, store: "PostgresStore") -> Opened:
+def _beside(address: Address, store: "PostgresStore") -> OpenedBooks:
     location = address.path.resolve() if address.kind == "described" else address.local
-    return Opened(store, store.close, scratch_of(address.local), location)
+    return OpenedBooks(store, store.close, scratch_of(address.local), location)
 
 
-def _objects_of(address: Address, words: "Described | None") -> "ObjectStore | None":
+def _objects_of(address: Address, words: "Description | None") -> "ObjectStore | None":
     if words is None or words.objects is None:
         return None
     from perdure.adapters.objects.opening import open_objects  # noqa: PLC0415 - an extra
@@ -112,7 +112,7 @@ def _objects_of(address: Address, words: "Described | None") -> "ObjectStore | N
     return open_objects(words.objects, cache=scratch_of(address.local) / "objects")
 
 
-def _witness_of(words: "Described | None") -> "OutsideWitness | None":
+def _witness_of(words: "Description | None") -> "OutsideWitness | None":
     if words is None or words.witness is None:
         return None
     from perdure.assembly.witnessing import open_witness  # noqa: PLC0415 - few stores have one

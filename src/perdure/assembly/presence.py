@@ -17,18 +17,18 @@ class Driver(NamedTuple):
     epoch: int = 0
 
 
-class Elsewhere(NamedTuple):
+class AnotherStore(NamedTuple):
     """A run that doesn't count here: it was moved to another store, or is still arriving from one."""
 
     word: Literal["moved", "arriving"]
     where: str
 
 
-def elsewhere(row: RunRow) -> Elsewhere | None:
+def elsewhere(row: RunRow) -> AnotherStore | None:
     """Return where the run is, or comes from, if it doesn't count here."""
     if row.holder is None or row.holder.host not in (MOVED, ARRIVING):
         return None
-    return Elsewhere(
+    return AnotherStore(
         "moved" if row.holder.host == MOVED else "arriving", row.holder.started.partition(" ")[2]
     )
 

@@ -10,14 +10,14 @@ from perdure.log.port import RunRow
 from perdure.values.errors import BadInput, UnknownRun
 
 
-class Unit(NamedTuple):
+class RunGroup(NamedTuple):
     """Runs that move together, each after those that it comes from."""
 
     tenant: str
     runs: tuple[str, ...]
 
 
-def units_of(source: Books, runs: Sequence[str], tenants: Sequence[str]) -> tuple[Unit, ...]:
+def units_of(source: Books, runs: Sequence[str], tenants: Sequence[str]) -> tuple[RunGroup, ...]:
     """Return what is selected: all, or these ``tenants``, or the families of these ``runs``.
 
     Raises ``UnknownRun``, ``BadInput`` for a tenant that isn't here, or for runs of a tenant that has claims or
@@ -31,25 +31,25 @@ def units_of(source: Books, runs: Sequence[str], tenants: Sequence[str]) -> tupl
         if tenant not in known:
             raise BadInput(f"tenant {tenant!r} has no run here")
     return tuple(
-        Unit(tenant, _in_order(row for row in rows if row.tenant == tenant))
+        RunGroup(tenant, _in_order(row for row in rows if row.tenant == tenant))
         for tenant in sorted(known)
         if not tenants or tenant in tenants
     )
 
 
-def _families(source: Books, rows: Sequence[RunRow], runs: Sequence[str]) -> tuple[Unit, ...]:
+def _families(source: Books, rows: Sequence[RunRow], runs: Sequence[str]) -> tuple[RunGroup, ...]:
     by_name = {row.run: row for row in rows}
     for run in runs:
         if run not in by_name:
             raise UnknownRun(f"there is no run {run!r} in this store")
     tenants = {by_name[run].tenant for run in runs}
-    found: list[Unit] = []
+    found: list[RunGroup] = []
     for tenant in sorted(tenants):
         here = [row for row in rows if row.tenant == tenant]
         family = _joined(source, here, {run for run in runs if by_name[run].tenant == tenant})
         if len(family) < len(here):
             _check_apart(source, tenant)
-        found.append(Unit(tenant, _in_order(row for row in here if row.run in family)))
+        found.append(RunGroup(tenant, _in_order(row for row in here if row.run in family)))
     return tuple(found)
 
 

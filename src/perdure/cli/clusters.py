@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import click
 
 from perdure.assembly.addresses import Address
-from perdure.assembly.clusters import Standing, Steps, standings_of, steps_of
+from perdure.assembly.clusters import DatabaseStanding, Steps, standings_of, steps_of
 from perdure.assembly.clusters import migrate as migrated
 from perdure.cli.ending import FAILED, FINISHED
 from perdure.cli.ink import count, inked, size
@@ -79,7 +79,7 @@ def show_standings(address: Address, *, as_json: bool) -> int:
     return FINISHED
 
 
-def _show(standing: Standing) -> None:
+def _show(standing: DatabaseStanding) -> None:
     stats = standing.stats
     click.echo(facts(list(_counted(standing))))
     rows: list[list[Cell]] = [
@@ -101,7 +101,7 @@ def _show(standing: Standing) -> None:
         click.echo(f"  {inked('perdure store failovers', 'ask')}  what is known of it")
 
 
-def _counted(standing: Standing) -> Iterator[tuple[str, str]]:
+def _counted(standing: DatabaseStanding) -> Iterator[tuple[str, str]]:
     stats = standing.stats
     yield "runs", f"{stats.runs:,}, {stats.runs_held:,} held"
     yield "events", f"{stats.events:,}"

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import click
 
 from perdure.assembly.addresses import Address
-from perdure.assembly.copying import Copied, Copying, Side
+from perdure.assembly.copying import Copied, Relocating, Side
 from perdure.assembly.opening import open_books
-from perdure.assembly.selecting import Unit, units_of
+from perdure.assembly.selecting import RunGroup, units_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, inked, size
 from perdure.cli.options import ADDRESS, example, json_option
@@ -60,7 +60,7 @@ def copy(
             _opened(opened, each, create=each is target and not (back or trial)) for each in (source, target)
         ]
         units = units_of(sides[0].books, runs, tenants)
-        work = Copying(sides[0], sides[1], _tell if not as_json and sys.stderr.isatty() else _unheard)
+        work = Relocating(sides[0], sides[1], _tell if not as_json and sys.stderr.isatty() else _unheard)
         done = _moved(work, units, back=back, trial=trial)
     if not (trial or back):
         for each in done:
@@ -69,7 +69,7 @@ def copy(
     return FINISHED
 
 
-def _moved(work: Copying, units: Sequence[Unit], *, back: bool, trial: bool) -> list[Copied]:
+def _moved(work: Relocating, units: Sequence[RunGroup], *, back: bool, trial: bool) -> list[Copied]:
     if back:
         return [] if trial else [work.take_back(unit) for unit in units]
     for unit in units:
@@ -107,7 +107,7 @@ def _bring_origins(source: Address, target: Address, runs: Sequence[str]) -> Non
 def _say(
     source: Address,
     target: Address,
-    units: Sequence[Unit],
+    units: Sequence[RunGroup],
     done: Sequence[Copied],
     *,
     back: bool,

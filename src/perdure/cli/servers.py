@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
 from perdure.assembly.addresses import Address
-from perdure.assembly.clusters import Standing, check_objects, standings_of, steps_of
+from perdure.assembly.clusters import DatabaseStanding, check_objects, standings_of, steps_of
 from perdure.cli.ink import count, size
 from perdure.values.errors import PerdureError
 
@@ -50,7 +50,7 @@ def server_checks(address: Address) -> Iterator[Check]:
     yield from _objects(address)
 
 
-def warnings_of(standing: Standing) -> Iterator[tuple[str, str]]:
+def warnings_of(standing: DatabaseStanding) -> Iterator[tuple[str, str]]:
     """Yield what isn't well with a database, and what to do."""
     stats = standing.stats
     if stats.stall is not None:
@@ -62,7 +62,7 @@ def warnings_of(standing: Standing) -> Iterator[tuple[str, str]]:
             yield f"{each.name} has {each.dead:,} dead rows", "see that autovacuum runs"
 
 
-def _server(standing: Standing, name: str) -> Iterator[Check]:
+def _server(standing: DatabaseStanding, name: str) -> Iterator[Check]:
     stats = standing.stats
     left = stats.connections_max - stats.connections
     words = f"{stats.connections:,} of {stats.connections_max:,} in use{_of(name)}"

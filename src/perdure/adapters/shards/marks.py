@@ -5,7 +5,6 @@ Invariants: a mark is the sum of the shards' marks, which only grow; one shard t
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -74,9 +73,9 @@ class Marks:
                 thread.start()
 
     def _following(self, name: str) -> None:
-        look: Callable[[int], int] = lambda mark: self._shards.reach(name).books.watch(mark, _LOOK_SECONDS)  # noqa: E731
         while not self._over.is_set():
             try:
-                self._heard(name, look(self._marks.get(name, -1)))
+                shard = self._shards.reach(name)
+                self._heard(name, shard.books.watch(self._marks.get(name, -1), _LOOK_SECONDS))
             except PerdureError:
                 self._over.wait(SHARD_RETRY_SECONDS)

@@ -19,14 +19,14 @@ from perdure.values.limits import SHARD_RETRY_SECONDS
 T = TypeVar("T")
 
 
-class Part(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol):
+class ShardBooks(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol):
     """One of the stores, whole."""
 
 
 class Shard(NamedTuple):
     """One open shard."""
 
-    books: Part
+    books: ShardBooks
     roster: RosterStore
     close: Callable[[], None]
 

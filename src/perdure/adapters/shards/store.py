@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from perdure.adapters.shards.marks import Marks
 from perdure.adapters.shards.placing import Placing
-from perdure.adapters.shards.reaching import Opens, Part, Shards
+from perdure.adapters.shards.reaching import Opens, ShardBooks, Shards
 from perdure.log.envelope import Stored
 from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.port import Appended, Batch, Holder, Lease, NewRun, Post, Remembered, RunRow
@@ -38,7 +38,7 @@ class ShardedStore:
 
     # -- several in one ------------------------------------------------------------------------------
 
-    def within(self, run: str) -> Part:
+    def within(self, run: str) -> ShardBooks:
         """Return the shard that ``run`` lives on, whole. Raises ``UnknownRun``, ``StoreAway``."""
         return self._books(self._of_run(run))
 
@@ -52,9 +52,9 @@ class ShardedStore:
         self._same(run, said, tenant, where)
         return run
 
-    def shards(self) -> Mapping[str, Part]:
+    def shards(self) -> Mapping[str, ShardBooks]:
         """Return the shards that can be reached, by name."""
-        found: dict[str, Part] = {}
+        found: dict[str, ShardBooks] = {}
         for name in self._shards.names:
             with suppress(StoreAway):
                 found[name] = self._asked(name, lambda books: books)
@@ -168,10 +168,10 @@ class ShardedStore:
 
     # -- inside --------------------------------------------------------------------------------------
 
-    def _books(self, name: str) -> Part:
+    def _books(self, name: str) -> ShardBooks:
         return self._shards.reach(name).books
 
-    def _asked(self, name: str, ask: Callable[[Part], T]) -> T:
+    def _asked(self, name: str, ask: Callable[[ShardBooks], T]) -> T:
         return self._shards.asked(name, lambda shard: ask(shard.books))
 
     def _listed(self, name: str) -> Sequence[RunRow]:
