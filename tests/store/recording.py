@@ -1,6 +1,7 @@
 """Programs that record trees, or collect garbage, until they are killed.
 
-Run as ``python -m tests.store.recording record DIRECTORY RUN SECONDS`` or ``... collect DIRECTORY GRACE``.
+Run as ``python -m tests.store.recording record STORE RUN SECONDS`` or ``... collect STORE GRACE``. A store is a
+directory, or a database and the place of its objects: ``postgresql://...|file:///...``.
 """
 
 import random
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 from perdure.adapters.holders import this_holder
+from perdure.adapters.objects import open_objects
+from perdure.adapters.postgres.store import PostgresStore
 from perdure.adapters.sqlite.store import SqliteStore
 from perdure.log import events as e
 from perdure.log.envelope import GENESIS
@@ -21,10 +24,17 @@ SEEDS = 60
 """Trees are few, so that one is given up and taken again, with all the others between."""
 
 
-def record(directory: Path, run: str, seconds: float) -> None:
+def store_at(location: str) -> SqliteStore | PostgresStore:
+    database, _, objects = location.partition("|")
+    if objects:
+        return PostgresStore(database, objects=open_objects({"url": objects}))
+    return SqliteStore(Path(location))
+
+
+def record(directory: Path | str, run: str, seconds: float) -> None:
     chance = random.Random(run)
     refused = 0
-    with SqliteStore(directory) as store:
+    with store_at(str(directory)) as store:
         store.create(NewRun(run, run, "acme", 1))
         (row,) = store.rows(run)
         lease = store.acquire(run, this_holder("recording"))
@@ -55,14 +65,14 @@ def record(directory: Path, run: str, seconds: float) -> None:
             print(writer.position, refused, flush=True)
 
 
-def collect(directory: Path, grace: float) -> None:
-    with SqliteStore(directory) as store:
+def collect(directory: Path | str, grace: float) -> None:
+    with store_at(str(directory)) as store:
         while True:
             print(store.collect(grace_seconds=grace).taken.blobs, flush=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "record":
-        record(Path(sys.argv[2]), sys.argv[3], float(sys.argv[4]))
+        record(sys.argv[2], sys.argv[3], float(sys.argv[4]))
     else:
-        collect(Path(sys.argv[2]), float(sys.argv[3]))
+        collect(sys.argv[2], float(sys.argv[3]))

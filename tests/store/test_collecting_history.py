@@ -1,7 +1,7 @@
 """After any history of runs, forks, rewinds and releases, a collection takes what nothing reaches, and only that."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from perdure.adapters.sqlite.store import SqliteStore
 from perdure.log import events as e
 from perdure.log.port import Post
 from perdure.values.errors import BlobMissing
-from tests.conformance.stores import Writer, forked_run, opened_run
+from tests.conformance.stores import Store, Writer, forked_run, opened_run
 from tests.store.trees import Tree, a_release_that_misses_something, collected, here, needed, say, taken
 
 Step = tuple[str, int, int]
@@ -46,9 +46,9 @@ STEPS = st.lists(
 class History:
     """Runs of one store with a plain model beside them: which trees each own position names."""
 
-    def __init__(self, place: Path, store: SqliteStore) -> None:
-        self.place = place
+    def __init__(self, store: Store, collect: Callable[[], object]) -> None:
         self.store = store
+        self.collect = collect
         self.writers: list[Writer] = [opened_run(store, "r0")]
         self.begins = {"r0": 0}
         self.parents: dict[str, tuple[str, int]] = {}
@@ -95,7 +95,7 @@ class History:
             case "release" if own:
                 self.release(writer, own[number % len(own)])
             case "collect":
-                collected(self.place)
+                self.collect()
             case _:
                 pass
 
@@ -166,7 +166,7 @@ class History:
 def after_any_history(steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as directory, SqliteStore(Path(directory) / "store") as store:
         place = Path(directory) / "store"
-        history = History(place, store)
+        history = History(store, lambda: collected(place))
         for step in steps:
             history.play(step)
         say(history.writers[0], e.TimerFired("t"))

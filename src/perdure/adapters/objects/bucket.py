@@ -21,9 +21,9 @@ from perdure.adapters.objects.settings import (
     AzureSettings,
     GcsSettings,
     LocalSettings,
-    Place,
     S3Settings,
     Settings,
+    Spot,
 )
 from perdure.values.errors import BadInput, BlobMissing, ObjectsRefused
 from perdure.values.limits import OBJECT_NAMES_PAGE
@@ -53,7 +53,7 @@ class _Lister(Protocol):
 class Bucket:
     """``log.port.ObjectStore`` over what obstore reaches."""
 
-    def __init__(self, settings: Settings, place: Place) -> None:
+    def __init__(self, settings: Settings, place: Spot) -> None:
         """Reach ``place`` as ``settings`` say; nothing is asked yet."""
         self._prefix = f"{place.prefix}/" if place.prefix else ""
         self._root = place.directory if isinstance(settings, LocalSettings) else None
@@ -184,7 +184,7 @@ class Bucket:
             raise said_by(self.where, error) from error
 
 
-def _client(settings: Settings, place: Place) -> _Client:
+def _client(settings: Settings, place: Spot) -> _Client:
     if isinstance(settings, LocalSettings):
         place.directory.mkdir(parents=True, exist_ok=True)
         return LocalStore(place.directory)

@@ -12,14 +12,14 @@ from perdure.values.errors import BadInput
 from perdure.values.limits import OBJECT_CACHE_BYTES_DEFAULT, OBJECT_RETRIES, OBJECT_TIMEOUT_SECONDS
 
 
-class _Common(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Anywhere(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     timeout_seconds: float = OBJECT_TIMEOUT_SECONDS
     retries: int = OBJECT_RETRIES
     cache_bytes: int = OBJECT_CACHE_BYTES_DEFAULT
 
 
-class _Remote(_Common, frozen=True, forbid_unknown_fields=True):
+class _Remote(_Anywhere, frozen=True, forbid_unknown_fields=True):
     endpoint: str = ""
     allow_http: bool = False
     """for an endpoint without TLS, on a network of one's own"""
@@ -61,7 +61,7 @@ class AzureSettings(_Remote, frozen=True, forbid_unknown_fields=True):
     """base64 of a 256-bit key that the account forgets after each request"""
 
 
-class LocalSettings(_Common, frozen=True, forbid_unknown_fields=True):
+class LocalSettings(_Anywhere, frozen=True, forbid_unknown_fields=True):
     """``file:///DIRECTORY``: a disk that all machines of the store see, or the one machine's own."""
 
 
@@ -76,7 +76,7 @@ SORTS: Final[dict[str, type[Settings]]] = {
 ENCRYPTIONS: Final = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
-class Place(NamedTuple):
+class Spot(NamedTuple):
     """Where objects lie."""
 
     bucket: str
@@ -89,7 +89,7 @@ class Place(NamedTuple):
         return Path(self.bucket)
 
 
-def settings_of(words: Mapping[str, object]) -> tuple[Settings, Place]:
+def settings_of(words: Mapping[str, object]) -> tuple[Settings, Spot]:
     """Return what ``words`` say, and where that is; raise ``BadInput`` naming what is wrong."""
     url = words.get("url")
     if not isinstance(url, str):
@@ -116,7 +116,7 @@ def settings_of(words: Mapping[str, object]) -> tuple[Settings, Place]:
     return settings, place
 
 
-def _place(parts: SplitResult) -> Place:
+def _place(parts: SplitResult) -> Spot:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise BadInput(
             "[objects] url holds more than a bucket and a prefix", hint="give keys by their own settings"
@@ -124,13 +124,13 @@ def _place(parts: SplitResult) -> Place:
     if parts.scheme == "file":
         if parts.netloc or not parts.path.strip("/"):
             raise BadInput("[objects] url names no directory", hint="as in file:///srv/perdure/objects")
-        return Place(parts.path, "")
+        return Spot(parts.path, "")
     prefix = parts.path.strip("/")
     if not parts.netloc:
         raise BadInput("[objects] url names no bucket", hint=f"as in {parts.scheme}://BUCKET/PREFIX")
     if any(part in {"", ".", ".."} for part in prefix.split("/")) and prefix:
         raise BadInput(f"[objects] prefix {prefix!r} has an empty part, '.' or '..'")
-    return Place(parts.netloc, prefix)
+    return Spot(parts.netloc, prefix)
 
 
 def _check(settings: Settings) -> None:

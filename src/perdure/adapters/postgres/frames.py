@@ -44,7 +44,7 @@ class Index(NamedTuple):
         return self._replace(word=secrets.token_bytes(WORD_BYTES))
 
 
-class Span(NamedTuple):
+class FrameSpan(NamedTuple):
     """The pieces that hold a part of a blob, and where they lie in the object."""
 
     first: int
@@ -69,14 +69,14 @@ def index_of(stored: bytes) -> Index:
     return Index(stored[:WORD_BYTES], tuple(length for length, _ in pairs), tuple(mark for _, mark in pairs))
 
 
-def span_of(index: Index, start: int, end: int) -> Span:
+def span_of(index: Index, start: int, end: int) -> FrameSpan:
     """Return which pieces hold bytes ``start`` to ``end`` of the blob."""
     first, last = start // FRAME_BYTES, (end - 1) // FRAME_BYTES
     starts = [0, *accumulate(index.lengths)]
-    return Span(first, last, starts[first], starts[last + 1] - starts[first])
+    return FrameSpan(first, last, starts[first], starts[last + 1] - starts[first])
 
 
-def part_of(index: Index, span: Span, frames: Sequence[bytes], start: int, end: int) -> bytes:
+def part_of(index: Index, span: FrameSpan, frames: Sequence[bytes], start: int, end: int) -> bytes:
     """Return bytes ``start`` to ``end`` out of the pieces of ``span``; raise ``StoreDamaged`` if one isn't right."""
     marks = index.marks[span.first : span.last + 1]
     if len(frames) != len(marks) or any(
@@ -90,7 +90,7 @@ def part_of(index: Index, span: Span, frames: Sequence[bytes], start: int, end: 
     return held[start - span.first * FRAME_BYTES : end - span.first * FRAME_BYTES]
 
 
-def split(index: Index, span: Span, content: bytes) -> list[bytes]:
+def split(index: Index, span: FrameSpan, content: bytes) -> list[bytes]:
     """Return the pieces of ``span`` that ``content`` of the object holds."""
     ends = list(accumulate(index.lengths[span.first : span.last + 1]))
     return [

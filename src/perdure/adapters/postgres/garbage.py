@@ -24,7 +24,7 @@ SELECT count(DISTINCT digest), coalesce(sum(octet_length(content)), 0)::bigint F
 """
 
 
-class Waiting(NamedTuple):
+class Unmoved(NamedTuple):
     """Large blobs that are kept here until the object store takes them."""
 
     blobs: int
@@ -49,7 +49,7 @@ def heap_of(form: int, row_bytes: int, index: object, here_bytes: object) -> Hea
     return Heap(1, row_bytes + (whole(here_bytes) if here_bytes is not None else 0))
 
 
-def waiting(db: Database) -> Waiting:
+def waiting(db: Database) -> Unmoved:
     """Return what waits here for the object store."""
     row = db.execute(_WAITING, binary=True).fetchone()
-    return Waiting(0, 0) if row is None else Waiting(whole(row[0]), whole(row[1]))
+    return Unmoved(0, 0) if row is None else Unmoved(whole(row[0]), whole(row[1]))

@@ -28,7 +28,7 @@ from perdure.adapters.postgres.breaker import Breaker
 from perdure.adapters.postgres.columns import raw
 from perdure.adapters.postgres.connecting import Database
 from perdure.adapters.postgres.desk import Desk
-from perdure.adapters.postgres.frames import Index, Span, cut, index_of, part_of, span_of, split
+from perdure.adapters.postgres.frames import FrameSpan, Index, cut, index_of, part_of, span_of, split
 from perdure.adapters.postgres.readers import Readers
 from perdure.log.port import ObjectStore
 from perdure.values.errors import BlobMissing, Busy, ObjectsAway, ObjectsRefused, PerdureError, StoreDamaged
@@ -188,7 +188,7 @@ class LargeBlobs:
         frames = self._outside(blob, index, span) if blob.form == OUTSIDE else self._frames(blob, span)
         return part_of(index, span, frames, start, end)
 
-    def _outside(self, blob: Packed, index: Index, span: Span) -> list[bytes]:
+    def _outside(self, blob: Packed, index: Index, span: FrameSpan) -> list[bytes]:
         if self.objects is None:
             raise ObjectsRefused(
                 f"blob {blob.digest.hex()} lies in an object store, and none was named",
@@ -197,7 +197,7 @@ class LargeBlobs:
         there = index.object_name(self.store(), blob.digest.hex())
         return split(index, span, self.objects.get(there, span.offset, span.size))
 
-    def _frames(self, blob: Packed, span: Span) -> list[bytes]:
+    def _frames(self, blob: Packed, span: FrameSpan) -> list[bytes]:
         words = (blob.digest, span.first, span.last)
         rows = self._readers.read(
             "reading a blob", lambda db: db.execute(_FRAMES, words, binary=True).fetchall()
