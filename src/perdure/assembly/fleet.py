@@ -47,10 +47,10 @@ def bases_of(location: Location, *, application: str = "perdure worker") -> Sequ
         case "postgres":
             return [_base("", address, application)]
         case "described":
-            from perdure.assembly.describing import Described, described  # noqa: PLC0415 - only for such a file
+            from perdure.assembly.describing import Description, described  # noqa: PLC0415 - only for such a file
 
             found = described(address.path)
-            if isinstance(found, Described):
+            if isinstance(found, Description):
                 return [_base("", found.database, application)]
             return [_base(name, each.database, application) for name, each in found.items()]
 
