@@ -105,7 +105,8 @@ class Living:
             )
             found = match()
             if not done or found is None:
-                raise AssertionError(f"{event} {words} was not said, but: {self.said}")
+                said = "\n".join(str(each.get("line", each)).rstrip() for each in self.said)
+                raise AssertionError(f"{event} {words} was not said, but:\n{said}")
         return found
 
     def serving(self) -> Self:

@@ -27,7 +27,7 @@ from perdure.assembly.opening import open_books
 from perdure.assembly.people import People
 from perdure.assembly.run import Run
 from perdure.assembly.site import scratch_of
-from perdure.assembly.submitting import called, submit
+from perdure.assembly.submitting import called, submit, unpark
 from perdure.checkpoint.tree import spelled
 from perdure.driver.books import Books, missing, name_for, read_state
 from perdure.driver.port import Clock, Progress
@@ -119,6 +119,10 @@ class Store:
         name = run or f"{agent}-{uuid.uuid4().hex[:8]}"
         made = submit(self.books, agent, message, run=name, tenant=tenant, now=self._clock.now())
         return Run(self, made, None)
+
+    def unpark(self, run: str, *, by: str = "operator") -> None:
+        """Let workers drive a run again that they have parked. Raises ``NotPlaced`` if it isn't theirs."""
+        unpark(self.books, run, by=by, now=self._clock.now(), name=uuid.uuid4().hex)
 
     def resume(
         self,

@@ -1,7 +1,5 @@
 """``perdure worker ls`` and what people tell workers; ``perdure submit``."""
 
-import time
-import uuid
 from contextlib import ExitStack
 from typing import cast
 
@@ -9,7 +7,7 @@ import click
 
 from perdure.assembly.addresses import Address
 from perdure.assembly.fleet import Base, bases_of
-from perdure.assembly.submitting import hand_over, unpark
+from perdure.assembly.submitting import hand_over
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import Tone, inked, span
 from perdure.cli.options import by_option, example, json_option, run_argument, store_option
@@ -103,7 +101,7 @@ def fence(*, process: str, by: str, store: Address | None, as_json: bool) -> int
 def unpark_(*, run: str, by: str, store: Address | None, as_json: bool) -> int:
     """Let workers drive a parked RUN again, once what it died of is mended."""
     with opened(store) as place:
-        unpark(place.store.books, run, by=by, now=time.time_ns(), name=uuid.uuid4().hex)
+        place.store.unpark(run, by=by)
     if as_json:
         put({"run": run, "parked": False, "by": by})
     else:

@@ -103,6 +103,7 @@ class Driving:
         self._suspects: asyncio.Lock = asyncio.Lock()
         self._drives: dict[str, asyncio.Task[Again | None]] = {}
         self._renewed: set[str] = set()
+        self._timers: set[asyncio.Task[Again | None]] = set()
         self._drains: bool = False
         self.begins: Callable[[], bool] = lambda: True
         """whether another run may be begun"""
@@ -117,6 +118,14 @@ class Driving:
 
         Whoever stops waiting for this does not end the driving.
         """
+        try:
+            return await self._looked(run)
+        except PerdureError as error:
+            # The store is away, or this run's rows are: the sweep comes back to it.
+            self._tell("run.unseen", run=run, code=error.code, why=str(error))
+            return None
+
+    async def _looked(self, run: str) -> Again | None:
         if run in self._drives or self._drains:
             return None
         placed = await self._ask(lambda: self._placements.look(run))
@@ -138,7 +147,7 @@ class Driving:
             return None
         drive = asyncio.create_task(self._drive(placed, turn), name=f"drive {run}")
         self._drives[run] = drive
-        drive.add_done_callback(lambda _: self._ended(run))
+        drive.add_done_callback(lambda done: self._ended(run, done))
         return await asyncio.shield(drive)
 
     def renew(self, run: str) -> bool:
@@ -168,10 +177,21 @@ class Driving:
                 await asyncio.wait(drives, timeout=10.0)
         return self.runs
 
-    def _ended(self, run: str) -> None:
+    def _ended(self, run: str, done: "asyncio.Task[Again | None]") -> None:
         self._drives.pop(run, None)
         self._renewed.discard(run)
+        again = None if done.cancelled() or done.exception() is not None else done.result()
+        if again is not None:
+            # An engine and a sweep are up to a second late; who knows the time itself is not.
+            wait = max(again.at_ns - self._clock.now(), 0) / 1e9
+            asyncio.get_running_loop().call_later(wait, self._remember, run)
         self._slots.release()
+
+    def _remember(self, run: str) -> None:
+        """The time has come for which the run rested here: look at it, whoever else does."""
+        task = asyncio.create_task(self.look(run), name=f"timer of {run}")
+        self._timers.add(task)
+        task.add_done_callback(self._timers.discard)
 
     def _soon(self, placed: Placed | None) -> Again | None:
         """Say when the engine should ask again: for a time that is near."""

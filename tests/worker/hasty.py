@@ -1,0 +1,8 @@
+"""A worker that gives a run up after three tries, a moment apart: nobody waits for minutes in a test."""
+
+from perdure.worker import driving
+from tests.worker import agents
+
+vars(driving)["WORKER_TRIES_MAX"] = 3
+vars(driving)["WORKER_TRY_PAUSE_NS"] = 1_000_000
+doer = agents.doer
