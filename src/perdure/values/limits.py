@@ -794,3 +794,26 @@ TENANT_PLACE_SECONDS: Final = 30.0
 
 TENANT_RECALL_SECONDS: Final = 1.0
 """Between two looks of a worker whether tenants that have runs waiting have places free; it reads the few that wait."""
+
+# --- runs in Temporal ----------------------------------------------------------------------------------
+
+TEMPORAL_BEAT_SECONDS_MAX: Final = 20.0
+"""A look whose worker was not heard of for so long is given to another: our own registry is quicker, this is the net below it."""
+
+TEMPORAL_CONNECT_SECONDS: Final = 10.0
+"""A server that doesn't answer for longer is away."""
+
+TEMPORAL_QUEUE_SECONDS: Final = 60.0
+"""A look that no worker takes for so long is forgotten: workers that come ask by themselves for what is due."""
+
+TEMPORAL_LOOKS_MAX: Final = 4
+"""Looks at one run side by side: one drives, the others find it held; more ask for nothing new."""
+
+TEMPORAL_HISTORY_MAX: Final = 2_000
+"""Events of one workflow, before it goes on as a new one: replaying them takes some tens of milliseconds."""
+
+TEMPORAL_STICKY_SECONDS: Final = 1.0
+"""How long Temporal waits for the worker that decided last, before it lets another decide."""
+
+TEMPORAL_DECISION_SECONDS: Final = 3.0
+"""A worker that was to decide what a workflow does next, which takes milliseconds, and hasn't for so long, is gone."""

@@ -19,7 +19,7 @@ from perdure.assembly.agent import Agent
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.fleet import Base, bases_of, begun_here
 from perdure.assembly.house import House
-from perdure.assembly.opening import Opened, open_books
+from perdure.assembly.opening import OpenedBooks, open_books
 from perdure.assembly.versions import pinned
 from perdure.log.placing import ProcessBegun
 from perdure.worker.driving import Driving
@@ -68,10 +68,10 @@ class Station(NamedTuple):
 class Worker:
     """A running worker."""
 
-    def __init__(self, settings: WorkerSettings, opened: Opened, tell: Tell) -> None:
+    def __init__(self, settings: WorkerSettings, opened: OpenedBooks, tell: Tell) -> None:
         """Serve the open store ``opened``."""
         self._settings: WorkerSettings = settings
-        self._opened: Opened = opened
+        self._opened: OpenedBooks = opened
         self._tell: Tell = tell
         self._threads: ThreadPoolExecutor = ThreadPoolExecutor(6, "perdure-store")
         self._house: House = House(

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol, cast
 from perdure.values.errors import BadInput
 from perdure.worker.engine import Engine
 
-ENGINES: Final = {"procrastinate": ("procrastinate", "worker")}
+ENGINES: Final = {"procrastinate": ("procrastinate", "worker"), "temporal": ("temporalio", "temporal")}
 """By name: the package that it needs, and the extra that brings it."""
 
 

@@ -1,0 +1,99 @@
+"""Runs are placed by a real Temporal server; whatever it forgets, delivers twice or late, each deed is done once."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from perdure.assembly.store import Store
+from tests.fleet.conftest import AGENTS
+from tests.servers.temporal import Temporal
+from tests.worker.kit import ROOT, Deeds, rested, told, until, workers
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    with Temporal(tmp_path_factory.mktemp("temporal")) as server:
+        yield server
+
+
+@pytest.fixture
+def words(temporal: Temporal, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.address)
+    return ("--engine", "temporal", "--takeover-seconds", "3")
+
+
+def test_a_run_is_driven_waits_for_a_person_and_is_woken_by_the_answer(
+    dsn: str, store: Store, deeds: Deeds, words: tuple[str, ...]
+):
+    steps = told(
+        ("ask_person", {"question": "how many?"}), ("send", {"what": "bill"}), ("send", {"what": "copy"})
+    )
+    with workers(1, dsn, deeds.path, *words, agents=f"{AGENTS}:billing") as (worker,):
+        store.submit("billing", steps, run="march")
+        rested(store, "march", "waiting")
+        store.message("march", "three")
+        rested(store, "march")
+        worker.process.terminate()
+        assert worker.ended() == 0
+    assert len(deeds.lines("done", "bill")) == len(deeds.lines("done", "copy")) == 1
+
+
+def test_a_worker_that_is_killed_in_mid_deed_is_followed_by_another_which_asks_a_person(
+    dsn: str, store: Store, deeds: Deeds, words: tuple[str, ...]
+):
+    with workers(2, dsn, deeds.path, *words, agents=f"{AGENTS}:billing") as living:
+        store.submit("billing", told(("send", {"what": "bill", "gate": "open"})), run="april")
+        dead = deeds.begun("bill")
+        os.kill(dead, signal.SIGKILL)
+        state = rested(store, "april", "waiting")
+        (doubt,) = state.world.open.values()
+        assert deeds.lines("done", "bill") == []
+        store.settle("april", doubt.key, "succeeded", result="sent bill", by="Ada")
+        rested(store, "april")
+        assert dead in {each.process.pid for each in living}
+    assert len(deeds.lines("begin", "bill")) == 1
+
+
+def test_a_server_that_is_killed_and_started_again_strands_no_run(
+    dsn: str, store: Store, deeds: Deeds, temporal: Temporal, words: tuple[str, ...]
+):
+    with workers(1, dsn, deeds.path, *words, agents=f"{AGENTS}:billing"):
+        store.submit("billing", told(("send", {"what": "bill", "gate": "open"})), run="may")
+        deeds.begun("bill")
+        temporal.kill()
+        store.submit("billing", told(("send", {"what": "copy"})), run="june")
+        deeds.open("open")
+        rested(store, "may")
+        temporal.start()
+        rested(store, "june")
+    assert len(deeds.lines("done", "bill")) == len(deeds.lines("done", "copy")) == 1
+
+
+def test_without_a_server_a_worker_says_what_to_do(dsn: str, store: Store):
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "perdure.cli",
+            "worker",
+            "--store",
+            dsn,
+            "--agents",
+            f"{AGENTS}:billing",
+            "--engine",
+            "temporal",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "TEMPORAL_ADDRESS": "127.0.0.1:1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode != 0
+    assert "TEMPORAL_ADDRESS" in ended.stderr
+    assert until(lambda: "Temporal at 127.0.0.1:1" in ended.stderr, "it names the server")
