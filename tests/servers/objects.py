@@ -113,6 +113,7 @@ def seaweed(directory: Path) -> Generator[S3Server]:
                 "-s3",
                 f"-s3.config={identities}",
                 "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
                 "-volume.max=100",
                 "-master.volumeSizeLimitMB=64",
                 *words,
