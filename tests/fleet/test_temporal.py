@@ -1,14 +1,20 @@
 """Runs are placed by a real Temporal server; whatever it forgets, delivers twice or late, each deed is done once."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
+from temporalio.client import Client
 
 from perdure.assembly.store import Store
+from perdure.log.placing import Call
+from perdure.worker.engine import Again
+from perdure.worker.engines import EngineWish, engine_of
 from tests.fleet.conftest import AGENTS
 from tests.servers.temporal import Temporal
 from tests.worker.kit import ROOT, Deeds, rested, told, until, workers
@@ -97,3 +103,44 @@ def test_without_a_server_a_worker_says_what_to_do(dsn: str, store: Store):
     assert ended.returncode != 0
     assert "TEMPORAL_ADDRESS" in ended.stderr
     assert until(lambda: "Temporal at 127.0.0.1:1" in ended.stderr, "it names the server")
+
+
+def test_a_flow_goes_on_as_a_new_one_before_its_history_is_long_and_forgets_no_ask(
+    temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.address)
+    monkeypatch.setattr("perdure.worker.engines.temporal_flow.TEMPORAL_HISTORY_MAX", 12)
+    wish = EngineWish("postgresql://nobody@nowhere/flows", ("billing",), 4, "me")
+
+    async def looks() -> tuple[int, int]:
+        engine = engine_of("temporal", wish)
+        await engine.prepare()
+        seen: asyncio.Queue[str] = asyncio.Queue()
+        times = 0
+
+        async def look(run: str) -> Again | None:
+            nonlocal times
+            times += 1
+            seen.put_nowait(run)
+            return Again(time.time_ns() + 50_000_000) if times % 2 else None
+
+        serving = asyncio.create_task(engine.serve(look))
+        for _ in range(8):
+            await engine.ask(Call("march", "billing"))
+            assert await asyncio.wait_for(seen.get(), 30) == "march"
+        for _ in range(600):
+            if not (await engine.depth()).waiting:
+                break
+            await asyncio.sleep(0.05)
+        client = await Client.connect(temporal.address)
+        flows = await client.count_workflows(
+            "WorkflowType = 'perdure.run' AND ExecutionStatus = 'ContinuedAsNew'"
+        )
+        engine.stop()
+        await asyncio.wait_for(serving, 30)
+        await engine.close()
+        return times, flows.count
+
+    times, continued = asyncio.run(looks())
+    assert times >= 8
+    assert continued > 0
