@@ -63,6 +63,7 @@ def test_two_versions_live_and_no_run_is_stranded(
             store.message("late", "two")
             why = until(lambda: reasons(base).get("late"), "the run says what it waits for")
             assert why == "needs agent billing version 1; workers have 2"
+            assert why in shown(dsn, "late")
             assert list(runs_at(store.books, "billing", "1")) == ["late"]
             tried = typed(dsn, "2", "late", "--dry-run")
             assert "would be taken from version 1 to 2" in tried.stdout, tried.stderr
@@ -75,6 +76,11 @@ def test_two_versions_live_and_no_run_is_stranded(
     adopted = [event.body for event in store.events("late") if isinstance(event.body, e.ContractAdopted)]
     assert adopted[-1].source == "taken from version 1 to 2 by Ada"
     assert pinned(store.books, "late") == "2"
+
+
+def shown(dsn: str, run: str) -> str:
+    words = [sys.executable, "-m", "perdure.cli", "show", run, "--store", dsn]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def reasons(base: Base) -> dict[str, str]:

@@ -6,6 +6,7 @@ import click
 
 from perdure.assembly.addresses import Address
 from perdure.assembly.presence import Driver, driver_of
+from perdure.assembly.submitting import placements_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.events import say_event, shape_of_event
 from perdure.cli.files import at_option, show_file
@@ -73,6 +74,7 @@ def _shape(place: Place, state: State) -> dict[str, Json]:
         "approvals": plain([item for item in state.world.approvals.values() if item.phase == "asked"]),
         "receipts": [_receipt(place, effect) for effect in state.world.receipts.values()],
         "counters": plain(state.world.counters),
+        "not_driven": _unplaced(place, state.run) or None,
         **({"wrapped": guest_shape(row, state)} if is_wrapped(state) else {}),
     }
 
@@ -94,8 +96,18 @@ def _receipt(place: Place, effect: Effect) -> dict[str, Json]:
     }
 
 
+def _unplaced(place: Place, run: str) -> str:
+    """Return why workers don't drive the run, where it is theirs and they don't."""
+    placements = placements_of(place.store.books, run)
+    placed = placements.look(run) if placements is not None else None
+    return (placed.parked or placed.waits) if placed is not None else ""
+
+
 def _say(place: Place, state: State) -> None:
     _say_head(place, state)
+    why = _unplaced(place, state.run)
+    if why:
+        click.echo(f"\n{inked('‖', 'ask', bold=True)} no worker drives it: {clean(why)}")
     if state.status == "waiting" and state.wait not in ("approval", "doubt"):
         lines = wrapped(clean(state.wait_text), 2)
         click.echo(f"\n{inked('‖', 'ask', bold=True)} " + "\n  ".join(lines))
