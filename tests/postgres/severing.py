@@ -36,14 +36,19 @@ class Severer:
         self._act: Callable[[], None] = _nothing
         self.counted: dict[Side, int] = {"said": 0, "heard": 0}
         """messages of the writer since it was armed"""
+        self.said: list[bytes] = []
+        """their types, of those that it said"""
         self.cut = threading.Event()
+        self._free = threading.Event()
+        """new connections are taken: not while something else happens at the cut"""
+        self._free.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def arm(self, side: Side | None, number: int = 0, act: Callable[[], None] = _nothing) -> None:
         """Cut when message ``number`` (from 0) of ``side`` is about to be passed on; ``act`` first."""
         with self._guard:
             self._side, self._left, self._act = side, number, act
-            self.counted = {"said": 0, "heard": 0}
+            self.counted, self.said = {"said": 0, "heard": 0}, []
             self.cut.clear()
 
     def close(self) -> None:
@@ -53,6 +58,7 @@ class Severer:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                self._free.wait()
                 far = socket.create_connection(("127.0.0.1", self._target))
                 near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -60,7 +66,7 @@ class Severer:
                 for side in ("said", "heard"):
                     threading.Thread(target=way.carry, args=(side,), daemon=True).start()
 
-    def passes(self, side: Side) -> bool:
+    def passes(self, side: Side, kind: bytes) -> bool:
         """Count a message of the writer; False where the way is cut instead."""
         with self._guard:
             if self._side == side and self._left == 0:
@@ -69,8 +75,12 @@ class Severer:
             else:
                 self._left -= self._side == side
                 self.counted[side] += 1
+                if side == "said":
+                    self.said.append(kind)
                 return True
+        self._free.clear()
         act()
+        self._free.set()
         self.cut.set()
         return False
 
@@ -92,7 +102,7 @@ class _Way:
             while True:
                 message = _typed(source)
                 self._writes = self._writes or (side == "said" and WRITES in message)
-                if self._writes and not self._severer.passes(side):
+                if self._writes and not self._severer.passes(side, message[:1]):
                     break
                 sink.sendall(message)
         for each in (self._near, self._far):

@@ -25,6 +25,9 @@ TELL: Final = f"SELECT nextval('changes'), pg_notify('{CHANNEL}', '')"
 
 _SURE: Final = "SELECT pg_logical_emit_message(true, 'perdure', '')"
 
+LOCKED: Final = "55P03"
+"""The server's word for a lock that was waited for in vain."""
+
 _AGAIN: Final = ("55P03", "57014", "40001", "40P01", "53300", "57P03")
 
 
@@ -37,10 +40,17 @@ class Desk:
         self._setup: Setup = setup
         self._changed: Callable[[int], None] = changed
 
-    def do(self, doing: str, verb: Callable[[Database, bool], T]) -> T:
+    def do(
+        self,
+        doing: str,
+        verb: Callable[[Database, bool], T],
+        *,
+        blocked: Callable[[Database], None] | None = None,
+    ) -> T:
         """Return what ``verb`` answers, made durable in one transaction.
 
-        Where its answer was lost it is called again, and told so: it has to find what it did the first time.
+        Where its answer was lost it is called again, and told so: it has to find what it did the first time. Where it
+        waited in vain for a lock, ``blocked`` looks for who is in the way.
         """
         deadline = time.monotonic() + self._setup.away_seconds
         lost = False
@@ -54,6 +64,9 @@ class Desk:
                 lost = lost or state is None or state[:2] in ("08", "57")
                 if time.monotonic() >= deadline or not (lost or state in _AGAIN):
                     raise
+                if state == LOCKED and blocked is not None:
+                    with self._readers.borrowed(doing) as db:
+                        blocked(db)
                 time.sleep(min(0.05, PAUSE_SECONDS_MAX))
 
     def _done(self, db: Database, verb: Callable[[Database, bool], T], *, again: bool) -> T:

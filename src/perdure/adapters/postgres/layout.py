@@ -32,6 +32,9 @@ GROUP_BYTES_MAX: Final = 32 << 20
 ANSWER_SPARE_SECONDS: Final = 5.0
 """How much later than the server's own timeout we give up on an answer: a healthy server speaks first."""
 
+LEASE_LOCK_MS: Final = 2000
+"""How long who takes a run waits for its row before they look who holds it: healthy writers do for milliseconds."""
+
 PAUSE_SECONDS_MIN: Final = 0.05
 """Before the first new attempt to reach a server; each further one waits twice as long."""
 

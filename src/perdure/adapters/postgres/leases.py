@@ -13,6 +13,7 @@ from perdure.adapters.postgres.columns import asked, asked_one
 from perdure.adapters.postgres.connecting import Database
 from perdure.adapters.postgres.identity import ground
 from perdure.adapters.postgres.known import Known
+from perdure.adapters.postgres.layout import LEASE_LOCK_MS
 from perdure.adapters.postgres.losses import lost_of
 from perdure.adapters.postgres.reading import digest_at, holder_of, number_of, stretches
 from perdure.log.carrying import check_moved
@@ -27,6 +28,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING RETURNING 
 _HOLDER: Final = "SELECT holder FROM runs WHERE name = %s"
 _MADE: Final = "SELECT lineage, tenant, parent, forked_at, created FROM runs WHERE name = %s"
 _LEASE: Final = "SELECT number, epoch, holder, wrote FROM runs WHERE name = %s"
+_PATIENCE: Final = "SELECT set_config('lock_timeout', %s, true)"
 _LOCK: Final = "SELECT 1 FROM runs WHERE name = %s FOR NO KEY UPDATE"
 _WRITERS: Final = "SELECT epoch, holder, told FROM writers WHERE run = %s ORDER BY epoch"
 _WRITER: Final = """
@@ -140,6 +142,8 @@ def grant_lease(
 
     Granting it once more to whom it was granted just now changes nothing: its answer was lost.
     """
+    # Who holds the row and has gone silent is found after a moment, and ended: see ``silence``.
+    db.execute(_PATIENCE, (f"{LEASE_LOCK_MS}ms",))
     db.execute(_LOCK, (run,))
     epoch = max(seen.epoch, ground(db, known)) + 1
     lease = Lease(

@@ -49,6 +49,7 @@ from perdure.adapters.postgres.readers import Readers
 from perdure.adapters.postgres.reading import read_events, read_rows
 from perdure.adapters.postgres.remembered import read_claims, read_counters
 from perdure.adapters.postgres.roster import PostgresRoster
+from perdure.adapters.postgres.silence import end_silent
 from perdure.adapters.postgres.snapshots import latest_snapshot, read_chunk, saving
 from perdure.adapters.postgres.stats import ServerStats, stats_of
 from perdure.adapters.postgres.takeovers import Takeovers
@@ -210,6 +211,7 @@ class PostgresStore:
             lease = self._desk.do(
                 f"taking {run}",
                 lambda db, _, seen=seen, heard=heard: grant_lease(db, run, seen, heard, holder, self._known),
+                blocked=lambda db: end_silent(db, run, self._dialer.setup.idle_seconds),
             )
             if lease is not None:
                 self._tokens.add(holder.token)
