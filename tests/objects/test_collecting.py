@@ -75,6 +75,7 @@ def test_after_any_history_what_is_reached_is_here_and_the_rest_is_gone(steps: l
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 @given(STEPS)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_after_hundreds_of_histories_what_is_reached_is_here_and_the_rest_is_gone(steps: list[Step]):

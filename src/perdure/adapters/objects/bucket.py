@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypedDict, TypeVar, cast
 from uuid import uuid4
 
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -30,7 +30,6 @@ from perdure.values.limits import OBJECT_NAMES_PAGE
 
 if TYPE_CHECKING:
     # These are there for type checkers alone.
-    from obstore import ObjectMeta
     from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig, S3Config
 
 T = TypeVar("T")
@@ -42,12 +41,17 @@ _LONGEST_PAUSE: Final = timedelta(seconds=5)
 _MISSING_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound")
 
 
+class _Listed(TypedDict):
+    path: str
+    size: int
+
+
 class _Lister(Protocol):
     """What obstore's typing of ``list`` comes to where nobody asks for Arrow."""
 
     def list(
         self, prefix: str | None, *, offset: str | None, chunk_size: int
-    ) -> "Iterable[Sequence[ObjectMeta]]": ...
+    ) -> Iterable[Sequence[_Listed]]: ...
 
 
 class Bucket:
