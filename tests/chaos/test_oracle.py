@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 import perdure
 from benchmarks.scale.chaos.agent import BANK, BOOK, PAYER
+from benchmarks.scale.chaos.course import Fault
 from benchmarks.scale.chaos.jobs import TENANT, Job, Step, drawn_jobs, message_of
 from benchmarks.scale.chaos.journal import Acked, Called, Entry, Got, Turned
-from benchmarks.scale.chaos.oracle import Evidence, Fault, Verdict, judged
+from benchmarks.scale.chaos.oracle import Evidence, Verdict, judged
 from perdure.demo.bank_launch import BankSettings, open_bank
 from perdure.log import events as e
 

@@ -39,7 +39,13 @@ class Breach(NamedTuple):
 BREACHES: Final = (
     Breach(
         "fencing-off",
-        _SMALL._replace(broken="fencing-off", kinds={"stop": 1.0}, stopped_seconds=(5.0, 6.0)),
+        _SMALL._replace(
+            broken="fencing-off",
+            kinds={"stop": 1.0},
+            seconds=12.0,
+            patience=25.0,
+            stopped_seconds=(9.0, 10.0),
+        ),
         lambda verdict: len(verdict.stale) + len(verdict.faults),
     ),
     Breach(

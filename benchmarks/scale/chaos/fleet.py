@@ -14,7 +14,7 @@ from benchmarks.scale.chaos.agent import BANK, BOOK
 from benchmarks.scale.chaos.hooks import BROKEN, CLOCK, PLACE, STRIKES, Strikes
 
 ROOT: Final = Path(__file__).parents[3]
-TAKEOVER_SECONDS: Final = 3
+TAKEOVER_SECONDS: Final = 6
 END_SECONDS: Final = 30.0
 
 

@@ -16,33 +16,35 @@ Invariants of what it counts:
 """
 
 import sqlite3
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import perdure
+from benchmarks.scale.chaos.course import (
+    Fault,
+    flights,
+    overtaken,
+    senders_of,
+    stale_writes,
+    struck_in_flight,
+    takeovers,
+)
 from benchmarks.scale.chaos.jobs import Job
 from benchmarks.scale.chaos.journal import Acked, Called, Entry, Got, Struck, Turned, pid_of
 from benchmarks.scale.chaos.people import doubts_of
+from perdure.assembly.submitting import placements_of
 from perdure.demo.bank_words import Statement
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection.state import Effect, State
+from perdure.values.limits import WORKER_TRIES_MAX
 
 ENDED = ("finished", "failed", "cancelled")
-
-
-class Fault(NamedTuple):
-    """Something that was done to the fleet or its servers; ``pid`` is 0 where it struck a server."""
-
-    at: int
-    kind: str
-    pid: int = 0
-    about: str = ""
+PARKED_AFTER = WORKER_TRIES_MAX - 1
+"""So many leases of one run are no accident; the try that was the last may have died before its own."""
 
 
 class Evidence(NamedTuple):
@@ -74,6 +76,8 @@ class Verdict(NamedTuple):
     """runs that wait for a person, with reason"""
     refusals: int = 0
     """batches of writers that had been overtaken, refused"""
+    parked: tuple[str, ...] = ()
+    """runs that workers gave up since so many processes had died over them, as they had"""
     overtaken: int = 0
     """runs that went from one process to another"""
     takeovers_s: tuple[float, ...] = ()
@@ -109,26 +113,29 @@ class _Run(NamedTuple):
 def judged(store: perdure.Store, evidence: Evidence) -> Verdict:
     """Return what is to be said of the trial."""
     runs = {row.run: _read(store, row.run, row.status) for row in store.runs()}
-    senders = _senders(evidence.journals)
+    senders = senders_of(evidence.journals)
+    flown = flights({name: run.events for name, run in runs.items()}, evidence.journals)
     stopped = _waits(runs)
+    parked, spared = _parked(store, runs, evidence)
     needless = _needless(stopped, senders, _victims(evidence))
     return Verdict(
         lost=tuple(_lost(runs, evidence)),
         duplicates=tuple(_duplicates(evidence)),
         untruths=tuple(_untruths(runs, evidence)),
-        stranded=tuple(_stranded(runs, stopped, evidence.jobs)),
-        needless=tuple(needless),
-        stale=tuple(_stale(evidence.journals)),
+        stranded=tuple(_stranded(runs, {*stopped, *parked, *spared}, evidence.jobs)),
+        needless=(*needless, *(f"{name} was parked, and few had died over it" for name in spared)),
+        parked=tuple(parked),
+        stale=tuple(stale_writes(evidence.journals)),
         faults=tuple(_unsound(store, runs)),
-        in_flight=_in_flight(runs, evidence, senders),
+        in_flight=struck_in_flight(flown, evidence.faults),
         stops=len(stopped),
         refusals=sum(
             isinstance(entry, Turned) and entry.why == "Fenced"
             for entries in evidence.journals.values()
             for entry in entries
         ),
-        overtaken=_overtaken(senders),
-        takeovers_s=tuple(_takeovers(evidence)),
+        overtaken=overtaken(senders),
+        takeovers_s=tuple(takeovers(flown, evidence.faults, evidence.journals)),
         acknowledged=sum(
             isinstance(entry, Acked) for entries in evidence.journals.values() for entry in entries
         ),
@@ -244,7 +251,28 @@ def _waits(runs: Mapping[str, _Run]) -> dict[str, list[Effect]]:
     return found
 
 
-def _stranded(runs: Mapping[str, _Run], stopped: Mapping[str, object], jobs: Sequence[Job]) -> Iterable[str]:
+def is_parked(store: perdure.Store, run: str) -> bool:
+    """Tell whether workers have given the run up until a person says otherwise."""
+    placements = placements_of(store.books, run)
+    placed = None if placements is None else placements.look(run)
+    return placed is not None and bool(placed.parked)
+
+
+def _parked(
+    store: perdure.Store, runs: Mapping[str, _Run], evidence: Evidence
+) -> tuple[list[str], list[str]]:
+    """Return the runs that workers parked: those over which so many processes had ended, and the others."""
+    given = Counter(
+        entry.run for entries in evidence.journals.values() for entry in entries if isinstance(entry, Got)
+    )
+    found: tuple[list[str], list[str]] = ([], [])
+    for name in runs:
+        if is_parked(store, name):
+            found[given[name] < PARKED_AFTER].append(name)
+    return found
+
+
+def _stranded(runs: Mapping[str, _Run], stopped: Collection[str], jobs: Sequence[Job]) -> Iterable[str]:
     for job in jobs:
         if job.run not in runs:
             yield f"{job.run} was asked for and is not there"
@@ -278,103 +306,3 @@ def _victims(evidence: Evidence) -> set[int]:
         if any(isinstance(entry, Struck) for entry in entries)
     }
     return struck | {fault.pid for fault in evidence.faults if fault.kind.startswith(("kill", "stop"))}
-
-
-# -- who wrote, and when ------------------------------------------------------------------------------
-
-
-def _senders(journals: Mapping[str, Sequence[Entry]]) -> dict[tuple[str, int], str]:
-    """Return the process that had each epoch of each run, by the name of its journal."""
-    return {
-        (entry.run, entry.epoch): name
-        for name, entries in journals.items()
-        for entry in entries
-        if isinstance(entry, Got)
-    }
-
-
-def _stale(journals: Mapping[str, Sequence[Entry]]) -> Iterable[str]:
-    granted: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for entries in journals.values():
-        for entry in entries:
-            if isinstance(entry, Got):
-                granted[entry.run].append((entry.epoch, entry.at))
-    for entries in journals.values():
-        for entry in entries:
-            if isinstance(entry, Acked) and any(
-                epoch > entry.epoch and at < entry.began for epoch, at in granted[entry.run]
-            ):
-                yield f"{entry.run} at {entry.position} by epoch {entry.epoch}"
-
-
-def _overtaken(senders: Mapping[tuple[str, int], str]) -> int:
-    return sum(
-        (run, epoch + 1) in senders and senders[run, epoch + 1] != name
-        for (run, epoch), name in senders.items()
-    )
-
-
-def _takeovers(evidence: Evidence) -> Iterable[float]:
-    grants: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for name, entries in evidence.journals.items():
-        for entry in entries:
-            if isinstance(entry, Got):
-                grants[entry.run].append((entry.at, name))
-    deaths = {fault.pid: fault.at for fault in evidence.faults if fault.kind.startswith("kill")}
-    for given in grants.values():
-        given.sort()
-        for (_, name), (later, other) in pairwise(given):
-            died = deaths.get(pid_of(name))
-            if died is not None and other != name and later > died:
-                yield (later - died) / 1e9
-
-
-def _in_flight(runs: Mapping[str, _Run], evidence: Evidence, senders: Mapping[tuple[str, int], str]) -> int:
-    durable = _durable(evidence.journals)
-    spans: list[tuple[int, int, int]] = []
-    for name, run in runs.items():
-        open_since: dict[str, tuple[int, int]] = {}
-        for event in run.events:
-            match event.body:
-                case e.EffectStarted(key=key, effect=effect) if effect != "read" and event.run == name:
-                    sender = senders.get((name, event.epoch))
-                    open_since[key] = (durable(name, event.position), pid_of(sender) if sender else -1)
-                case e.EffectSettled(key=key) | e.EffectDoubted(key=key) if key in open_since:
-                    began, pid = open_since.pop(key)
-                    spans.append((began, durable(name, event.position), pid))
-                case _:
-                    pass
-        spans += [(began, _NEVER, pid) for began, pid in open_since.values()]
-    return sum(
-        any(began <= fault.at < ended and fault.pid in (0, pid) for began, ended, pid in spans)
-        for fault in evidence.faults
-        if fault.kind != "end"
-    )
-
-
-_NEVER = 1 << 62
-
-
-class _durable:  # noqa: N801 - read as a function
-    """When a position was first known to be durable."""
-
-    def __init__(self, journals: Mapping[str, Sequence[Entry]]) -> None:
-        acks: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for entries in journals.values():
-            for entry in entries:
-                if isinstance(entry, Acked):
-                    acks[entry.run].append((entry.position, entry.at))
-        self._known: dict[str, tuple[list[int], list[int]]] = {}
-        for run, found in acks.items():
-            found.sort()
-            earliest = _NEVER
-            times: list[int] = []
-            for _, at in reversed(found):
-                earliest = min(earliest, at)
-                times.append(earliest)
-            self._known[run] = ([position for position, _ in found], times[::-1])
-
-    def __call__(self, run: str, position: int) -> int:
-        positions, times = self._known.get(run, ([], []))
-        place = bisect_left(positions, position)
-        return times[place] if place < len(times) else _NEVER

@@ -75,7 +75,6 @@ class Pair:
         """The primary is dead for ever, its standby has taken over, and has a new one of its own."""
         if self.standby is None:
             raise RuntimeError("there is no standby to promote")
-        self.standby.settings["synchronous_standby_names"] = STANDBY
         self.primary.kill()
         self.standby.promote()
         port, self.primary, self.standby = self.primary.port, self.standby, None
@@ -90,15 +89,19 @@ class Pair:
 
     def _stand_by(self, port: int | None = None) -> None:
         standby = self._server()
-        standby.port = port or standby.port
+        # It will wait for a standby of its own from its first moment as a primary.
+        standby.settings["synchronous_standby_names"] = STANDBY
         if port is None:
             self._ports.append(standby.port)
+        else:
+            standby.port = port
         standby.copy_of(self.primary, STANDBY)
         standby.start()
         self.standby = standby
         with psycopg.connect(self.primary.dsn(), autocommit=True) as db:
-            db.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'".encode())
-            db.execute("SELECT pg_reload_conf()")
+            if port is None:
+                db.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'".encode())
+                db.execute("SELECT pg_reload_conf()")
             end = time.monotonic() + ATTACHED_SECONDS
             while db.execute(_ATTACHED).fetchone() == (0,):
                 if time.monotonic() > end:

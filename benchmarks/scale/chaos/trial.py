@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import perdure
+from benchmarks.scale.chaos.course import Fault
 from benchmarks.scale.chaos.fleet import Body, Fleet, Order
 from benchmarks.scale.chaos.hooks import Strikes
 from benchmarks.scale.chaos.jobs import TENANT, Job, drawn_jobs, message_of
 from benchmarks.scale.chaos.journal import Struck, pid_of, read_journals
-from benchmarks.scale.chaos.oracle import ENDED, Evidence, Fault, Verdict, judged
+from benchmarks.scale.chaos.oracle import ENDED, Evidence, Verdict, is_parked, judged
 from benchmarks.scale.chaos.people import People, Visitor, settle_doubts
 from benchmarks.scale.chaos.servers import Pair, paired
+from perdure.assembly.addresses import address_of
+from perdure.assembly.failing_over import declare
 from perdure.demo.bank_launch import BankSettings, RunningBank, open_bank
-from perdure.log.port import RunRow
 from perdure.values.errors import RunExists, Unsettled
 
 LOOK_SECONDS: Final = 0.05
@@ -31,7 +33,7 @@ CALM_SECONDS: Final = 4.0
 BEGIN_SECONDS: Final = 60.0
 SLOW_MS: Final = 700
 VISIBLE_MS: Final = 300
-STOPPED_SECONDS: Final = (0.3, 8.0)
+STOPPED_SECONDS: Final = (0.3, 12.0)
 STEPS_NS: Final = tuple(seconds * 1_000_000_000 for seconds in (-30, -2, 0, 2, 30))
 
 WEIGHTS: Final[Mapping[str, float]] = {"kill": 6, "stop": 5, "cut": 6, "clock": 2, "restart": 0.6}
@@ -91,6 +93,8 @@ class Trial:
         )
         with perdure.open(pair.dsn):
             pass
+        if wish.standby:
+            declare(address_of(pair.dsn), synchronous=True)
         self.fleet: Fleet = Fleet(order, wish.workers)
         self.people: People = People(pair.dsn)
         self._visitor: Visitor = Visitor(pair.dsn)
@@ -109,7 +113,7 @@ class Trial:
             giving.join()
             self._rest()
             verdict = self._judged()
-            left = self._settled_by_people() if verdict.stops and settle else 0
+            left = self._settled_by_people() if settle and (verdict.stops or verdict.parked) else 0
         finally:
             self._visitor.leave()
             if self.people.is_alive():
@@ -196,7 +200,7 @@ class Trial:
 
     def _victim(self) -> Body | None:
         """Return a worker that has an effect under way, if there is one, else any that lives."""
-        living = [body for body in self.fleet.bodies if body.process.poll() is None]
+        living = [body for body in self.fleet.bodies if body.process.poll() is None and body.serves()]
         busy = [body for body in living if self._is_busy(body) and not body.is_stopped()]
         return self._chance.choice(busy or living) if living else None
 
@@ -240,11 +244,11 @@ class Trial:
                     self._waking.setdefault(body.pid, 0.0)
             self._tend()
             time.sleep(AGAIN_SECONDS)
-            rows = self._visitor.ask(lambda store: store.runs())
+            restless = self._visitor.ask(_restless)
             now = time.monotonic()
-            if rows is None or any(row.status not in ENDED and not _waits_for_somebody(row) for row in rows):
+            if restless is None or restless.moving:
                 calm_since = None
-            elif all(row.status in ENDED for row in rows):
+            elif not restless.resting:
                 return
             else:
                 calm_since = calm_since or now
@@ -280,6 +284,8 @@ class Trial:
     def _settle_all(self, store: perdure.Store) -> int:
         waiting = [row.run for row in store.runs() if row.status not in ENDED]
         for run in waiting:
+            if is_parked(store, run):
+                store.unpark(run, by="ann")
             with contextlib.suppress(Unsettled):
                 settle_doubts(store, self.bank, run)
         return len(waiting)
@@ -291,8 +297,18 @@ def _asked(store: perdure.Store, job: Job) -> bool:
     return True
 
 
-def _waits_for_somebody(row: RunRow) -> bool:
-    return row.status == "waiting" and row.wake is None
+class _Standing(NamedTuple):
+    """How many runs still move, and how many wait for a person."""
+
+    moving: int
+    resting: int
+
+
+def _restless(store: perdure.Store) -> _Standing:
+    open_rows = [row for row in store.runs() if row.status not in ENDED]
+    resting = [row for row in open_rows if row.status == "waiting" and row.wake is None]
+    parked = [row for row in open_rows if row.status == "running" and is_parked(store, row.run)]
+    return _Standing(len(open_rows) - len(resting) - len(parked), len(resting) + len(parked))
 
 
 @contextlib.contextmanager
@@ -320,6 +336,7 @@ def figures_of(trial: Trial, verdict: Verdict, left: int) -> Figures:
         "stale_writes_refused": verdict.refusals,
         "other_faults": len(verdict.untruths) + len(verdict.faults),
         "stops_with_reason": verdict.stops,
+        "parked": len(verdict.parked),
         "acknowledged": verdict.acknowledged,
         "takeover_s": statistics.median(verdict.takeovers_s) if verdict.takeovers_s else None,
         "takeover_max_s": max(verdict.takeovers_s, default=None),
