@@ -31,7 +31,7 @@ def batch() -> Batch:
 def db(dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     with PostgresStore(dsn):
         pass
-    with psycopg.connect(dsn, autocommit=True) as session:
+    with psycopg.connect(dsn, autocommit=True, options="-c search_path=perdure") as session:
         yield session
 
 

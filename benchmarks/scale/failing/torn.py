@@ -17,7 +17,7 @@ from perdure.adapters.directory import ObjectDirectory
 from perdure.adapters.holders import this_holder
 from perdure.adapters.postgres.losses import accept
 from perdure.adapters.postgres.outside import OutsideWitness
-from perdure.adapters.postgres.sealing import Facts, Gone, Place, read_seal
+from perdure.adapters.postgres.sealing import Facts, Gone, ServerLife, read_seal
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.house import House
@@ -152,10 +152,10 @@ def _ends(clerk: Clerk) -> bool:
 
 def _believe(twins: Twins) -> None:
     """What a build without any look at servers would have done: nothing was lost, the store goes on."""
-    with psycopg.connect(twins.standby.dsn("blind"), autocommit=True) as db:
-        row = db.execute("SELECT system, now, database FROM perdure.standing").fetchone()
+    with psycopg.connect(twins.standby.dsn("blind"), autocommit=True, options="-c search_path=perdure") as db:
+        row = db.execute("SELECT system, now, database FROM standing").fetchone()
         if row is None:
             raise RuntimeError("there is no seal")
-        facts = Facts(Place(str(row[0]), int(row[1]), ""), int(row[2]), None)
+        facts = Facts(ServerLife(str(row[0]), int(row[1]), ""), int(row[2]), None)
         accept(db, read_seal(db), facts, Gone(), by="nobody", why="not looked at", lossy=False)
-        db.execute("UPDATE perdure.store SET suspended = NULL")
+        db.execute("UPDATE store SET suspended = NULL")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from perdure.adapters.postgres.store import PostgresStore
 
 
-class History(NamedTuple):
+class ServerHistory(NamedTuple):
     """How a store came to the server that it is on."""
 
     synchronous: bool
@@ -48,11 +48,11 @@ class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     result: Json = None
 
 
-def history_of(address: Address) -> History:
+def history_of(address: Address) -> ServerHistory:
     """Return how the store came to the server that it is on. Raises ``BadInput`` for a store in a directory."""
     with _database(address) as store:
         asked = store.takeovers
-        return History(
+        return ServerHistory(
             asked.is_synchronous(),
             asked.suspended(),
             asked.failovers(),

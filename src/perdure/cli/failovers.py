@@ -3,7 +3,7 @@
 import click
 
 from perdure.assembly.addresses import Address
-from perdure.assembly.failing_over import History, declare, history_of
+from perdure.assembly.failing_over import ServerHistory, declare, history_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, inked
 from perdure.cli.options import example, json_option, store_option
@@ -68,7 +68,7 @@ def failovers(*, store: Address | None, as_json: bool) -> int:
     return FINISHED
 
 
-def _rows(found: History) -> list[list[Cell]]:
+def _rows(found: ServerHistory) -> list[list[Cell]]:
     return [
         [
             (each.at.partition(".")[0], "quiet"),

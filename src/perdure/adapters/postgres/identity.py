@@ -16,7 +16,7 @@ import psycopg
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.losses import accept, suspend
 from perdure.adapters.postgres.outside import compared
-from perdure.adapters.postgres.sealing import Facts, Gone, Place, Seal, read_seal
+from perdure.adapters.postgres.sealing import Facts, Gone, Seal, ServerLife, read_seal
 from perdure.adapters.postgres.wire import Row, Statement, read_bool, read_int, read_text
 from perdure.values.errors import OldPrimary, StoreDamaged, Suspended, Unreplicated, Unwitnessed
 from perdure.values.limits import LOSSES_NAMED_MAX
@@ -27,19 +27,19 @@ _FACTS: Final = """
 SELECT (pg_control_system()).system_identifier::text, pg_postmaster_start_time()::text,
     CASE WHEN pg_is_in_recovery() THEN NULL
         ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint END,
-    to_regclass('perdure.seal') IS NOT NULL, has_function_privilege('pg_stat_file(text)', 'execute'),
+    to_regclass('seal') IS NOT NULL, has_function_privilege('pg_stat_file(text)', 'execute'),
     (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
 """
 _ANCHOR: Final = "SELECT (pg_stat_file('PG_VERSION')).modification::text"
 _ANCHORED: Final = """
-UPDATE perdure.seal SET anchor = %s, stamp = pg_current_xact_id() WHERE anchor IS NULL AND timeline = %s
+UPDATE seal SET anchor = %s, stamp = pg_current_xact_id() WHERE anchor IS NULL AND timeline = %s
 """
 _SEEN_BY: Final = """
-UPDATE perdure.seal SET witnessed = %s, stamp = pg_current_xact_id() WHERE witnessed IS NULL AND timeline = %s
+UPDATE seal SET witnessed = %s, stamp = pg_current_xact_id() WHERE witnessed IS NULL AND timeline = %s
 """
 
 GUARD: Final = Statement(
-    "SELECT system, timeline, sound, now, synchronous, waits, witnessed, fenced, suspended, doubts FROM perdure.standing",
+    "SELECT system, timeline, sound, now, synchronous, waits, witnessed, fenced, suspended, doubts FROM standing",
     (),
     (
         read_text,
@@ -56,7 +56,7 @@ GUARD: Final = Statement(
 )
 """What every commit looks at before it writes; see ``checked``."""
 
-REPLICATED: Final = Statement("SELECT NOT synchronous OR waits FROM perdure.standing", (), (read_bool,))
+REPLICATED: Final = Statement("SELECT NOT synchronous OR waits FROM standing", (), (read_bool,))
 """What a group looks at once more right after its commit: the server may have stopped waiting meanwhile."""
 
 
@@ -72,7 +72,7 @@ def look(db: Database, known: Known | None) -> Known:
     system, started, timeline, sealed, stats, database = facts
     if not isinstance(timeline, int) or sealed is not True:
         return known
-    here = Place(str(system), timeline, str(started))
+    here = ServerLife(str(system), timeline, str(started))
     if known.place is not None and here.system == known.place.system and timeline < known.place.timeline:
         raise OldPrimary(_left_behind(timeline, known.place))
     if here != known.place:
@@ -95,7 +95,7 @@ def doubt_of(seal: Seal, facts: Facts) -> str | None:
     return None
 
 
-def _seen_always(seal: Seal, here: Place) -> str | None:
+def _seen_always(seal: Seal, here: ServerLife) -> str | None:
     """Return what each commit shows as well, so that it need not be written down."""
     if not seal.sound:
         return "these tables were restored from a dump, or copied by one: what was promised since is missing here"
@@ -121,7 +121,7 @@ def checked(row: Row, known: Known, *, claims: bool) -> int:
         raise OldPrimary(_left_behind(now, place))
     if isinstance(suspended, str):
         raise Suspended(f"no run may be driven here: {suspended}")
-    here = Place(place.system if place else str(system), now if isinstance(now, int) else 0, "")
+    here = ServerLife(place.system if place else str(system), now if isinstance(now, int) else 0, "")
     was = timeline if isinstance(timeline, int) else 0
     seal = Seal(str(system), was, None, sound is True, synchronous is True, None, None, "", 0)
     doubt = _seen_always(seal, here)
@@ -181,7 +181,7 @@ def _arrive(db: Database, known: Known, facts: Facts, seal: Seal) -> None:
     known.forget(gone)
 
 
-def _may_go_on(seal: Seal, here: Place) -> bool:
+def _may_go_on(seal: Seal, here: ServerLife) -> bool:
     """Whether a promotion can have lost nothing, so that whoever lived through it may vouch for it."""
     promoted = seal.sound and seal.system == here.system and seal.timeline < here.timeline
     return promoted and seal.synchronous and seal.suspended is None
@@ -196,7 +196,7 @@ def _seal_more(db: Database, known: Known, facts: Facts, seal: Seal) -> None:
         db.execute(_SEEN_BY, (witness.name, timeline))
 
 
-def _left_behind(timeline: int, place: Place) -> str:
+def _left_behind(timeline: int, place: ServerLife) -> str:
     return (
         f"this server is on timeline {timeline}, and the store has gone on on timeline {place.timeline}: an old primary "
         "has come back"

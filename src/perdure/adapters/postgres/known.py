@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 
 from perdure.adapters.postgres.outside import OutsideWitness
-from perdure.adapters.postgres.sealing import Acknowledged, Gone, Place, Promised
+from perdure.adapters.postgres.sealing import Gone, KnownHead, Promised, ServerLife
 from perdure.log.port import Batch
 from perdure.values.limits import REMEMBERED_CLAIMS_MAX, REMEMBERED_HEADS_MAX, VOUCHES_SECONDS
 
@@ -24,19 +24,19 @@ Database = psycopg.Connection[tuple[object, ...]]
 _GONE_HEADS: Final = """
 SELECT h.run, h.position, h.digest FROM unnest(%s::text[], %s::bigint[], %s::bytea[]) AS h (run, position, digest)
 WHERE NOT EXISTS (
-    SELECT FROM perdure.runs r JOIN perdure.events e ON e.run = r.number AND e.position = h.position
+    SELECT FROM runs r JOIN events e ON e.run = r.number AND e.position = h.position
     WHERE r.name = h.run AND e.digest = h.digest
 )
 """
 _GONE_CLAIMS: Final = """
-SELECT c.key FROM unnest(%s::text[]) AS c (key) WHERE NOT EXISTS (SELECT FROM perdure.claims k WHERE k.key = c.key)
+SELECT c.key FROM unnest(%s::text[]) AS c (key) WHERE NOT EXISTS (SELECT FROM claims k WHERE k.key = c.key)
 """
 _BEAT: Final = """
-INSERT INTO perdure.beats AS b (process, number) VALUES (%s, %s)
+INSERT INTO beats AS b (process, number) VALUES (%s, %s)
 ON CONFLICT (process) DO UPDATE SET number = excluded.number, at = now()
 """
-_BEATEN: Final = "SELECT number FROM perdure.beats WHERE process = %s"
-_FORGOTTEN: Final = "DELETE FROM perdure.beats WHERE at < now() - interval '1 day'"
+_BEATEN: Final = "SELECT number FROM beats WHERE process = %s"
+_FORGOTTEN: Final = "DELETE FROM beats WHERE at < now() - interval '1 day'"
 
 
 class Known:
@@ -52,10 +52,10 @@ class Known:
         """Begin with nothing seen; ``process`` names this process among all."""
         self.witness: OutsideWitness | None = witness
         self.process: str = process
-        self.place: Place | None = None
+        self.place: ServerLife | None = None
         self._now: Callable[[], float] = now
         self._guard: threading.Lock = threading.Lock()
-        self._heads: dict[str, Acknowledged] = {}
+        self._heads: dict[str, KnownHead] = {}
         self._claims: dict[str, Promised] = {}
         self._beats: int = 0
         self._certain_at: float | None = None
@@ -78,7 +78,7 @@ class Known:
                 if batch.events:
                     last = batch.events[-1]
                     self._heads.pop(batch.run, None)
-                    self._heads[batch.run] = Acknowledged(batch.run, last.position, last.digest)
+                    self._heads[batch.run] = KnownHead(batch.run, last.position, last.digest)
                 for claim in batch.opened:
                     self._claims[claim.key] = Promised(batch.run, claim)
             _bound(self._heads, REMEMBERED_HEADS_MAX)
@@ -148,6 +148,6 @@ class Known:
         return row is not None and isinstance(row[0], int) and row[0] >= number
 
 
-def _bound(table: dict[str, Acknowledged] | dict[str, Promised], most: int) -> None:
+def _bound(table: dict[str, KnownHead] | dict[str, Promised], most: int) -> None:
     while len(table) > most:
         del table[next(iter(table))]

@@ -25,59 +25,59 @@ Database = psycopg.Connection[tuple[object, ...]]
 _TENANT: Final = "tenant:"
 
 _SUSPEND: Final = """
-UPDATE perdure.store SET suspended = left(CASE
+UPDATE store SET suspended = left(CASE
     WHEN suspended IS NULL THEN %(why)s
     WHEN position(%(why)s IN suspended) > 0 THEN suspended
     ELSE suspended || '; ' || %(why)s END, 4000)
 """
 _FENCE: Final = """
-UPDATE perdure.seal SET stamp = pg_current_xact_id(),
-    fenced = greatest(fenced, (SELECT coalesce(max(epoch), 0) FROM perdure.runs)) + %s
+UPDATE seal SET stamp = pg_current_xact_id(),
+    fenced = greatest(fenced, (SELECT coalesce(max(epoch), 0) FROM runs)) + %s
 """
 _MOVE: Final = """
-UPDATE perdure.seal SET system = %s, timeline = %s, anchor = %s, database = %s,
+UPDATE seal SET system = %s, timeline = %s, anchor = %s, database = %s,
     stamp = pg_current_xact_id()
 WHERE system = %s AND timeline = %s
 """
 _RECORD: Final = """
-INSERT INTO perdure.failovers (was_system, was_timeline, system, timeline, lsn, lossy, by, why)
+INSERT INTO failovers (was_system, was_timeline, system, timeline, lsn, lossy, by, why)
 VALUES (%s, %s, %s, %s, pg_current_wal_lsn()::text, %s, %s, %s)
 """
 _LOST: Final = """
-INSERT INTO perdure.lost (key, run, stem, scope, tool, attempt, arguments, loose, position, outcome, result, told_by)
+INSERT INTO lost (key, run, stem, scope, tool, attempt, arguments, loose, position, outcome, result, told_by)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (key) DO UPDATE SET outcome = coalesce(lost.outcome, excluded.outcome),
     result = coalesce(lost.result, excluded.result)
 """
 _RUNS_BACK: Final = """
-INSERT INTO perdure.runs (name, lineage, tenant, forked_at, created, position, head)
+INSERT INTO runs (name, lineage, tenant, forked_at, created, position, head)
 SELECT DISTINCT ON (l.run) l.run,
     CASE WHEN l.scope LIKE 'lineage:%%' THEN substr(l.scope, 9) ELSE l.run END,
     CASE WHEN l.scope LIKE 'tenant:%%' THEN substr(l.scope, 8) ELSE 'default' END,
     0, 0, 0, %s
-FROM perdure.lost l WHERE NOT l.put_back AND NOT EXISTS (SELECT FROM perdure.runs r WHERE r.name = l.run)
+FROM lost l WHERE NOT l.put_back AND NOT EXISTS (SELECT FROM runs r WHERE r.name = l.run)
 ON CONFLICT (name) DO NOTHING
 """
 _CLAIMS_BACK: Final = """
-INSERT INTO perdure.claims (key, stem, scope, run, position, tool, attempt, arguments, loose, outcome, result)
+INSERT INTO claims (key, stem, scope, run, position, tool, attempt, arguments, loose, outcome, result)
 SELECT l.key, l.stem, l.scope, r.number, l.position, l.tool, l.attempt, l.arguments, l.loose, l.outcome, l.result
-FROM perdure.lost l JOIN perdure.runs r ON r.name = l.run WHERE NOT l.put_back
+FROM lost l JOIN runs r ON r.name = l.run WHERE NOT l.put_back
 ON CONFLICT (key) DO NOTHING
 """
-_MARKED: Final = "UPDATE perdure.lost SET put_back = TRUE WHERE NOT put_back RETURNING key"
+_MARKED: Final = "UPDATE lost SET put_back = TRUE WHERE NOT put_back RETURNING key"
 _OF_RUN: Final = """
 SELECT c.key, c.stem, r.name, c.position, c.tool, c.attempt, c.arguments, c.outcome, c.loose, c.result
-FROM perdure.lost l JOIN perdure.claims c ON c.key = l.key JOIN perdure.runs r ON r.number = c.run
+FROM lost l JOIN claims c ON c.key = l.key JOIN runs r ON r.number = c.run
 WHERE l.run = r.name AND l.put_back AND c.run = %s
 ORDER BY c.number
 """
 _DOUBTED: Final = """
-SELECT d.why FROM perdure.doubtful d JOIN perdure.runs o ON o.number = d.run
-WHERE o.lineage = (SELECT lineage FROM perdure.runs WHERE number = %s) LIMIT 1
+SELECT d.why FROM doubtful d JOIN runs o ON o.number = d.run
+WHERE o.lineage = (SELECT lineage FROM runs WHERE number = %s) LIMIT 1
 """
 DOUBTFUL_AMONG: Final = Statement(
     """
-    SELECT DISTINCT o.tenant FROM perdure.doubtful d JOIN perdure.runs o ON o.number = d.run WHERE o.tenant = ANY ($1)
+    SELECT DISTINCT o.tenant FROM doubtful d JOIN runs o ON o.number = d.run WHERE o.tenant = ANY ($1)
     """,
     (Many(TEXT),),
     (read_text,),
@@ -135,7 +135,7 @@ def accept(
             fence(db)
             write_down(db, gone, by)
             put_back(db)
-            db.execute("UPDATE perdure.store SET suspended = NULL, released = %s", (by,))
+            db.execute("UPDATE store SET suspended = NULL, released = %s", (by,))
 
 
 def fence(db: Database) -> None:

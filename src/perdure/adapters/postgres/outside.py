@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 import msgspec
 import psycopg
 
-from perdure.adapters.postgres.sealing import Acknowledged, Gone, Place, Promised, Seal
+from perdure.adapters.postgres.sealing import Gone, KnownHead, Promised, Seal, ServerLife
 from perdure.log.port import Batch, ClaimOpened, ObjectStore
 from perdure.values.errors import BlobMissing, Busy, OldPrimary, PerdureError, StoreDamaged
 from perdure.values.limits import (
@@ -35,12 +35,12 @@ from perdure.values.limits import (
 Database = psycopg.Connection[tuple[object, ...]]
 
 _LACKING: Final = """
-SELECT c.key FROM unnest(%s::text[]) AS c (key) WHERE NOT EXISTS (SELECT FROM perdure.claims k WHERE k.key = c.key)
+SELECT c.key FROM unnest(%s::text[]) AS c (key) WHERE NOT EXISTS (SELECT FROM claims k WHERE k.key = c.key)
 """
 _BEHIND: Final = """
 SELECT h.run FROM unnest(%s::text[], %s::bigint[], %s::bytea[]) AS h (run, position, digest)
 WHERE NOT EXISTS (
-    SELECT FROM perdure.runs r JOIN perdure.events e ON e.run = r.number AND e.position = h.position
+    SELECT FROM runs r JOIN events e ON e.run = r.number AND e.position = h.position
     WHERE r.name = h.run AND e.digest = h.digest
 )
 """
@@ -157,11 +157,11 @@ class OutsideWitness:
         self._store = store.id
         return store.witnessed is not None
 
-    def arrived(self, here: Place) -> None:
+    def arrived(self, here: ServerLife) -> None:
         """This life of a server holds everything, or was mended."""
         self._objects.put(_server(self._store, here), b"")
 
-    def was_compared(self, here: Place) -> bool:
+    def was_compared(self, here: ServerLife) -> bool:
         """Tell whether somebody has compared this life of a server. Raises ``OldPrimary`` if it was left behind."""
         prefix, after, found = f"{self._store}/servers/", "", False
         mine = _server(self._store, here)
@@ -209,8 +209,8 @@ class OutsideWitness:
             self._objects.put(f"{self._store}/pruned", b"")
             self._objects.delete(gone)
 
-    def _behind(self, db: Database) -> tuple[Acknowledged, ...]:
-        known: dict[str, Acknowledged] = {}
+    def _behind(self, db: Database) -> tuple[KnownHead, ...]:
+        known: dict[str, KnownHead] = {}
         for name in self._all("heads"):
             try:
                 found = msgspec.json.decode(self._objects.get(name), type=_Heads)
@@ -218,7 +218,7 @@ class OutsideWitness:
                 continue
             for run, (position, digest) in found.heads.items():
                 if run not in known or known[run].position < position:
-                    known[run] = Acknowledged(run, position, bytes.fromhex(digest))
+                    known[run] = KnownHead(run, position, bytes.fromhex(digest))
         if not known:
             return ()
         heads = list(known.values())
@@ -247,7 +247,7 @@ class OutsideWitness:
         return any(found == name for found, _ in self._objects.names(name, ""))
 
 
-def compared(db: Database, witness: OutsideWitness, here: Place, store: Seal) -> Told:
+def compared(db: Database, witness: OutsideWitness, here: ServerLife, store: Seal) -> Told:
     """Hold a server that this process hasn't seen before against the witness.
 
     Raises ``OldPrimary`` where the witness has seen the store go on elsewhere, and what its object store raises.
@@ -260,7 +260,7 @@ def compared(db: Database, witness: OutsideWitness, here: Place, store: Seal) ->
     return Told(witness.name, gone, complete=since and whole and witness.claims_before)
 
 
-def _server(store: str, here: Place) -> str:
+def _server(store: str, here: ServerLife) -> str:
     started = "".join(each if each.isalnum() else "." for each in here.started)
     return f"{store}/servers/{here.timeline:08x}-{here.system}-{started}"
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import psycopg
 
 from perdure.adapters.postgres.losses import LostClaim, fence, put_back, write_down, write_lost
-from perdure.adapters.postgres.sealing import Facts, Gone, Place, Seal, read_seal
+from perdure.adapters.postgres.sealing import Facts, Gone, Seal, ServerLife, read_seal
 from perdure.values.errors import BadInput, UnknownRun
 
 Database = psycopg.Connection[tuple[object, ...]]
@@ -25,28 +25,26 @@ SELECT (pg_control_system()).system_identifier::text,
 """
 _ANCHOR: Final = "SELECT (pg_stat_file('PG_VERSION')).modification::text"
 _MOVE: Final = """
-UPDATE perdure.seal SET system = %s, timeline = %s, anchor = %s, database = %s, stamp = pg_current_xact_id()
+UPDATE seal SET system = %s, timeline = %s, anchor = %s, database = %s, stamp = pg_current_xact_id()
 """
 _RECORD: Final = """
-INSERT INTO perdure.failovers (was_system, was_timeline, system, timeline, lsn, lossy, by, why)
+INSERT INTO failovers (was_system, was_timeline, system, timeline, lsn, lossy, by, why)
 VALUES (%s, %s, %s, %s, pg_current_wal_lsn()::text, %s, %s, %s)
 """
 _DOUBT_ALL: Final = """
-INSERT INTO perdure.doubtful (run, why)
-SELECT number, %s FROM perdure.runs WHERE status NOT IN ('finished', 'failed', 'cancelled') OR holder IS NOT NULL
+INSERT INTO doubtful (run, why)
+SELECT number, %s FROM runs WHERE status NOT IN ('finished', 'failed', 'cancelled') OR holder IS NOT NULL
 ON CONFLICT (run) DO NOTHING
 """
 _ANSWERED: Final = """
-DELETE FROM perdure.doubtful WHERE run = (SELECT number FROM perdure.runs WHERE name = %s) RETURNING run
+DELETE FROM doubtful WHERE run = (SELECT number FROM runs WHERE name = %s) RETURNING run
 """
 _FAILOVERS: Final = """
-SELECT number, at::text, was_timeline, timeline, lsn, lossy, by, why FROM perdure.failovers ORDER BY number
+SELECT number, at::text, was_timeline, timeline, lsn, lossy, by, why FROM failovers ORDER BY number
 """
-_LOST: Final = (
-    "SELECT key, run, tool, position, outcome, told_by, put_back FROM perdure.lost ORDER BY run, position"
-)
+_LOST: Final = "SELECT key, run, tool, position, outcome, told_by, put_back FROM lost ORDER BY run, position"
 _DOUBTFUL: Final = """
-SELECT r.name, d.why FROM perdure.doubtful d JOIN perdure.runs r ON r.number = d.run ORDER BY r.number LIMIT %s
+SELECT r.name, d.why FROM doubtful d JOIN runs r ON r.number = d.run ORDER BY r.number LIMIT %s
 """
 
 
@@ -86,7 +84,7 @@ class Released(NamedTuple):
     """runs of which it has to be said yet whether claims are missing"""
 
 
-class Answer(NamedTuple):
+class Testimony(NamedTuple):
     """What a person, or a witness that they name, says to be missing."""
 
     missing: Sequence[LostClaim] = ()
@@ -96,7 +94,7 @@ class Answer(NamedTuple):
     """what a witness says"""
 
 
-def release(db: Database, by: str, answer: Answer) -> Released:
+def release(db: Database, by: str, answer: Testimony) -> Released:
     """Within a transaction: ``by`` says that this copy is the one that counts, and what is missing from it."""
     seal, (here, database, anchor) = read_seal(db), _here(db)
     db.execute(_MOVE, (here.system, here.timeline, anchor, database))
@@ -109,19 +107,19 @@ def release(db: Database, by: str, answer: Answer) -> Released:
     back = put_back(db)
     doubtful = 0
     if answer.known:
-        db.execute("DELETE FROM perdure.doubtful")
+        db.execute("DELETE FROM doubtful")
     else:
         doubtful = db.execute(_DOUBT_ALL, (why,)).rowcount
-    db.execute("UPDATE perdure.store SET suspended = NULL, released = %s", (by,))
+    db.execute("UPDATE store SET suspended = NULL, released = %s", (by,))
     return Released(back, doubtful)
 
 
-def answer_for(db: Database, run: str, by: str, answer: Answer, *, again: bool = False) -> Released:
+def answer_for(db: Database, run: str, by: str, answer: Testimony, *, again: bool = False) -> Released:
     """Within a transaction: ``by`` says which claims of ``run`` are missing. Raises ``UnknownRun``, ``BadInput`` if nobody asks that.
 
     Said ``again``, since its answer was lost, it may have been heard the first time.
     """
-    known = db.execute("SELECT number FROM perdure.runs WHERE name = %s", (run,)).fetchone()
+    known = db.execute("SELECT number FROM runs WHERE name = %s", (run,)).fetchone()
     if known is None:
         raise UnknownRun(f"there is no run {run!r} in this store")
     if not db.execute(_ANSWERED, (run,)).fetchall() and not again:
@@ -142,7 +140,7 @@ def declare(db: Database, *, synchronous: bool) -> None:
             "this server's commits wait for no standby",
             hint="set synchronous_standby_names on the server and reload it, then say this again",
         )
-    db.execute("UPDATE perdure.seal SET synchronous = %s, stamp = pg_current_xact_id()", (synchronous,))
+    db.execute("UPDATE seal SET synchronous = %s, stamp = pg_current_xact_id()", (synchronous,))
 
 
 def failovers_of(db: Database) -> Sequence[Failover]:
@@ -174,10 +172,10 @@ def _here(db: Database) -> Facts:
         raise BadInput("the server says nothing of itself")
     anchor = db.execute(_ANCHOR).fetchone() if row[2] is True else None
     shown = None if anchor is None else str(anchor[0])
-    return Facts(Place(str(row[0]), _int(row[1]), ""), _int(row[3]), shown)
+    return Facts(ServerLife(str(row[0]), _int(row[1]), ""), _int(row[3]), shown)
 
 
-def _moved(seal: Seal, here: Place) -> str:
+def _moved(seal: Seal, here: ServerLife) -> str:
     if not seal.sound:
         return "restored from a dump"
     if seal.system != here.system:

@@ -14,11 +14,11 @@ from perdure.values.errors import StoreDamaged
 Database = psycopg.Connection[tuple[object, ...]]
 
 _SEAL: Final = """
-SELECT system, timeline, anchor, sound, synchronous, witnessed, suspended, id, database FROM perdure.standing
+SELECT system, timeline, anchor, sound, synchronous, witnessed, suspended, id, database FROM standing
 """
 
 
-class Place(NamedTuple):
+class ServerLife(NamedTuple):
     """One life of one server."""
 
     system: str
@@ -29,13 +29,13 @@ class Place(NamedTuple):
 class Facts(NamedTuple):
     """What a server shows of itself."""
 
-    place: Place
+    place: ServerLife
     database: int
     anchor: str | None
     """when its directory was made; None where the role may not see it"""
 
 
-class Acknowledged(NamedTuple):
+class KnownHead(NamedTuple):
     """The end of a run's stream as somebody was told that it is durable."""
 
     run: str
@@ -65,7 +65,7 @@ class Promised(NamedTuple):
 class Gone(NamedTuple):
     """What was acknowledged and is not on a server."""
 
-    heads: tuple[Acknowledged, ...] = ()
+    heads: tuple[KnownHead, ...] = ()
     claims: tuple[Promised, ...] = ()
 
     def __bool__(self) -> bool:

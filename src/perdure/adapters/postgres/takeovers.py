@@ -9,10 +9,10 @@ from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.losses import LostClaim
 from perdure.adapters.postgres.readers import Readers
 from perdure.adapters.postgres.releasing import (
-    Answer,
     Failover,
     Missed,
     Released,
+    Testimony,
     answer_for,
     declare,
     doubtful_of,
@@ -49,7 +49,7 @@ class Takeovers:
 
     def answer_for(self, run: str, by: str, missing: Sequence[LostClaim]) -> Released:
         """``by`` says that ``missing`` is all that is missing of ``run``."""
-        answer = Answer(missing, known=True)
+        answer = Testimony(missing, known=True)
         return self._desk.do(
             f"releasing {run}", lambda db, again: answer_for(db, run, by, answer, again=again)
         )
@@ -90,6 +90,6 @@ class Takeovers:
             since = witness.begin(read_seal(db))
             gone, reached = witness.gone(db)
             whole = since and reached and witness.claims_before
-        done = release(db, by, Answer(missing or (), missing is not None or whole, gone))
+        done = release(db, by, Testimony(missing or (), missing is not None or whole, gone))
         self._known.forget(self._known.gone(db))
         return done
