@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from perdure import Agent, Context, Found, Never, Pending, ask_person, tool, wait
+from perdure import Agent, Context, Found, Never, ask_person, tool, wait
 from perdure.intention.reply import Reply
 from perdure.testing import ScriptedModel, call, say
 from perdure.testing.scripted import turns_of
@@ -71,11 +71,23 @@ def crash(ctx: Context, times: int) -> str:
     return "well"
 
 
-async def asked(ctx: Context, reference: str) -> str | Pending:
-    """Say whether it is ready."""
-    _log(f"asked {reference}")
-    ready = Path(os.environ[DEEDS]).with_name(reference).exists()
-    return "ready" if ready else Pending(reference, poll_seconds=0.5)
+@tool(effect="workspace")
+def note(ctx: Context, path: str, text: str, gate: str = "") -> str:
+    """Write a file."""
+    assert ctx.workspace is not None
+    ctx.workspace.joinpath(path).write_text(text, encoding="utf-8")
+    _log(f"begin {path} {os.getpid()} {ctx.key}")
+    _gate(gate)
+    return "noted"
+
+
+@tool(effect="read")
+def read(ctx: Context, path: str) -> str:
+    """Read a file."""
+    assert ctx.workspace is not None
+    text = ctx.workspace.joinpath(path).read_text(encoding="utf-8")
+    _log(f"read {path} {ctx.workspace} {text}")
+    return text
 
 
 def _next(prompt: Prompt) -> Reply:
@@ -92,6 +104,11 @@ def _next(prompt: Prompt) -> Reply:
     return call(kind, **words)
 
 
+DESK: Final = Path(os.environ.get("PERDURE_TEST_DESK", "."))
+
+scribe: Final = Agent(
+    name="scribe", instructions="write", tools=[note, read], model=ScriptedModel(_next), workspace=DESK
+)
 doer: Final = Agent(
     name="doer",
     instructions="do it",

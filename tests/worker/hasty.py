@@ -3,6 +3,6 @@
 from perdure.worker import driving
 from tests.worker import agents
 
-vars(driving)["WORKER_TRIES_MAX"] = 3
-vars(driving)["WORKER_TRY_PAUSE_NS"] = 1_000_000
+for limit, value in (("WORKER_TRIES_MAX", 3), ("WORKER_TRY_PAUSE_NS", 1_000_000)):
+    setattr(driving, limit, value)
 doer = agents.doer

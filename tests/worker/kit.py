@@ -39,7 +39,9 @@ def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE_SEC
 class Living:
     """One worker process, and all that it says."""
 
-    def __init__(self, dsn: str, deeds: Path, *words: str, agents: str = AGENTS) -> None:
+    def __init__(
+        self, dsn: str, deeds: Path, *words: str, agents: str = AGENTS, env: Mapping[str, str] | None = None
+    ) -> None:
         """Start it; it may not serve yet."""
         self.said: list[Said] = []
         self._spoke: threading.Condition = threading.Condition()
@@ -59,7 +61,7 @@ class Living:
                 *words,
             ],
             cwd=ROOT,
-            env={**os.environ, DEEDS: str(deeds), "PYTHONPATH": str(ROOT)},
+            env={**os.environ, DEEDS: str(deeds), "PYTHONPATH": str(ROOT), **(env or {})},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -24,6 +24,11 @@ _SERVICES_GONE: Final = (
     "files are as they were left. Start the services anew that you need."
 )
 
+_MOVED: Final = (
+    "You go on on another machine. The files are as they were recorded last: what was changed after that, and services "
+    "that ran, stayed behind. Look before you rely on them."
+)
+
 
 def opened_by(agent: Agent, run: str, tenant: str, *, depth: int = 0, parent: str | None = None) -> Heard:
     """Return the fact that ``agent`` begins the run."""
@@ -79,6 +84,17 @@ def beside(parent: str, run: str) -> str:
     return str(known.with_name(f"{known.name}{FORK_SIGN}{run}"))
 
 
+def root_of(agent: Agent, row: RunRow, known: str, begins: Sequence[Heard]) -> str:
+    """Return the run's directory: a fork's own, or the log's if it is still there, or the agent's."""
+    if agent.workspace is None:
+        return ""
+    for each in begins:
+        if isinstance(each.body, e.RunForked):
+            known = each.body.root
+    keeps = known and (row.parent is not None or Path(known).is_dir())
+    return known if keeps else str(agent.workspace.resolve())
+
+
 def adopted(agent: Agent, state: State) -> tuple[Heard, ...]:
     """Return the fact that the agent's definition or contract is another one now, if it is.
 
@@ -123,6 +139,31 @@ def bereaved(state: State) -> tuple[Heard, ...]:
     said = [each for each in live.entries.values() if isinstance(each, Message) and each.position > to]
     again = (e.MessageReceived(f"{each.id}+{to}", each.sender, each.text) for each in said)
     return (Heard(e.RunRewound(to, RULE, why, live.tree, live.image)), *map(Heard, again))
+
+
+def displaced(state: State) -> tuple[Heard, ...]:
+    """Return what it means that the run's files are on another host: here they are as they were recorded last.
+
+    Deeds in the workspace since then are judged and done anew. Others can't be: then the model is told what is missing.
+    """
+    live = state.live
+    if not live.tree or live.put_back is not None or state.closed:
+        return ()
+    known = [state.world.receipts.get(each.key) or state.world.open.get(each.key) for each in live.touched]
+    if any(each is not None and not each.outcome for each in known):
+        # A deed in doubt puts the files back by itself.
+        return ()
+    anew = all(each is not None and each.effect == "workspace" for each in known)
+    to = live.tree_position if known and anew else state.position
+    back = e.RunRewound(to, RULE, "its files were on another host", live.tree)
+    said = [each for each in live.entries.values() if isinstance(each, Message) and each.position > to]
+    heard: list[e.Body] = [
+        back,
+        *(e.MessageReceived(f"{each.id}+{to}", each.sender, each.text) for each in said),
+    ]
+    if not anew or live.image:
+        heard.append(e.MessageReceived(f"moved-{state.position}", RULE, content_of(_MOVED)[0]))
+    return tuple(map(Heard, heard))
 
 
 def acquired(lease: Lease, *, attends: bool, root: str = "") -> Heard:

@@ -15,11 +15,21 @@ from pathlib import Path
 from typing import TypeVar
 
 from perdure.adapters.holders import this_holder
-from perdure.adapters.workspace.cloning import clone
 from perdure.adapters.workspace.export import refuse_taken
 from perdure.assembly.agent import Agent
-from perdure.assembly.beginnings import acquired, adopted, bereaved, bereft, beside, forked, opened_by
+from perdure.assembly.beginnings import (
+    acquired,
+    adopted,
+    bereaved,
+    bereft,
+    beside,
+    displaced,
+    forked,
+    opened_by,
+    root_of,
+)
 from perdure.assembly.family import NOBODY, Family, Going, Watcher
+from perdure.assembly.lodging import Lodging, begin_as_copy, last_driver
 from perdure.assembly.ports import MakePorts, OpenWorkspace, place_of, ports_of, toolbox_of
 from perdure.assembly.site import Site, scratch_of
 from perdure.driver.answers import Answers
@@ -60,10 +70,12 @@ class House:
         open_place: OpenWorkspace = place_of,
         name: Callable[[], str] | None = None,
         threads: Executor | None = None,
+        lodging: Lodging | None = None,
     ) -> None:
         """Serve ``store`` in ``location``; ``scratch`` is where runs may write beside their workspaces.
 
-        With ``threads`` the store is far away: what may take long is asked there. ``make_ports``, ``open_place`` and ``name`` (of writers) are for simulations.
+        With ``threads`` the store is far away: what may take long is asked there. With
+        ``lodging`` runs come from other hosts, and their files are brought here. ``make_ports``, ``open_place`` and ``name`` (of writers) are for simulations.
         """
         self.store: Books = store
         self.clock: Clock = clock
@@ -77,6 +89,7 @@ class House:
         self._owners: dict[str, str] = {}
         self._answers: dict[asyncio.AbstractEventLoop, Answers[Appended | Remembered]] = {}
         self._threads: Executor | None = threads
+        self._lodging: Lodging | None = lodging
         self._winding_up: bool = False
         self.loose: bool = False
         """whether something of a run that was given back goes on and could still send"""
@@ -188,7 +201,7 @@ class House:
         back = writer.state.live.put_back
         if back is None:
             return
-        await asyncio.to_thread(self._begun_as_copy, writer.state)
+        await asyncio.to_thread(begin_as_copy, writer.store, writer.state)
         site = self.site(writer.run, writer.state.root)
         place = self._open_place(site, writer.store, writer.law)
         try:
@@ -196,17 +209,6 @@ class House:
             await writer.take(await Files(writer, place).restore(request))
         finally:
             await place.close()
-
-    def _begun_as_copy(self, state: State) -> None:
-        """A fork's new directory begins as a copy of its parent's, by the cheapest means the file system has.
-
-        What the tree doesn't hold comes along that way: secrets, and what a rule leaves out.
-        """
-        if not state.parent or state.depth or Path(state.root).exists():
-            return
-        parent = read_state(self.store, state.parent).state.root
-        if parent and Path(parent).is_dir():
-            clone(Path(parent), Path(state.root))
 
     def site(self, run: str, root: str) -> Site:
         """Return where ``run`` has its files, in directory ``root``."""
@@ -320,15 +322,20 @@ class House:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _root(self, agent: Agent, row: RunRow, known: str, begins: tuple[Heard, ...]) -> str:
-        """Return the run's directory: a fork's own, or the log's if it is still there, or the agent's."""
-        if agent.workspace is None:
-            return ""
-        for each in begins:
-            if isinstance(each.body, e.RunForked):
-                known = each.body.root
-        keeps = known and (row.parent is not None or Path(known).is_dir())
-        return known if keeps else str(agent.workspace.resolve())
+    def _lodged(
+        self, agent: Agent, row: RunRow, writer: RunWriter, begins: tuple[Heard, ...]
+    ) -> tuple[str, bool]:
+        """Return the run's directory on this host, and whether its files have to be brought there."""
+        known, lodging = writer.state.root, self._lodging
+        root = root_of(agent, row, known, begins)
+        if lodging is None or not root:
+            return root, False
+        moves = bool(known and writer.state.live.tree) and not lodging.has(
+            row.run, known, last_driver(writer.store, row.run, writer.state.position)
+        )
+        root = lodging.own(row.run) if moves else root
+        lodging.moved_in(row.run, root, writer.epoch)
+        return root, moves
 
     async def _give_back(
         self, run: str, lease: Lease, drive: Drive | None, opened: contextlib.AsyncExitStack
@@ -359,7 +366,7 @@ class House:
         self._agents.add(agent)
         (row,) = await self._apart(lambda: store.rows(run))
         begins = await self._apart(lambda: forked(store, row))
-        root = self._root(agent, row, writer.state.root, begins)
+        root, moves = await self._apart(lambda: self._lodged(agent, row, writer, begins))
         ports = self._make_ports(agent, store, self.site(run, root) if root else None)
         if ports.workspace is not None:
             opened.push_async_callback(ports.workspace.close)
@@ -383,7 +390,7 @@ class House:
         changed = adopted(agent, writer.state)
         if changed:
             await drive.take(*changed)
-        await drive.take(*bereaved(writer.state), *lost, moved)
+        await drive.take(*(displaced(writer.state) if moves else bereaved(writer.state)), *lost, moved)
         return drive
 
     def _known(self, run: str, *, begun: bool = True) -> RunRow:

@@ -150,8 +150,8 @@ class Placements(Protocol):
         """Return how the run stands; None if workers don't drive it."""
         ...
 
-    def begin(self, run: str) -> int:
-        """A try is counted before it begins; return how many there were without progress, this one included."""
+    def begin(self, run: str, *, counts: bool = True) -> int:
+        """A try is counted before it begins; return how many there were without progress, this one included if it counts."""
         ...
 
     def rest(self, run: str, *, wake: int | None) -> None:

@@ -532,15 +532,6 @@ class NotPlaced(FixTheCall):
     )
 
 
-class FilesElsewhere(AskSomeone):
-    """The run's files are on another host, and what was recorded of them can't be put back here."""
-
-    code: ClassVar[str] = "P629"
-    next_step: ClassVar[str] = (
-        "start a worker on the host that has them, or rewind the run to a position whose files are kept"
-    )
-
-
 class ToolTooMighty(FixTheCall):
     """A transactional tool would run with rights on the store's own tables."""
 

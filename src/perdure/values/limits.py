@@ -711,8 +711,9 @@ WORKER_SWEEP_SECONDS: Final = 1.0
 WORKER_SWEEP_RUNS_MAX: Final = 200
 """Runs that one sweep asks for: more than a fleet takes up until the next one."""
 
-WORKER_TRIES_MAX: Final = 5
-"""Drives of a run that end without progress, by a crash of its process or an error, before it is parked."""
+WORKER_TRIES_MAX: Final = 10
+"""Drives of a run that end without progress, by a crash of its process or an error, before it is parked: more than a fleet
+that is killed all the time makes of a run that is well."""
 
 WORKER_TRY_PAUSE_NS: Final = 1_000_000_000
 """Before a run that failed is tried again; each further try waits twice as long."""

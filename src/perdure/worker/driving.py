@@ -228,7 +228,9 @@ class Driving:
 
     async def _drive(self, placed: Placed, turn: Turn) -> Again | None:
         run, began = placed.run, self._clock.now()
-        tries = await self._ask(lambda: self._placements.begin(run))
+        # A process that fell silent says nothing against the run.
+        counts = turn == "drive"
+        tries = await self._ask(lambda: self._placements.begin(run, counts=counts))
         if tries > WORKER_TRIES_MAX:
             await self._park(run, f"{tries - 1} processes ended while they drove it, and nothing was done")
             return None

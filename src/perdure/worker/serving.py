@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-from perdure.assembly.addresses import Location
+from perdure.assembly.addresses import Location, address_of
 from perdure.assembly.agent import Agent
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.fleet import Base, bases_of, begun_here
 from perdure.assembly.house import House
+from perdure.assembly.lodging import Lodging
 from perdure.assembly.opening import OpenedBooks, open_books
 from perdure.assembly.versions import pinned
 from perdure.log.placing import ProcessBegun
@@ -80,6 +81,7 @@ class Worker:
             scratch=opened.scratch,
             location=opened.location,
             threads=self._threads,
+            lodging=Lodging(address_of(settings.location).local),
         )
         self._slots: asyncio.Semaphore = asyncio.Semaphore(settings.concurrency)
         self._probes: Probes | None = None

@@ -81,7 +81,9 @@ LEFT JOIN processes h ON h.name = r.process
 _LOOK: Final = _PLACED + "WHERE r.name = %s"
 _STUCK: Final = _PLACED + "WHERE p.parked IS NOT NULL OR p.waits IS NOT NULL ORDER BY r.number LIMIT %s"
 
-_BEGIN: Final = _whole("UPDATE placements SET tries = tries + 1, wake = 0, waits = NULL {OF} RETURNING tries")
+_BEGIN: Final = _whole(
+    "UPDATE placements SET tries = tries + %s, wake = 0, waits = NULL {OF} RETURNING tries"
+)
 _REST: Final = _whole("""
 UPDATE placements SET tries = 0, wake = %s, later = NULL, waits = NULL {OF}
 """)
@@ -141,9 +143,9 @@ class PostgresPlacements:
             row = db.execute(_LOOK, (run,)).fetchone()
         return None if row is None else Placed(*cast("_PlacedRow", row))
 
-    def begin(self, run: str) -> int:
+    def begin(self, run: str, *, counts: bool = True) -> int:
         with self._lent("counting a try") as db:
-            row = db.execute(_BEGIN, (run,)).fetchone()
+            row = db.execute(_BEGIN, (int(counts), run)).fetchone()
         return int(cast("int", row[0])) if row is not None else 1
 
     def rest(self, run: str, *, wake: int | None) -> None:
