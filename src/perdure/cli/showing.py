@@ -74,7 +74,7 @@ def _shape(place: Place, state: State) -> dict[str, Json]:
         "approvals": plain([item for item in state.world.approvals.values() if item.phase == "asked"]),
         "receipts": [_receipt(place, effect) for effect in state.world.receipts.values()],
         "counters": plain(state.world.counters),
-        "not_driven": _unplaced(place, state.run) or None,
+        **({"not_driven": why} if (why := _unplaced(place, state.run)) else {}),
         **({"wrapped": guest_shape(row, state)} if is_wrapped(state) else {}),
     }
 
