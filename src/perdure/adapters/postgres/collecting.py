@@ -7,7 +7,8 @@ Invariants:
   those who looked before can still name it, and none after ``COLLECT_GRACE_SECONDS`` whose recording keeps its bound.
 - Before blobs go, the sweep is counted, and every transaction that began before that has ended; then what is named is
   looked at once more. So either this collector sees what a transaction names, or the transaction sees the count move,
-  looks itself, and is refused or takes the sentence back in its own commit (``fence``). No lock holds a writer up.
+  looks itself, and is refused or takes the sentence back in its own commit (``fence``). No lock holds a writer up, and
+  no transaction here waits for a writer's while it holds what a writer may want.
 - An object goes after its row, and stands in ``puts`` as doomed from the row's end to its own: a crash leaves no
   object that nobody knows. A promise that is older than the grace is doomed, and whoever made it can't keep it.
 - What lies in the object store and stands in no row and no promise was put by a request that outlived them both.
@@ -43,14 +44,19 @@ HORIZON_SECONDS: Final = 120.0
 _CLOCK: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
 _CONDEMN: Final = f"UPDATE blobs b SET condemned = %s WHERE condemned IS NULL AND {UNREACHED}"  # noqa: S608 - constants
 _PARDON: Final = """
-UPDATE blobs b SET condemned = NULL FROM pg_temp.reached r WHERE b.condemned IS NOT NULL AND r.digest = b.digest
+UPDATE blobs b SET condemned = NULL FROM (
+    SELECT b.digest FROM blobs b JOIN pg_temp.reached r ON r.digest = b.digest
+    WHERE b.condemned IS NOT NULL FOR UPDATE OF b SKIP LOCKED
+) spared WHERE b.digest = spared.digest
 """
+"""A row that a writer holds is being pardoned by it; waiting for it could make the two wait for each other."""
+
 _DUE: Final = "SELECT 1 FROM blobs WHERE condemned <= %s LIMIT 1"
-_TAKE: Final = """
+_TAKE: Final = f"""
 DELETE FROM blobs b USING (
-    SELECT digest FROM blobs WHERE condemned <= %s ORDER BY digest LIMIT %s FOR UPDATE SKIP LOCKED
+    SELECT digest FROM blobs b WHERE condemned <= %s AND {UNREACHED} ORDER BY digest LIMIT %s FOR UPDATE SKIP LOCKED
 ) due WHERE b.digest = due.digest RETURNING b.digest, b.form, octet_length(b.content), b.content
-"""
+"""  # noqa: S608 - constants
 _TAKE_FRAMES: Final = """
 WITH gone AS (DELETE FROM frames WHERE digest = %s RETURNING octet_length(content) AS size)
 SELECT coalesce(sum(size), 0)::bigint FROM gone
@@ -136,7 +142,7 @@ class Collector:
         taken = Heap()
         with db.transaction():
             db.execute(_PARDON, prepare=False)
-            for row in db.execute(_TAKE, (until, SWEEP_ROWS), binary=True).fetchall():
+            for row in db.execute(_TAKE.encode(), (until, SWEEP_ROWS), binary=True).fetchall():
                 key, form, here = raw(row[0]), whole(row[1]), 0
                 if form == OUTSIDE:
                     doomed.append(index_of(raw(row[3])).object_name(self._large.store(), key.hex()))
