@@ -85,27 +85,36 @@ def measure(server: Server, spot: Spot, *, syncs: bool = False) -> dict[str, Any
 
 def comparable(reports: Sequence[dict[str, Any]]) -> None:
     """Raise ``Unequal`` unless all did the same work and waited for the same disk as often as a turn needs."""
-    for report in reports:
-        who = f"{report['peer']} ({report['variant']})"
-        for counted in ("replies", "effects"):
-            if report[counted] != report["turns"]:
-                raise Unequal(f"{who}: {report[counted]} {counted} in {report['turns']} turns")
-        held = report["durability"]
-        if held["changed"] or {held[key] for key in ("fsync", "synchronous_commit", "full_page_writes")} != {
-            "on"
-        }:
-            raise Unequal(f"{who}: not at full durability: {held}")
-        if held.get("syncs_per_turn", SYNCS_MIN) < SYNCS_MIN:
-            raise Unequal(
-                f"{who}: a turn waits for the disk {held['syncs_per_turn']} times, and has to twice: "
-                "before its effect and after it"
-            )
-        if report["wal_bytes_per_turn"] < report["payload_bytes"] / 2:
-            raise Unequal(f"{who}: {report['wal_bytes_per_turn']} bytes of log can't hold a turn's text")
+    found = unequal(reports)
+    if found:
+        raise Unequal("; ".join(found))
+
+
+def unequal(reports: Sequence[dict[str, Any]]) -> list[str]:
+    """Return all that keeps these reports from being compared, in words."""
+    found = [
+        f"{report['peer']} ({report['variant']}): {why}" for report in reports for why in _short_of(report)
+    ]
     for same in ("runs", "turns", "payload_bytes"):
-        found = {report[same] for report in reports}
-        if len(found) > 1:
-            raise Unequal(f"{same} differ: {sorted(found)}")
+        values = {report[same] for report in reports}
+        if len(values) > 1:
+            found.append(f"{same} differ: {sorted(values)}")
+    return found
+
+
+def _short_of(report: dict[str, Any]) -> Generator[str]:
+    for counted in ("replies", "effects"):
+        if report[counted] != report["turns"]:
+            yield f"{report[counted]} {counted} in {report['turns']} turns"
+    held = report["durability"]
+    if held["changed"] or {held[key] for key in ("fsync", "synchronous_commit", "full_page_writes")} != {
+        "on"
+    }:
+        yield f"not at full durability: {held}"
+    if held.get("syncs_per_turn", SYNCS_MIN) < SYNCS_MIN:
+        yield f"a turn waits for the disk {held['syncs_per_turn']} times, and has to twice: before its effect and after it"
+    if report["wal_bytes_per_turn"] < report["payload_bytes"] / 2:
+        yield f"{report['wal_bytes_per_turn']} bytes of log can't hold a turn's text"
 
 
 def turn_figures(server: Server, rounds: int, say: Callable[[str], None]) -> Figures:
