@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(programs() is None, reason="there is no PostgreS
 
 
 def test_two_workers_that_are_killed_stopped_and_cut_off_lose_and_repeat_nothing(tmp_path: Path):
-    wish = Wish(workers=2, runs=10, seconds=6.0, patience=40.0, failovers=0, standby=False)
+    wish = Wish(workers=2, runs=10, seconds=6.0, patience=40.0, failovers=0, standby=False, objects=False)
     with trial_of(wish, tmp_path) as trial:
         verdict, left = trial.run()
     assert verdict.ok, "\n".join(verdict.lines())

@@ -40,7 +40,8 @@ BOOK: Final = "CHAOS_BOOK"
 LISTED_WITHIN_S: Final = 1.0
 WAITS_S: Final = 1.0
 SENDS_MAX: Final = 50
-ARCHIVE_BYTES: Final = 300_000
+ARCHIVE_BYTES: Final = 1_300_000
+"""More than a store keeps in its database where it has a bucket."""
 TRIES_MAX: Final = 12
 
 JOURNAL: Final = arm()

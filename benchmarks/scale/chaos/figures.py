@@ -24,7 +24,15 @@ ROUNDS_MAX: Final = 4
 """So often a broken build is given the chance to be caught: when its processes meet is the machine's."""
 
 _SMALL: Final = Wish(
-    workers=3, runs=14, seconds=7.0, patience=12.0, pause=(0.2, 0.6), strikes=0.0, failovers=0, standby=False
+    workers=3,
+    runs=14,
+    seconds=7.0,
+    patience=12.0,
+    pause=(0.2, 0.6),
+    strikes=0.0,
+    failovers=0,
+    standby=False,
+    objects=False,
 )
 
 

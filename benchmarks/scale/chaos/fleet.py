@@ -99,6 +99,12 @@ class Fleet:
             self.bodies[body.seat] = Body(self._order, body.seat, self._lives[body.seat])
         return dead
 
+    def freeze(self) -> None:
+        """Everybody is stopped."""
+        for body in self.bodies:
+            with contextlib.suppress(ProcessLookupError):
+                body.process.send_signal(signal.SIGSTOP)
+
     def wake(self) -> None:
         """Nobody is stopped any more."""
         for body in self.bodies:

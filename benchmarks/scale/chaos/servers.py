@@ -7,14 +7,17 @@ Invariants:
 """
 
 import contextlib
+import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Final
 
 import psycopg
 
+from tests.servers.objects import moto
 from tests.servers.postgres import USER, Server
+from tests.servers.proxy import Mood, Proxy
 
 STANDBY: Final = "standby"
 DATABASE: Final = "chaos"
@@ -122,3 +125,33 @@ def paired(place: Path, *, standby: bool) -> Generator[Pair]:
         yield pair
     finally:
         pair.stop()
+
+
+class Bucket:
+    """A bucket for large content behind a proxy that refuses, stalls and cuts."""
+
+    MOODS: Final = (Mood.REFUSE, Mood.STALL, Mood.STALL_ANSWERS, Mood.CUT)
+
+    def __init__(self, proxy: Proxy, settings: Mapping[str, object]) -> None:
+        """Reach it by ``settings``, through ``proxy``."""
+        self._proxy: Proxy = proxy
+        self._settings: Mapping[str, object] = settings
+
+    def turn(self, mood: Mood) -> None:
+        """From here on connections to it are treated so."""
+        self._proxy.turn(mood)
+
+    def described(self, dsn: str, file: Path) -> str:
+        """Write the file that describes a store with this bucket, and return its name."""
+        lines = [f'postgres = "{dsn}"', "[objects]"]
+        lines += [f"{name} = {json.dumps(value)}" for name, value in self._settings.items()]
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return str(file)
+
+
+@contextlib.contextmanager
+def bucket() -> Generator[Bucket]:
+    """Have a bucket for the length of a ``with`` block."""
+    with moto() as server, Proxy(server.port) as proxy:
+        server.bucket("chaos")
+        yield Bucket(proxy, server.settings("chaos", port=proxy.port))

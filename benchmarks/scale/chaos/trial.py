@@ -21,11 +21,12 @@ from benchmarks.scale.chaos.jobs import TENANT, Job, drawn_jobs, message_of
 from benchmarks.scale.chaos.journal import Struck, pid_of, read_journals
 from benchmarks.scale.chaos.oracle import ENDED, Evidence, Verdict, is_parked, judged
 from benchmarks.scale.chaos.people import People, Visitor, settle_doubts
-from benchmarks.scale.chaos.servers import Pair, paired
+from benchmarks.scale.chaos.servers import Bucket, Pair, bucket, paired
 from perdure.assembly.addresses import address_of
 from perdure.assembly.failing_over import declare
 from perdure.demo.bank_launch import BankSettings, RunningBank, open_bank
 from perdure.values.errors import RunExists, Unsettled
+from tests.servers.proxy import Mood
 
 LOOK_SECONDS: Final = 0.05
 AGAIN_SECONDS: Final = 0.25
@@ -36,7 +37,14 @@ VISIBLE_MS: Final = 300
 STOPPED_SECONDS: Final = (0.3, 12.0)
 STEPS_NS: Final = tuple(seconds * 1_000_000_000 for seconds in (-30, -2, 0, 2, 30))
 
-WEIGHTS: Final[Mapping[str, float]] = {"kill": 6, "stop": 5, "cut": 6, "clock": 2, "restart": 0.6}
+WEIGHTS: Final[Mapping[str, float]] = {
+    "kill": 6,
+    "stop": 5,
+    "cut": 6,
+    "clock": 2,
+    "restart": 0.6,
+    "bucket": 1.5,
+}
 """How often each kind of fault is drawn; failovers have times of their own."""
 
 Figures = dict[str, Any]
@@ -58,6 +66,8 @@ class Wish(NamedTuple):
     """of all payments: the process kills or stops itself right before the socket"""
     failovers: int = 1
     standby: bool = True
+    objects: bool = True
+    """whether large content goes to a bucket"""
     broken: str = ""
     kinds: Mapping[str, float] = WEIGHTS
     stopped_seconds: tuple[float, float] = STOPPED_SECONDS
@@ -68,12 +78,15 @@ class Wish(NamedTuple):
 class Trial:
     """One trial, from its servers to its verdict."""
 
-    def __init__(self, wish: Wish, place: Path, pair: Pair, bank: RunningBank) -> None:
+    def __init__(self, wish: Wish, place: Path, pair: Pair, bank: RunningBank, bucket: Bucket | None) -> None:
         """Prepare it in ``place``."""
         self.wish: Wish = wish
         self.place: Path = place
         self.pair: Pair = pair
         self.bank: RunningBank = bank
+        self.location: str = pair.dsn if bucket is None else bucket.described(pair.dsn, place / "store.toml")
+        self._bucket: Bucket | None = bucket
+        self._bucket_until: float = 0.0
         self.jobs: tuple[Job, ...] = drawn_jobs(wish.runs, wish.seed, rivals=wish.rivals)
         self.faults: list[Fault] = []
         self.heads: list[tuple[str, int, str]] = []
@@ -85,19 +98,19 @@ class Trial:
             db.execute("CREATE TABLE entries (invoice TEXT, cents INTEGER, reference TEXT)")
         half = wish.strikes / 2
         order = Order(
-            pair.dsn,
+            self.location,
             place,
             bank.url,
             strikes=Strikes(wish.seed, half, half) if wish.strikes else None,
             broken=wish.broken,
         )
-        with perdure.open(pair.dsn):
+        with perdure.open(self.location):
             pass
         if wish.standby:
-            declare(address_of(pair.dsn), synchronous=True)
+            declare(address_of(self.location), synchronous=True)
         self.fleet: Fleet = Fleet(order, wish.workers)
-        self.people: People = People(pair.dsn)
-        self._visitor: Visitor = Visitor(pair.dsn)
+        self.people: People = People(self.location)
+        self._visitor: Visitor = Visitor(self.location)
 
     # -- the course of it ----------------------------------------------------------------------------
 
@@ -136,7 +149,7 @@ class Trial:
         """Ask for the runs one after the other, over three quarters of the time, each until it is known to be there."""
         began = time.monotonic()
         end = began + self.wish.seconds + self.wish.patience
-        visitor = Visitor(self.pair.dsn)
+        visitor = Visitor(self.location)
         for number, job in enumerate(self.jobs):
             due = began + 0.75 * self.wish.seconds * number / len(self.jobs)
             time.sleep(max(0.0, due - time.monotonic()))
@@ -168,19 +181,8 @@ class Trial:
     def _fault(self, kind: str) -> None:
         now = time.monotonic_ns()
         match kind:
-            case "kill":
-                body = self._victim()
-                if body is not None:
-                    body.process.kill()
-                    self.faults.append(Fault(now, kind, body.pid))
-            case "stop":
-                body = self._victim()
-                if body is not None and body.pid not in self._waking:
-                    body.process.send_signal(signal.SIGSTOP)
-                    self._waking[body.pid] = time.monotonic() + self._chance.uniform(
-                        *self.wish.stopped_seconds
-                    )
-                    self.faults.append(Fault(now, kind, body.pid))
+            case "kill" | "stop":
+                self._strike_worker(kind, now)
             case "cut":
                 self.pair.cut(self._chance.choice((0.3, 0.7, 1.0)))
                 self.faults.append(Fault(now, kind))
@@ -188,6 +190,8 @@ class Trial:
                 seat = self._chance.randrange(self.wish.workers)
                 self.fleet.step(seat, self._chance.choice(STEPS_NS))
                 self.faults.append(Fault(now, kind, self.fleet.bodies[seat].pid))
+            case "bucket":
+                self._turn_bucket(now)
             case "restart":
                 self.faults.append(Fault(now, kind))
                 self.pair.restart()
@@ -197,6 +201,24 @@ class Trial:
                 self.pair.fail_over()
             case _:
                 raise ValueError(kind)
+
+    def _strike_worker(self, kind: str, now: int) -> None:
+        body = self._victim()
+        if body is None or body.pid in self._waking:
+            return
+        self.faults.append(Fault(now, kind, body.pid))
+        if kind == "kill":
+            body.process.kill()
+        else:
+            body.process.send_signal(signal.SIGSTOP)
+            self._waking[body.pid] = time.monotonic() + self._chance.uniform(*self.wish.stopped_seconds)
+
+    def _turn_bucket(self, now: int) -> None:
+        if self._bucket is not None and not self._bucket_until:
+            mood = self._chance.choice(Bucket.MOODS)
+            self._bucket.turn(mood)
+            self._bucket_until = time.monotonic() + self._chance.uniform(0.5, 5.0)
+            self.faults.append(Fault(now, f"bucket: {mood.value}"))
 
     def _victim(self) -> Body | None:
         """Return a worker that has an effect under way, if there is one, else any that lives."""
@@ -215,6 +237,9 @@ class Trial:
     def _tend(self) -> None:
         """Stopped processes go on when it is time; dead ones are replaced."""
         now = time.monotonic()
+        if self._bucket is not None and self._bucket_until and now > self._bucket_until:
+            self._bucket.turn(Mood.PASS)
+            self._bucket_until = 0.0
         for body in self.fleet.bodies:
             if body.is_stopped() and body.pid not in self._waking:
                 # It stopped itself, before a payment.
@@ -256,6 +281,15 @@ class Trial:
                     return
 
     def _judged(self) -> Verdict:
+        """Judge while nothing moves: ledgers and log are read one after the other."""
+        self.fleet.freeze()
+        self.bank.quiet()
+        try:
+            return self._read_and_judged()
+        finally:
+            self.fleet.wake()
+
+    def _read_and_judged(self) -> Verdict:
         journals = read_journals(self.place)
         struck = [
             Fault(entry.at, f"{entry.how} before the socket", pid_of(name), entry.about)
@@ -264,7 +298,7 @@ class Trial:
             if isinstance(entry, Struck)
         ]
         self.faults += struck
-        with perdure.open(self.pair.dsn) as store:
+        with perdure.open(self.location) as store:
             evidence = Evidence(
                 self.jobs, self.bank.statement(), self.place / "book.db", journals, self.faults, self.heads
             )
@@ -315,8 +349,12 @@ def _restless(store: perdure.Store) -> _Standing:
 def trial_of(wish: Wish, place: Path) -> Generator[Trial]:
     """Have everything that a trial takes for the length of a ``with`` block."""
     settings = BankSettings(slow_ms=SLOW_MS, visible_ms=VISIBLE_MS, seed=wish.seed)
-    with paired(place, standby=wish.standby) as pair, open_bank(place / "bank.db", settings) as bank:
-        yield Trial(wish, place, pair, bank)
+    with (
+        paired(place, standby=wish.standby) as pair,
+        open_bank(place / "bank.db", settings) as bank,
+        bucket() if wish.objects else contextlib.nullcontext() as large,
+    ):
+        yield Trial(wish, place, pair, bank, large)
 
 
 def figures_of(trial: Trial, verdict: Verdict, left: int) -> Figures:
