@@ -117,7 +117,7 @@ class Looker:
         """Return the epoch of ``run``: it grows with each lease."""
         return int(self.one("SELECT epoch FROM runs WHERE name = %s", run) or 0)
 
-    def until(self, true: Callable[[], object], *, seconds: float = 30.0, what: str = "") -> float:
+    def until(self, true: Callable[[], object], *, seconds: float = 60.0, what: str = "") -> float:
         """Look until ``true`` answers truly; return when it did."""
         deadline = time.perf_counter() + seconds
         while not true():
