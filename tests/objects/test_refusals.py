@@ -119,6 +119,44 @@ def test_settings_that_make_no_sense_are_refused_by_name(words: dict[str, object
     assert hint in caught.value.hint
 
 
+def test_encryption_is_asked_for_with_each_object_and_only_new_ones_are_made():
+    heard: list[dict[str, str]] = []
+    wishes: dict[str, object] = {"encryption": "aws:kms", "kms_key": "arn:aws:kms:x", "bucket_key": True}
+    with answering(400, "KMS.DisabledException", heard) as port:
+        refusal(canned(port) | wishes)
+    asked = heard[0]
+    assert asked["if-none-match"] == "*"
+    assert asked["x-amz-server-side-encryption"] == "aws:kms"
+    assert asked["x-amz-server-side-encryption-aws-kms-key-id"] == "arn:aws:kms:x"
+    assert asked["x-amz-server-side-encryption-bucket-key-enabled"] == "true"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"url": "az://box/runs", "account": "acme", "account_key": "a2V5" * 8},
+        {"url": "gs://box/runs", "timeout_seconds": 5.0},
+        {"url": "s3://box", "encryption": "AES256", "region": "eu-central-1"},
+    ],
+    ids=["Azure", "Google", "Amazon"],
+)
+def test_each_provider_is_opened_by_its_settings(words: dict[str, object]):
+    assert open_objects(words) is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ({"url": "az://box", "account": "acme", "account_key": "!!"}, "Invalid Access Key"),
+        ({"url": "gs://box", "service_account_file": "/nowhere"}, "/nowhere"),
+        ({"url": "s3://box", "ca_file": "/nowhere"}, "/nowhere"),
+    ],
+)
+def test_a_key_or_a_file_that_cannot_be_read_is_named_at_once(words: dict[str, object], what: str):
+    with pytest.raises(BadInput, match=what):
+        open_objects(words)
+
+
 def canned(port: int) -> dict[str, object]:
     return {
         "url": "s3://bucket/x",
@@ -131,13 +169,15 @@ def canned(port: int) -> dict[str, object]:
 
 
 @contextmanager
-def answering(status: int, code: str) -> Generator[int]:
-    """Run a server that gives every request the same answer, in the words of S3."""
+def answering(status: int, code: str, heard: list[dict[str, str]] | None = None) -> Generator[int]:
+    """Run a server that gives every request the same answer, in the words of S3; ``heard`` gets their headers."""
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>so it is</Message></Error>".encode()
 
     class _Canned(BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if heard is not None:
+                heard.append({name.lower(): word for name, word in self.headers.items()})
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
