@@ -159,8 +159,9 @@ def test_every_command_has_help_with_an_example_and_json(verb: str, reader: Insi
         assert f"  perdure {verb}" in text
         # What `hooks tell` says is a client's own form, which is JSON where the client wants that.
         assert "--json" in text or name == "tell"
-        # `gateway status` asks a gateway that runs; a snippet and a draft are about no run.
-        assert "--store" in text or verb == "demo" or name in {"check", "status", "print", "tell", "init"}
+        # `gateway status` asks a gateway that runs; a snippet and a draft are about no run; a copy names two stores.
+        elsewhere = {"check", "status", "print", "tell", "init", "copy"}
+        assert "--store" in text or verb == "demo" or name in elsewhere
 
 
 def test_help_lists_every_command_and_needs_no_store(terminal: Terminal):
