@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
-from perdure.driver.books import Books
+from perdure.assembly.feeding_parts import PartedFeed
+from perdure.driver.books import Books, Parted
 from perdure.log.feed import FeedPage, FeedStore
 from perdure.values.errors import BadInput
 from perdure.values.limits import FEED_PAGE_BATCHES_MAX
@@ -25,6 +26,10 @@ def feed_of(books: Books) -> FeedStore:
     """Return the feed of ``books``; raise ``BadInput`` for a store that has none."""
     if isinstance(books, Fed):
         return books.feed()
+    if isinstance(books, Parted):
+        return PartedFeed(
+            lambda: {name: feed_of(part) for name, part in books.shards().items()}, books.missing
+        )
     raise BadInput("this store has no feed", hint="keep the runs in a directory or in PostgreSQL")
 
 

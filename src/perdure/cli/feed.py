@@ -103,9 +103,12 @@ def _stalled(stall: Stall, lag: float) -> str:
     who = {
         "session": f"session {stall.pid} of {stall.name or stall.user!r} in {stall.database}",
         "prepared": f"the prepared transaction {stall.name!r} in {stall.database}",
+        "away": f"the shard {stall.name}, which is away",
         "unseen": "a transaction that can't be seen from here",
     }[stall.kind]
     doing = f", {stall.state}: {stall.query}" if stall.query else ""
+    if stall.kind == "away":
+        return f"held back by {who}: {stall.query}"
     return f"held back for {_for(lag)} by {who}, begun {_for(stall.seconds)} ago{doing}"
 
 

@@ -24,7 +24,7 @@ class Stall(NamedTuple):
     """What holds the feed back: nothing that was committed after this began is given out before it ends."""
 
     kind: str
-    """'session', 'prepared' for a prepared transaction, or 'unseen' where this database can't tell"""
+    """'session', 'prepared' for a prepared transaction, 'away' for a shard, or 'unseen' where this database can't tell"""
     pid: int | None
     name: str
     """of the application, or of the prepared transaction"""

@@ -638,6 +638,9 @@ FEED_KEEP_SECONDS: Final = 7 * 24 * 3600.0
 FEED_PRUNE_BATCHES_MAX: Final = 10_000
 """Batches forgotten in one transaction: some tens of milliseconds, so that no writer waits."""
 
+FEED_PRUNE_SECONDS: Final = 600.0
+"""Between two looks of a worker whether batches of the feed are old enough to be forgotten."""
+
 FEED_LAG_COUNTED_MAX: Final = 100_000
 """Batches that are counted for one reader's lag: more is as bad, and counting takes its time."""
 

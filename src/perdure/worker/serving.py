@@ -33,6 +33,7 @@ from perdure.worker.pulse import Bounds, Pulse
 from perdure.worker.sweeping import Sweep
 from perdure.worker.telling import Tell
 from perdure.worker.tenants import TenantGate
+from perdure.worker.tidying import tidy
 from perdure.worker.versions import VersionGate, queue_for
 
 LOOSE: Final = 4
@@ -185,7 +186,7 @@ class Worker:
     @asynccontextmanager
     async def _tending(self) -> AsyncGenerator[None]:
         """Engines serve, sweeps sweep and notices are heard, until the end of this."""
-        tasks: list[asyncio.Task[None]] = []
+        tasks = [asyncio.create_task(tidy(self._opened.books), name="tidying")]
         for base, engine, driving, sweep, tenants in self.stations:
             tasks += (
                 asyncio.create_task(tenants.tend(), name=f"tenants {base.name}"),
