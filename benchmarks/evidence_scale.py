@@ -63,14 +63,23 @@ def workers() -> Figures:
 
 def faults() -> Figures:
     """Failovers told one by one, then a fleet under faults, and both with broken builds; what both count is added up."""
-    from benchmarks.scale.chaos.evidence import chaos_figures
+    from benchmarks.scale.chaos.figures import chaos_figures
     from benchmarks.scale.failover import failovers
 
     with tempfile.TemporaryDirectory(prefix="failover-") as place:
         told: Figures = dict(failovers(Path(place)))
     say(f"  failovers: {told}")
-    found = chaos_figures(say)
+    found = chaos_figures(say=say)
+    # Takeovers are timed by themselves as well, with nothing else going on.
+    found["chaos_takeover_s"] = found.pop("takeover_s", None)
     return {**told, **found, **{name: told[name] + found[name] for name in ADDED if name in found}}
+
+
+def histories() -> Figures:
+    """What concurrent clients saw of one store, explained by one writer for each run, or not."""
+    from benchmarks.scale.history.recording import history_figures
+
+    return history_figures()
 
 
 PARTS: tuple[Part, ...] = (
@@ -91,6 +100,7 @@ PARTS: tuple[Part, ...] = (
         workers,
         ("workers_4_over_1", "takeover_s", "cold_start_s"),
     ),
+    ("histories of concurrent writers", histories, ("history_explained", "history_broken_caught")),
     (
         "failovers and chaos",
         faults,
