@@ -1,5 +1,6 @@
 """Garbage of a store in PostgreSQL: what is reached stays, the rest goes with its objects, beside running writers."""
 
+import tempfile
 import threading
 from pathlib import Path
 from uuid import uuid4
@@ -71,15 +72,17 @@ def after_any_history(place: Place, steps: list[Step]) -> None:
 @given(STEPS)
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_after_any_history_what_is_reached_is_here_and_the_rest_is_gone(steps: list[Step]):
-    after_any_history(Place(Path("/tmp") / uuid4().hex), steps)
+    with tempfile.TemporaryDirectory() as directory:
+        after_any_history(Place(Path(directory)), steps)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @given(STEPS)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_after_hundreds_of_histories_what_is_reached_is_here_and_the_rest_is_gone(steps: list[Step]):
-    after_any_history(Place(Path("/tmp") / uuid4().hex), steps)
+    with tempfile.TemporaryDirectory() as directory:
+        after_any_history(Place(Path(directory)), steps)
 
 
 class PostsForgotten(Marking):
