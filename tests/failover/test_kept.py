@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
@@ -9,6 +10,7 @@ from benchmarks.scale.failing.kept import Scribe, interrupted, kept
 from benchmarks.scale.failing.twins import DATABASE, Twins, told, until
 from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.store import PostgresStore
+from perdure.log.port import Post
 from perdure.values.errors import BadInput, Suspended, Unreplicated
 
 
@@ -47,6 +49,9 @@ def test_a_synchronous_store_acknowledges_nothing_while_its_server_waits_for_no_
         until(lambda: not waits(store))
         with pytest.raises(Unreplicated):
             store.append(scribe.batch()).result(30)
+        with pytest.raises(Unreplicated):
+            store.post("run", Post("p", "message.received", msgspec.Raw(b"{}"), 1))
+        assert store.inbox("run") == []
         store.takeovers.declare(synchronous=False)
         scribe.write()
         assert scribe.missing(store) == 0

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from perdure.adapters.postgres.identity import look
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.envelope import GENESIS, Event, seal
 from perdure.log.events import Content, MessageReceived
-from perdure.log.port import Batch
+from perdure.log.port import Batch, ClaimOpened
 
 
 class Watch:
@@ -79,3 +80,23 @@ def test_what_was_acknowledged_and_is_not_here_is_named(db: psycopg.Connection[t
     assert [(head.run, head.position) for head in gone.heads] == [("run", 1)]
     known.forget(gone)
     assert not known.gone(db)
+
+
+def test_who_comes_late_with_what_was_said_already_stops_nobody(
+    db: psycopg.Connection[tuple[object, ...]], dsn: str
+):
+    first, late, knowing = (Known(process=name) for name in ("first", "late", "knowing"))
+    first.acknowledged([batch()])
+    late.acknowledged([batch()])
+    claim = ClaimOpened("k" * 40, "s" * 40, "lineage:run", "pay", 1, 1, "a" * 40)
+    knowing.acknowledged([batch()._replace(opened=[claim])])
+    look(db, first)
+    with PostgresStore(dsn) as store:
+        assert "run run had been acknowledged up to position 1" in (store.suspended() or "")
+        store.release_store("ann")
+        look(db, late)
+        assert store.suspended() is None
+        look(db, knowing)
+        assert "pay (key kkkkkkkkkkkk)" in (store.suspended() or "")
+        assert store.takeovers.release("ann", ()).put_back == 1
+        assert [claim.outcome for claim in store.claims()] == [None]

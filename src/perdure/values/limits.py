@@ -785,6 +785,9 @@ WITNESS_KEEP_SECONDS: Final = 35 * 24 * 3600.0
 WITNESS_LOOK_SECONDS: Final = 600.0
 """How far past the oldest missing claim the witness is read on: clocks of hosts differ by less."""
 
+WITNESS_PRUNE_LISTS: Final = 500
+"""Objects that a process leaves with its witness between two looks for old claims: some quarter of an hour when busy."""
+
 MISSING_BYTES_MAX: Final = 16 * 1024 * 1024
 """Of a file in which a person names missing claims: some 50,000 of them."""
 
@@ -821,3 +824,6 @@ TEMPORAL_STICKY_SECONDS: Final = 1.0
 
 TEMPORAL_DECISION_SECONDS: Final = 3.0
 """A worker that was to decide what a workflow does next, which takes milliseconds, and hasn't for so long, is gone."""
+
+STORE_THREADS: Final = 4
+"""Threads of a process that ask a store over a network: as many as it has connections for reading."""

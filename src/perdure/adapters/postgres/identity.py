@@ -14,7 +14,7 @@ from typing import Final
 import psycopg
 
 from perdure.adapters.postgres.known import Known
-from perdure.adapters.postgres.losses import accept, suspend
+from perdure.adapters.postgres.losses import accept, is_admitted, suspend
 from perdure.adapters.postgres.outside import compared
 from perdure.adapters.postgres.sealing import Facts, Gone, Seal, ServerLife, read_seal
 from perdure.adapters.postgres.wire import Row, Statement, read_bool, read_int, read_text
@@ -150,6 +150,16 @@ def ground(db: Database, known: Known) -> int:
     return checked(tuple(row), known, claims=False)
 
 
+def wait_for_standby(db: Database) -> None:
+    """Within a transaction that somebody is told of: its commit waits for a standby where it has to.
+
+    Raises ``Unreplicated`` if it wouldn't.
+    """
+    row = db.execute(REPLICATED.text.encode()).fetchone()
+    if row is None or row[0] is not True:
+        raise Unreplicated("the store is declared synchronous, and the server's commits wait for no standby")
+
+
 def check_replicated(row: Row) -> None:
     """Raise ``Unreplicated`` where the server may have committed without waiting for a standby."""
     if row[0] is not True:
@@ -169,6 +179,9 @@ def _arrive(db: Database, known: Known, facts: Facts, seal: Seal) -> None:
     if told is not None and told.complete and (doubt or gone):
         why = doubt or "the server holds less than it did"
         accept(db, seal, facts, gone, by=f"the witness {told.name}", why=why, lossy=True)
+    elif doubt is None and gone and is_admitted(db, gone, here):
+        # Whoever comes late with what was said already stops nobody.
+        pass
     elif gone or (doubt is not None and _seen_always(seal, here) is None):
         suspend(db, explained(doubt, gone), gone, known.process)
     elif doubt is None:

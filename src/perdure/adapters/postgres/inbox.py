@@ -8,6 +8,7 @@ import msgspec
 from perdure.adapters.postgres.columns import asked, whole
 from perdure.adapters.postgres.connecting import Database
 from perdure.adapters.postgres.fence import SWEPT, Fence, present_in
+from perdure.adapters.postgres.identity import wait_for_standby
 from perdure.adapters.postgres.leases import check_here
 from perdure.adapters.postgres.reading import number_of
 from perdure.adapters.postgres.wire import TEXT, Many, Statement, read_int, read_text
@@ -50,6 +51,7 @@ def put_post(db: Database, run: str, post: Post, fence: Fence, *, again: bool) -
     # After the insert, which holds the run's row by its key: who moves the run waits for it, or is seen here.
     check_here(db, run)
     if posted:
+        wait_for_standby(db)
         if fence.watches(sweeps(db)):
             fence.check_post(present_in(db), run, post)
         return True

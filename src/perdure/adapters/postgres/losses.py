@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 import psycopg
 
-from perdure.adapters.postgres.sealing import Facts, Gone, Seal
+from perdure.adapters.postgres.sealing import Facts, Gone, Seal, ServerLife
 from perdure.adapters.postgres.wire import TEXT, Many, Statement, read_text
 from perdure.log.envelope import GENESIS
 from perdure.log.events import ClaimSeen, Content
@@ -42,6 +42,10 @@ WHERE system = %s AND timeline = %s
 _RECORD: Final = """
 INSERT INTO failovers (was_system, was_timeline, system, timeline, lsn, lossy, by, why)
 VALUES (%s, %s, %s, %s, pg_current_wal_lsn()::text, %s, %s, %s)
+"""
+_ADMITTED: Final = """
+SELECT EXISTS (SELECT FROM failovers WHERE lossy AND system = %s AND timeline = %s)
+    AND NOT EXISTS (SELECT FROM unnest(%s::text[]) AS g (key) WHERE NOT EXISTS (SELECT FROM lost l WHERE l.key = g.key))
 """
 _LOST: Final = """
 INSERT INTO lost (key, run, stem, scope, tool, attempt, arguments, loose, position, outcome, result, told_by)
@@ -136,6 +140,12 @@ def accept(
             write_down(db, gone, by)
             put_back(db)
             db.execute("UPDATE store SET suspended = NULL, released = %s", (by,))
+
+
+def is_admitted(db: Database, gone: Gone, here: ServerLife) -> bool:
+    """Whether somebody has said already that this server lacks things, and all these claims were among them."""
+    row = db.execute(_ADMITTED, (here.system, here.timeline, [claim.key for claim in gone.claims])).fetchone()
+    return row == (True,)
 
 
 def fence(db: Database) -> None:

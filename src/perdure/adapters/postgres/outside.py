@@ -30,6 +30,7 @@ from perdure.values.limits import (
     WITNESS_HEADS_SECONDS,
     WITNESS_KEEP_SECONDS,
     WITNESS_LOOK_SECONDS,
+    WITNESS_PRUNE_LISTS,
 )
 
 Database = psycopg.Connection[tuple[object, ...]]
@@ -139,6 +140,8 @@ class OutsideWitness:
             if self._heads_name:
                 self._objects.delete([self._heads_name])
             self._heads_name = name
+            if self._number % WITNESS_PRUNE_LISTS == 0:
+                self.prune()
         except PerdureError:
             self._heads_at = 0
 
@@ -253,9 +256,9 @@ def compared(db: Database, witness: OutsideWitness, here: ServerLife, store: Sea
     Raises ``OldPrimary`` where the witness has seen the store go on elsewhere, and what its object store raises.
     """
     since = witness.begin(store)
+    witness.prune()
     if witness.was_compared(here):
         return Told(witness.name, Gone(), complete=False)
-    witness.prune()
     gone, whole = witness.gone(db)
     return Told(witness.name, gone, complete=since and whole and witness.claims_before)
 
