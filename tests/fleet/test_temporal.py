@@ -134,7 +134,7 @@ def test_a_flow_goes_on_as_a_new_one_before_its_history_is_long_and_forgets_no_a
             await asyncio.sleep(0.05)
         client = await Client.connect(temporal.address)
         flows = await client.count_workflows(
-            "WorkflowType = 'perdure.run' AND ExecutionStatus = 'ContinuedAsNew'"
+            "WorkflowType = 'perdure-run' AND ExecutionStatus = 'ContinuedAsNew'"
         )
         engine.stop()
         await asyncio.wait_for(serving, 30)

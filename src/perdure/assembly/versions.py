@@ -20,7 +20,7 @@ from perdure.projection.state import State
 from perdure.values.errors import BadInput
 
 
-class Migration(NamedTuple):
+class VersionChange(NamedTuple):
     """What it would mean for a run to be driven by another version of its agent."""
 
     run: str
@@ -49,7 +49,7 @@ def version_in(books: Books, state: State) -> str:
     return version_of(read_definition(books.get(state.definition)), state.definition)
 
 
-def migration_of(books: Books, run: str, agent: Agent, *, by: str) -> Migration:
+def migration_of(books: Books, run: str, agent: Agent, *, by: str) -> VersionChange:
     """Return what taking ``run`` to this version of its agent means; nothing is written.
 
     Raises ``AgentChanged`` if it can't be: another agent, or effects are open that this one doesn't cover; ``BadInput``
@@ -69,7 +69,7 @@ def migration_of(books: Books, run: str, agent: Agent, *, by: str) -> Migration:
         for each in found
         if isinstance(each.body, e.ContractAdopted)
     )
-    return Migration(
+    return VersionChange(
         run,
         agent.name,
         before,
@@ -82,7 +82,7 @@ def migration_of(books: Books, run: str, agent: Agent, *, by: str) -> Migration:
     )
 
 
-def put_ahead(books: Books, migration: Migration) -> None:
+def put_ahead(books: Books, migration: VersionChange) -> None:
     """The new version's definition and contract are in the store, ahead of the fact that names them."""
     part = within(books, migration.run)
     for fact in migration.facts:

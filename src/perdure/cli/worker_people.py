@@ -7,7 +7,7 @@ import click
 from perdure.assembly.addresses import Address
 from perdure.assembly.fleet import bases_of
 from perdure.assembly.submitting import placements_of
-from perdure.assembly.versions import Migration, migration_of, put_ahead, runs_at
+from perdure.assembly.versions import VersionChange, migration_of, put_ahead, runs_at
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, inked
 from perdure.cli.options import by_option, example, json_option, store_option
@@ -67,7 +67,7 @@ def migrate(
     agents = {each.name: each for each in load_all(spoken)}
     with opened(store) as place:
         runs = [run] if run is not None else list(runs_at(place.store.books, name, before))
-        done: list[Migration] = []
+        done: list[VersionChange] = []
         for each in runs:
             state = place.store.state(each)
             agent = agents.get(state.agent)
@@ -91,7 +91,7 @@ def migrate(
     return FINISHED
 
 
-def _record(place: Place, migration: Migration) -> None:
+def _record(place: Place, migration: VersionChange) -> None:
     if migration.facts:
         put_ahead(place.store.books, migration)
         place.store.call(place.store.house.attend(migration.run, then=migration.facts))
@@ -102,7 +102,7 @@ def _record(place: Place, migration: Migration) -> None:
         placements.call(migration.run)
 
 
-def _shape(migration: Migration, *, recorded: bool) -> dict[str, Json]:
+def _shape(migration: VersionChange, *, recorded: bool) -> dict[str, Json]:
     return {
         "run": migration.run,
         "agent": migration.agent,
@@ -125,7 +125,7 @@ def _shape(migration: Migration, *, recorded: bool) -> dict[str, Json]:
     }
 
 
-def _say(migration: Migration, *, recorded: bool) -> None:
+def _say(migration: VersionChange, *, recorded: bool) -> None:
     sign = inked("✓", "good", bold=True) if recorded else inked("·", "quiet")
     verb = "is taken" if recorded else "would be taken"
     click.echo(

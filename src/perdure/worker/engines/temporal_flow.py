@@ -14,17 +14,16 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
-with workflow.unsafe.imports_passed_through():
-    from perdure.values.limits import (
-        ENGINE_PAUSE_SECONDS_MAX,
-        TEMPORAL_BEAT_SECONDS_MAX,
-        TEMPORAL_HISTORY_MAX,
-        TEMPORAL_LOOKS_MAX,
-        TEMPORAL_QUEUE_SECONDS,
-    )
+from perdure.values.limits import (
+    ENGINE_PAUSE_SECONDS_MAX,
+    TEMPORAL_BEAT_SECONDS_MAX,
+    TEMPORAL_HISTORY_MAX,
+    TEMPORAL_LOOKS_MAX,
+    TEMPORAL_QUEUE_SECONDS,
+)
 
-WORKFLOW: Final = "perdure.run"
-ACTIVITY: Final = "perdure.look"
+WORKFLOW: Final = "perdure-run"
+ACTIVITY: Final = "perdure-look"
 SIGNAL: Final = "asked"
 
 _RETRY: Final = RetryPolicy(

@@ -32,7 +32,7 @@ _FORBIDDEN: Final = frozenset(
 _OURS: Final = re.compile(
     r"perdure_receipts|set_config|dblink|\bpg_(?:terminate|cancel)_backend", re.IGNORECASE
 )
-_MARK: Final = "perdure.lent"
+_MARK: Final = "perdure_tool.lent"
 """A setting that ends with the transaction: where it is gone, another has begun."""
 
 
