@@ -73,10 +73,12 @@ class Perdure:
 
     def go(self, course: meter.Course, runs: Sequence[str]) -> None:
         self._model.course = course
-        running = [self._store.start(self._agent, "go", run=run) for run in runs]
-        with ThreadPoolExecutor(1) as waiter:
-            outcomes = [waiter.submit(run.wait).result() for run in running]
+        with ThreadPoolExecutor(len(runs)) as threads:
+            outcomes = list(threads.map(self._one, runs))
         assert all(isinstance(outcome, perdure.Finished) for outcome in outcomes), outcomes
+
+    def _one(self, run: str) -> object:
+        return self._store.start(self._agent, "go", run=run).wait()
 
     def close(self) -> None:
         self._store.close()
@@ -84,11 +86,12 @@ class Perdure:
 
 def _dont_wait() -> None:
     """From now on no connection of ours waits for the disk: what our own setting of each connection prevents."""
-    known = vars(connecting)
-    settled = str(known["_SETTLED"]).replace("ELSE 'on'", "ELSE 'off'")
-    if settled == known["_SETTLED"]:
+    name = "_SETTLED"
+    careful = str(getattr(connecting, name))
+    careless = careful.replace("ELSE 'on'", "ELSE 'off'")
+    if careless == careful:
         raise AssertionError("connections are settled in another way now: this build isn't careless")
-    known["_SETTLED"] = settled
+    setattr(connecting, name, careless)
 
 
 if __name__ == "__main__":

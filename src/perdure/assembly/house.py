@@ -113,13 +113,13 @@ class House:
         checked_name(run, field="run")
         checked_name(tenant, field="tenant")
         new = NewRun(run, run, tenant, self.clock.now())
-        if not self.store.create(new) and read_state(self.store, run).state.position:
+        made = await self._apart(lambda: self.store.create(new))
+        if not made and read_state(self.store, run).state.position:
             raise RunExists(f"there is a run {run!r} already")
         opened = opened_by(agent, run, tenant, depth=depth, parent=parent)
         text, blob = content_of(message)
-        said = e.MessageReceived("start", "user", text)
-        facts = (opened, Heard(said, (blob,) if blob is not None else ()))
-        return await self._drive(agent, run, facts, Going(watcher, begun))
+        said = Heard(e.MessageReceived("start", "user", text), () if blob is None else (blob,))
+        return await self._drive(agent, run, (opened, said), Going(watcher, begun))
 
     async def resume(
         self,

@@ -10,11 +10,12 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from perdure.assembly.addresses import Location
+from perdure.assembly.addresses import Location, address_of
 from perdure.assembly.agent import Agent
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.family import Watcher
@@ -40,7 +41,7 @@ from perdure.replay.redo import Replayed
 from perdure.replay.travel import Change
 from perdure.values.digest import Json
 from perdure.values.errors import Held, NoUndo
-from perdure.values.limits import GRACE_SECONDS
+from perdure.values.limits import GRACE_SECONDS, STORE_THREADS
 
 T = TypeVar("T")
 
@@ -55,10 +56,13 @@ class Store:
         clock: Clock | None = None,
         scratch: Path | None = None,
         location: Path | None = None,
+        *,
+        far: bool = False,
     ) -> None:
         """Serve ``books`` and call ``close`` at the end; ``scratch`` is where runs may write beside workspaces.
 
-        ``location`` is the directory of the store, which no workspace may hold.
+        ``location`` is the directory of the store, which no workspace may hold. With ``far`` asking it takes its time:
+        that is done in threads, where it holds up no other run.
         """
         self.books: Books = books
         self._close_books: Callable[[], None] = close
@@ -66,7 +70,10 @@ class Store:
         self._thread: threading.Thread | None = None
         self._clock: Clock = clock or SystemClock()
         scratch = scratch or scratch_of(Path())
-        self.house: House = House(books, self._clock, scratch=scratch, location=location)
+        self._threads: Executor | None = ThreadPoolExecutor(STORE_THREADS, "perdure-store") if far else None
+        self.house: House = House(
+            books, self._clock, scratch=scratch, location=location, threads=self._threads
+        )
         self._going_back: GoingBack = GoingBack(books, scratch)
         self.files: FileHistory = FileHistory(books)
         self.people: People = People(books, self._clock.now, lambda: uuid.uuid4().hex)
@@ -339,6 +346,8 @@ class Store:
             self._thread = None
         if not self._loop.is_closed():
             self._loop.close()
+            if self._threads is not None:
+                self._threads.shutdown()
             self._close_books()
 
     def call(self, work: Coroutine[object, object, T]) -> T:
@@ -386,5 +395,6 @@ def open_store(location: Location, *, create: bool = True) -> Store:
     A location is a directory, ``postgresql://...``, or a ``.toml`` file that describes a store. Raises
     ``StoreNewer``, ``StoreDamaged``, ``BadInput`` or ``BadAddress`` for a location that can't be a store.
     """
-    books, close, scratch, found = open_books(location, create=create)
-    return Store(books, close, scratch=scratch, location=found)
+    address = address_of(location)
+    books, close, scratch, found = open_books(address, create=create)
+    return Store(books, close, scratch=scratch, location=found, far=address.kind != "directory")
