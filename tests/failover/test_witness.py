@@ -13,6 +13,8 @@ from perdure.adapters.postgres.outside import OutsideWitness
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.assembly.witnessing import open_witness
 from perdure.values.errors import BadInput, BlobMissing, OldPrimary, StoreFailed, Suspended, Unwitnessed
+from tests.failover.test_copies import restored
+from tests.servers.postgres import Server
 
 GONE = "DELETE FROM perdure.claims; DELETE FROM perdure.events WHERE position > 1; UPDATE perdure.runs SET position = 1"
 ANOTHER = "UPDATE perdure.seal SET timeline = timeline - 1, stamp = pg_current_xact_id()"
@@ -168,3 +170,16 @@ def names(found: Sequence[tuple[str, int]]) -> list[str]:
 def test_words_that_mean_no_witness_are_named(words: dict[str, str | int | float | bool]):
     with pytest.raises(BadInput, match=r"\[witness\]"):
         open_witness(words)
+
+
+def test_a_witness_does_not_decide_for_a_dump_whose_original_may_be_in_use(
+    server: Server, dsn: str, tmp_path: Path
+):
+    with PostgresStore(dsn, witness=seen(tmp_path)) as store:
+        Scribe(store, "run").write()
+        copy = restored(server, dsn, "seen_dump")
+        Scribe(store, "later").write()
+    with PostgresStore(copy, witness=seen(tmp_path)) as copied:
+        assert "dump" in (copied.suspended() or "")
+        assert copied.takeovers.release("ann").put_back == 1
+        assert copied.suspended() is None

@@ -176,7 +176,8 @@ def _arrive(db: Database, known: Known, facts: Facts, seal: Seal) -> None:
     told = None if witness is None else compared(db, witness, here, seal)
     if told is not None:
         gone = gone.and_of(told.gone)
-    if told is not None and told.complete and (doubt or gone):
+    if told is not None and told.complete and (_is_promoted(seal, here) or (gone and not doubt)):
+        # Of any other copy only a person knows whether the original is still used.
         why = doubt or "the server holds less than it did"
         accept(db, seal, facts, gone, by=f"the witness {told.name}", why=why, lossy=True)
     elif doubt is None and gone and is_admitted(db, gone, here):
@@ -196,8 +197,12 @@ def _arrive(db: Database, known: Known, facts: Facts, seal: Seal) -> None:
 
 def _may_go_on(seal: Seal, here: ServerLife) -> bool:
     """Whether a promotion can have lost nothing, so that whoever lived through it may vouch for it."""
-    promoted = seal.sound and seal.system == here.system and seal.timeline < here.timeline
-    return promoted and seal.synchronous and seal.suspended is None
+    return _is_promoted(seal, here) and seal.synchronous and seal.suspended is None
+
+
+def _is_promoted(seal: Seal, here: ServerLife) -> bool:
+    """Whether this is the store's own cluster, gone on on a timeline of its own."""
+    return seal.sound and seal.system == here.system and seal.timeline < here.timeline
 
 
 def _seal_more(db: Database, known: Known, facts: Facts, seal: Seal) -> None:
