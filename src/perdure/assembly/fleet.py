@@ -14,6 +14,7 @@ import msgspec
 from perdure.adapters.holders import Fate, fate, this_holder
 from perdure.assembly.addresses import Address, Location, address_of
 from perdure.assembly.opening import hushed
+from perdure.log.metering import Watched
 from perdure.log.placing import Placements, ProcessBegun, ProcessSeen, Registry
 from perdure.log.port import Holder
 from perdure.log.tenants import Tenants
@@ -29,6 +30,7 @@ class Base(NamedTuple):
     registry: Registry
     placements: Placements
     tenants: Tenants
+    watched: Watched
     close: Callable[[], None]
 
 
@@ -72,13 +74,15 @@ def _base(name: str, address: Address, application: str) -> Base:
     from perdure.adapters.postgres.placements import PostgresPlacements  # noqa: PLC0415 - as above
     from perdure.adapters.postgres.processes import PostgresProcesses  # noqa: PLC0415 - as above
     from perdure.adapters.postgres.tenants import PostgresTenants  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.watched import PostgresWatched  # noqa: PLC0415 - as above
 
     with hushed(address):
         setup = Setup(application=application)
-        pulse, calls = (Line(Dialer(address.secret, setup)) for _ in range(2))
+        # One that is watched by is connected only where somebody watches.
+        pulse, calls, watch = (Line(Dialer(address.secret, setup)) for _ in range(3))
 
     def close() -> None:
-        for line in (pulse, calls):
+        for line in (pulse, calls, watch):
             with suppress(PerdureError):
                 line.close()
 
@@ -88,6 +92,7 @@ def _base(name: str, address: Address, application: str) -> Base:
         PostgresProcesses(pulse.lent, migrations()[-1].number),
         PostgresPlacements(calls.lent),
         PostgresTenants(calls.lent),
+        PostgresWatched(watch.lent),
         close,
     )
 

@@ -827,3 +827,21 @@ TEMPORAL_DECISION_SECONDS: Final = 3.0
 
 STORE_THREADS: Final = 4
 """Threads of a process that ask a store over a network: as many as it has connections for reading."""
+
+
+# --- watching a fleet ---------------------------------------------------------------------------------
+
+WATCH_STANDING_SECONDS: Final = 3.0
+"""Between two looks whether a store's runs may be driven: readiness that is asked for every few seconds shows it."""
+
+WATCH_FLEET_SECONDS: Final = 15.0
+"""Between two counts of what a database holds: a usual interval of scrapes."""
+
+WATCH_FLEET_SECONDS_MAX: Final = 5.0
+"""The longest that one of those counts may take: with ten million runs they take a second or two."""
+
+WATCH_FLEET_SHARE: Final = 20
+"""A count that takes long is made as much more seldom: at most a twentieth of one connection's time."""
+
+WATCH_UNASKED_SECONDS: Final = 300.0
+"""After so long without a scrape nothing is counted: nobody reads it."""

@@ -120,7 +120,7 @@ def stats_of(db: Database) -> ServerStats:
     )
     indexes = cast("list[tuple[str, int, int | None]]", db.execute(_INDEXES).fetchall())
     spilled = waiting(db)
-    (lag,) = cast("tuple[float]", db.execute(_BEHIND).fetchone())
+    lag = feed_behind(db)
     return ServerStats(
         id_,
         server,
@@ -149,3 +149,9 @@ def stats_of(db: Database) -> ServerStats:
         ),
         tuple(IndexSize(name, size, scans or 0) for name, size, scans in indexes),
     )
+
+
+def feed_behind(db: Database) -> float:
+    """Return the age in seconds of the oldest batch that the feed can't give out yet."""
+    (lag,) = cast("tuple[float]", db.execute(_BEHIND).fetchone())
+    return lag

@@ -58,6 +58,7 @@ from perdure.adapters.postgres.writer import Writer
 from perdure.log.envelope import Stored
 from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.garbage import Collected, Tell
+from perdure.log.metering import Meter
 from perdure.log.port import (
     Appended,
     Batch,
@@ -146,6 +147,16 @@ class PostgresStore:
         """Lend a connection on which each statement is a transaction; errors are said in perdure's words."""
         with self._readers.borrowed(doing) as db:
             yield db
+
+    @property
+    def meter(self) -> Meter:
+        """What it has written so far, in numbers."""
+        return Meter() if self._writer is None else self._writer.meter
+
+    @property
+    def objects_trouble(self) -> str:
+        """What the last try of the object store failed with, until one has worked; else empty."""
+        return str(self.large.breaker.trouble or "")
 
     # -- the log -------------------------------------------------------------------------------------
 

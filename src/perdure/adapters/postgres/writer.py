@@ -33,6 +33,7 @@ from perdure.adapters.postgres.group import ROLLBACK, Append, Group
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.layout import ANSWER_SPARE_SECONDS, GROUP_BYTES_MAX
 from perdure.adapters.postgres.rounds import Rounds
+from perdure.log.metering import Meter
 from perdure.log.port import Appended, Batch, Remembered
 from perdure.values.errors import PerdureError, StoreFailed, Unreplicated
 from perdure.values.limits import GROUP_BATCHES_MAX
@@ -43,7 +44,7 @@ _AGAIN: Final = ("40001", "40P01", "55P03", "57014")
 _PAUSE_SECONDS: Final = 0.02
 
 
-class Waiting(NamedTuple):
+class Flush(NamedTuple):
     """Somebody waits until all that was asked before is durable."""
 
     answer: "Future[None]"
@@ -61,9 +62,10 @@ class Writer:
         self._dialer: Dialer = dialer
         self._known: Known = known
         self._fence: Fence = fence
+        self.meter: Meter = Meter()
         self._changed: Callable[[int], None] = changed
         self._rounds: Rounds | None = None
-        self._queue: queue.SimpleQueue[Append | Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Append | Flush | None] = queue.SimpleQueue()
         self._later: Backlog = Backlog()
         self._ended: bool = False
         self._closing: threading.Event = threading.Event()
@@ -105,7 +107,7 @@ class Writer:
     def flush(self) -> None:
         """Wait until what was put before is durable."""
         answer: Future[None] = Future()
-        self._put(Waiting(answer))
+        self._put(Flush(answer))
         answer.result()
 
     def close(self) -> None:
@@ -130,9 +132,9 @@ class Writer:
         if self._ended:
             raise StoreFailed("the store is closed")
         if self._later.add(later):
-            self._put(Waiting(Future()))
+            self._put(Flush(Future()))
 
-    def _put(self, work: Append | Waiting) -> None:
+    def _put(self, work: Append | Flush) -> None:
         self._queue.put(work)
         if self._ended:
             # The thread looked at the queue for the last time after it said so.
@@ -152,9 +154,9 @@ class Writer:
             self._hang_up()
         self._refuse_queued()
 
-    def _gathered(self) -> tuple[list[Append | Waiting], bool]:
+    def _gathered(self) -> tuple[list[Append | Flush], bool]:
         """Wait for work and return all there is, and whether more may come."""
-        works: list[Append | Waiting] = []
+        works: list[Append | Flush] = []
         size = 0
         work = self._queue.get()
         while work is not None:
@@ -170,10 +172,10 @@ class Writer:
                 return works, True
         return works, False
 
-    def _together(self, works: Sequence[Append | Waiting]) -> None:
+    def _together(self, works: Sequence[Append | Flush]) -> None:
         """Write ``works`` in one transaction, or each by itself if something in them is refused; answer each."""
         appends = [work for work in works if isinstance(work, Append)]
-        waiting = [work for work in works if isinstance(work, Waiting)]
+        waiting = [work for work in works if isinstance(work, Flush)]
         later = self._later.take()
         try:
             self._written(appends, later)
@@ -228,12 +230,14 @@ class Writer:
         if group.mark:
             self._changed(group.mark)
         group.answer()
+        self._count(appends)
         for part in later:
             part.done()
 
     def _committed(self, make: Callable[[], Group]) -> Group:
         """Return a group that is done with: written durably, or found to change nothing."""
-        deadline = time.monotonic() + self._dialer.setup.away_seconds
+        began = time.monotonic()
+        deadline = began + self._dialer.setup.away_seconds
         while True:
             group = make()
             try:
@@ -242,6 +246,7 @@ class Writer:
                 # A new primary waits for no standby yet: that is on its way, or a person is asked.
                 self._let_go(error)
                 if group.sent and self._was_done(group):
+                    self.meter.commit_seconds.add(time.monotonic() - began)
                     return group
                 cause: Exception = error
             except psycopg.Error as error:
@@ -257,6 +262,7 @@ class Writer:
                 self._hang_up()
                 raise said(error, "writing to the store") from error
             else:
+                self.meter.commit_seconds.add(time.monotonic() - began)
                 return group
             if time.monotonic() >= deadline:
                 raise said(cause, "writing to the store") from cause
@@ -282,6 +288,7 @@ class Writer:
         if self._rounds is None:
             left = max(0.0, deadline - time.monotonic())
             db = self._dialer.persistently(left, self._closing.is_set)
+            self.meter.dialed += 1
             self._rounds = Rounds(db, self._dialer.setup.statement_seconds + ANSWER_SPARE_SECONDS)
         return self._rounds
 
@@ -292,6 +299,7 @@ class Writer:
 
     def _let_go(self, error: Exception) -> None:
         if isinstance(error, Lost):
+            self.meter.lost += 1
             self._hang_up()
             self._known.broke()
         else:
@@ -335,7 +343,7 @@ class Writer:
 
     # -- refusing ------------------------------------------------------------------------------------
 
-    def _refuse(self, works: Sequence[Append | Waiting], error: PerdureError) -> None:
+    def _refuse(self, works: Sequence[Append | Flush], error: PerdureError) -> None:
         for work in works:
             if work.answer.done():
                 continue
@@ -343,6 +351,17 @@ class Writer:
             own = type(error)(str(error), hint=error.hint)
             own.__cause__ = error.__cause__
             work.answer.set_exception(own)
+            if isinstance(work, Append):
+                self.meter.refused[own.code] += 1
+
+    def _count(self, appends: Sequence[Append]) -> None:
+        """Those that were judged each by itself are counted, too: a fenced writer is refused there."""
+        if appends:
+            self.meter.group_batches.add(len(appends))
+        for work in appends:
+            error = work.answer.exception()
+            if isinstance(error, PerdureError):
+                self.meter.refused[error.code] += 1
 
     def _refuse_queued(self) -> None:
         while True:
