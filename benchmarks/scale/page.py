@@ -1,5 +1,6 @@
 """The section on PostgreSQL of benchmarks/RESULTS.md, written from a measurement."""
 
+import os
 import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -55,7 +56,8 @@ def section_of(figures: Figures, parts: dict[str, float], seconds: float) -> str
             f"Written by `make bench-scale` on {datetime.now(UTC):%Y-%m-%d}, {seconds:.0f} s, on {about['cpu']}, {about['cores']} "
             f"cores that client and server share, {about['kernel']}, {about['filesystem']}, Python {about['python']}, PostgreSQL "
             f"{figures['durability']['server_version']}. {PAYLOAD_BYTES} bytes of new text a turn. Medians; each round measures "
-            "perdure and every peer in turn, each in one process. Shared machines are noisy: trust the ratios."
+            "perdure and every peer in turn, each in one process. "
+            f"At the end {os.getloadavg()[0]:.0f} processes wanted the cores: beyond 2, others disturbed all of this."
         ),
         "",
         _DURABLE,
