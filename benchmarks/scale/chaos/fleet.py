@@ -25,7 +25,7 @@ class Order(NamedTuple):
     place: Path
     bank: str
     concurrency: int = 4
-    strikes: Strikes | None = None
+    strikes: Strikes = Strikes(0)
     broken: str = ""
     takeover_seconds: int = TAKEOVER_SECONDS
 
@@ -46,9 +46,8 @@ class Body:
             BANK: order.bank,
             BOOK: str(order.place / "book.db"),
             BROKEN: order.broken,
+            STRIKES: msgspec.json.encode(order.strikes).decode(),
         }
-        if order.strikes is not None:
-            environment[STRIKES] = msgspec.json.encode(order.strikes).decode()
         words = [
             *(str(Path(sys.executable).parent / "perdure"), "worker"),
             *("--store", order.location, "--agents", "benchmarks.scale.chaos.agent:AGENTS"),

@@ -2,7 +2,8 @@
 
 ``CHAOS_PLACE`` names the trial's directory and turns the journal on. Beside it:
 - ``CHAOS_STRIKES`` (JSON: ``Strikes``): the process kills or stops itself right before it writes a payment to the
-  socket. Whether it does depends on the seed and the invoice alone, once for each invoice.
+  socket, or stops right before it gives the store an outcome and, most often, the claim of the next effect. Whether it
+  does depends on the seed and the invoice, or the run, alone, once for each.
 - ``CHAOS_CLOCK`` names a file with nanoseconds that are added to ``time.time_ns``, which is all that perdure's clock
   asks: the wall clock is stepped for this process while it runs, and nobody else's is. (The database's and the task
   library's clocks stay as they are.)
@@ -44,6 +45,8 @@ class Strikes(msgspec.Struct, frozen=True):
     seed: int
     kills: float = 0.0
     stops: float = 0.0
+    appends: float = 0.0
+    """of all runs, not of all payments"""
 
 
 def arm() -> Journal | None:
@@ -53,9 +56,9 @@ def arm() -> Journal | None:
         return None
     journal = Journal(Path(place))
     _break(os.environ.get(BROKEN, ""))
-    _witness(journal)
-    if STRIKES in os.environ:
-        _strike(journal, Path(place), msgspec.json.decode(os.environ[STRIKES], type=Strikes))
+    strikes = msgspec.json.decode(os.environ.get(STRIKES, '{"seed":0}'), type=Strikes)
+    _witness(journal, Path(place), strikes)
+    _strike(journal, Path(place), strikes)
     if CLOCK in os.environ:
         _step(Path(os.environ[CLOCK]))
     return journal
@@ -70,7 +73,7 @@ def _store() -> type:
     return PostgresStore
 
 
-def _witness(journal: Journal) -> None:
+def _witness(journal: Journal, place: Path, strikes: Strikes) -> None:
     """Every answer of the store to this process's writers is written down."""
     store = _store()
     append = cast("Append", getattr(store, "append"))  # noqa: B009 - the class is patched, not used
@@ -78,6 +81,8 @@ def _witness(journal: Journal) -> None:
 
     def appending(self: Books, batch: Batch) -> Answered:
         began = time.monotonic_ns()
+        if batch.closed and random.Random(f"{strikes.seed} {batch.run}").random() < strikes.appends:
+            _struck(journal, place, "stop", "append", batch.run)
         future = append(self, batch)
         future.add_done_callback(lambda done: journal.write(_told(batch, began, done)))
         return future
@@ -110,30 +115,30 @@ Write = Callable[[asyncio.StreamWriter, bytes | bytearray | memoryview], None]
 def _strike(journal: Journal, place: Path, strikes: Strikes) -> None:
     """This process strikes itself before some of its payments reach the socket."""
     write: Write = asyncio.StreamWriter.write
-    done = place / "strikes"
-    done.mkdir(exist_ok=True)
 
     def striking(self: asyncio.StreamWriter, data: bytes | bytearray | memoryview) -> None:
         request = bytes(data)
         if request.startswith((b"POST /transfers", b"POST /wires")):
             found = _INVOICE.search(request)
-            _struck(journal, done, strikes, found.group(1).decode() if found else "")
+            invoice = found.group(1).decode() if found else ""
+            drawn = random.Random(f"{strikes.seed} {invoice}").random()
+            if drawn < strikes.kills + strikes.stops:
+                _struck(journal, place, "kill" if drawn < strikes.kills else "stop", "socket", invoice)
         write(self, data)
 
     asyncio.StreamWriter.write = striking
 
 
-def _struck(journal: Journal, done: Path, strikes: Strikes, invoice: str) -> None:
-    drawn = random.Random(f"{strikes.seed} {invoice}").random()
-    if drawn >= strikes.kills + strikes.stops:
-        return
-    how = "kill" if drawn < strikes.kills else "stop"
+def _struck(journal: Journal, place: Path, how: str, before: str, about: str) -> None:
+    """This process is killed or stopped here, unless one was for the same before."""
+    done = place / "strikes"
+    done.mkdir(exist_ok=True)
     try:
-        os.close(os.open(done / invoice, os.O_CREAT | os.O_EXCL))
+        os.close(os.open(done / f"{before} {about}", os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         return
-    journal.write(Struck(time.monotonic_ns(), how, invoice))
-    # At this thread: a signal at the process may be taken by another one, and this one writes on.
+    journal.write(Struck(time.monotonic_ns(), how, before, about))
+    # At this thread: a signal at the process may be taken by another one, and this one goes on.
     signal.pthread_kill(threading.get_ident(), signal.SIGKILL if how == "kill" else signal.SIGSTOP)
 
 
@@ -152,6 +157,10 @@ def _step(file: Path) -> None:
 
 
 def _fencing_off() -> None:
+    """Neither the store refuses a stale writer, nor does its own process end when it hears that it was judged."""
+    from perdure.worker.pulse import Pulse
+
+    setattr(Pulse, "_go", lambda _pulse, _event, _why: None)  # noqa: B010
     store = _store()
     append = cast("Append", getattr(store, "append"))  # noqa: B009
 

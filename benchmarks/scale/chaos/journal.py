@@ -62,10 +62,11 @@ class Returned(msgspec.Struct, frozen=True, tag="returned"):
 
 
 class Struck(msgspec.Struct, frozen=True, tag="struck"):
-    """The process is about to be killed or stopped, right before it writes to a socket."""
+    """The process is about to be killed or stopped, right before it writes to a socket or appends."""
 
     at: int
     how: str
+    before: str
     about: str
 
 

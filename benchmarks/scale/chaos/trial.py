@@ -64,6 +64,8 @@ class Wish(NamedTuple):
     """between faults"""
     strikes: float = 0.06
     """of all payments: the process kills or stops itself right before the socket"""
+    appends: float = 0.06
+    """of all runs: the process stops itself right before it appends an outcome"""
     failovers: int = 1
     standby: bool = True
     objects: bool = True
@@ -101,7 +103,7 @@ class Trial:
             self.location,
             place,
             bank.url,
-            strikes=Strikes(wish.seed, half, half) if wish.strikes else None,
+            strikes=Strikes(wish.seed, half, half, wish.appends),
             broken=wish.broken,
         )
         with perdure.open(self.location):
@@ -121,8 +123,7 @@ class Trial:
             self.people.start()
             giving = threading.Thread(target=self._give_jobs, daemon=True)
             giving.start()
-            if self.wish.kinds:
-                self._strike()
+            self._strike()
             giving.join()
             self._rest()
             verdict = self._judged()
@@ -170,7 +171,7 @@ class Trial:
             if over and now > over[0]:
                 over.pop(0)
                 self._fault("failover")
-            else:
+            elif self.wish.kinds:
                 (kind,) = self._chance.choices(list(self.wish.kinds), list(self.wish.kinds.values()))
                 self._fault(kind)
             rest = time.monotonic() + self._chance.uniform(*self.wish.pause)
@@ -264,9 +265,6 @@ class Trial:
         until = time.monotonic() + self.wish.patience
         calm_since: float | None = None
         while time.monotonic() < until:
-            for body in self.fleet.bodies:
-                if body.is_stopped():
-                    self._waking.setdefault(body.pid, 0.0)
             self._tend()
             time.sleep(AGAIN_SECONDS)
             restless = self._visitor.ask(_restless)
@@ -292,7 +290,7 @@ class Trial:
     def _read_and_judged(self) -> Verdict:
         journals = read_journals(self.place)
         struck = [
-            Fault(entry.at, f"{entry.how} before the socket", pid_of(name), entry.about)
+            Fault(entry.at, f"{entry.how} before the {entry.before}", pid_of(name), entry.about)
             for name, entries in journals.items()
             for entry in entries
             if isinstance(entry, Struck)
