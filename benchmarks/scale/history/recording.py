@@ -42,6 +42,7 @@ from tests.servers.postgres import Server
 RUNS = ("a", "b", "c")
 STEMS = ("s1", "s2", "s3", "s4")
 BEGUN_SECONDS = 60.0
+ROUNDS_MAX = 8
 LOOK_SECONDS = 0.01
 
 
@@ -251,6 +252,32 @@ def cuts_of(server: Server) -> tuple[Cut, ...]:
         server.start()
 
     return (Cut("terminate", terminate), Cut("restart", restart))
+
+
+def history_figures(seconds: float = 6.0, seed: int = 1) -> dict[str, int]:
+    """Record a history on PostgreSQL with all faults, and one of each broken store; return what the checker says."""
+    with a_place() as place, Server(place / "pg") as server:
+        wish = Wish(clients=4, seconds=seconds, seed=seed, calls_max=1500)
+        whole = record(server.database("whole"), place, wish, cuts_of(server))
+        caught = sum(
+            any(_broken_once(server, place, name, turn) for turn in range(ROUNDS_MAX))
+            for name in BROKEN
+            if name
+        )
+    return {
+        "history_calls": whole.verdict.calls,
+        "history_unanswered": whole.verdict.unanswered,
+        "history_faults": sum(whole.faults.values()),
+        "history_unexplained": int(not whole.verdict.ok),
+        "history_broken_caught": caught,
+    }
+
+
+def _broken_once(server: Server, place: Path, name: str, turn: int) -> bool:
+    where = place / f"{name}-{turn}"
+    where.mkdir()
+    wish = Wish(clients=2, seconds=20, seed=turn, broken=name, calls_max=150, faults=False)
+    return bool(record(server.database(where.name), where, wish).verdict.wrong)
 
 
 @contextlib.contextmanager
