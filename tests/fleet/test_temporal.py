@@ -12,7 +12,7 @@ import pytest
 from temporalio.client import Client
 
 from perdure.assembly.store import Store
-from perdure.log.placing import Call
+from perdure.log.placing import Summons
 from perdure.worker.engine import Again
 from perdure.worker.engines import EngineWish, engine_of
 from tests.fleet.conftest import AGENTS
@@ -126,7 +126,7 @@ def test_a_flow_goes_on_as_a_new_one_before_its_history_is_long_and_forgets_no_a
 
         serving = asyncio.create_task(engine.serve(look))
         for _ in range(8):
-            await engine.ask(Call("march", "billing"))
+            await engine.ask(Summons("march", "billing"))
             assert await asyncio.wait_for(seen.get(), 30) == "march"
         for _ in range(600):
             if not (await engine.depth()).waiting:

@@ -69,7 +69,7 @@ def _base(name: str, address: Address, application: str) -> Base:
         )
     from perdure.adapters.postgres.connecting import Dialer  # noqa: PLC0415 - an extra
     from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - as above
-    from perdure.adapters.postgres.line import Line  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.line import OwnLine  # noqa: PLC0415 - as above
     from perdure.adapters.postgres.migrating import migrations  # noqa: PLC0415 - as above
     from perdure.adapters.postgres.placements import PostgresPlacements  # noqa: PLC0415 - as above
     from perdure.adapters.postgres.processes import PostgresProcesses  # noqa: PLC0415 - as above
@@ -79,7 +79,7 @@ def _base(name: str, address: Address, application: str) -> Base:
     with hushed(address):
         setup = Setup(application=application)
         # One that is watched by is connected only where somebody watches.
-        pulse, calls, watch = (Line(Dialer(address.secret, setup)) for _ in range(3))
+        pulse, calls, watch = (OwnLine(Dialer(address.secret, setup)) for _ in range(3))
 
     def close() -> None:
         for line in (pulse, calls, watch):

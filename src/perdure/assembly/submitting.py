@@ -9,7 +9,7 @@ import msgspec
 
 from perdure.driver.books import Books, name_for, within
 from perdure.log import events as e
-from perdure.log.placing import Placements, Shared
+from perdure.log.placing import Placements, SharedStore
 from perdure.log.port import NewRun, Post
 from perdure.orchestrator.draft import content_of
 from perdure.values.errors import BadInput, NotPlaced, RunExists
@@ -24,7 +24,7 @@ _LOOK_SECONDS = 0.02
 def placements_of(books: Books, run: str) -> Placements | None:
     """Return the placements of the store's part that ``run`` is in; None where workers can't share it."""
     part = within(books, run)
-    return part.placements() if isinstance(part, Shared) else None
+    return part.placements() if isinstance(part, SharedStore) else None
 
 
 def submit(books: Books, agent: str, message: str, *, run: str, tenant: str, now: int) -> str:

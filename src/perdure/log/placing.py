@@ -56,7 +56,7 @@ class ProcessSeen(NamedTuple):
     proved_by: str
 
 
-class Call(NamedTuple):
+class Summons(NamedTuple):
     """Somebody should look at a run."""
 
     run: str
@@ -139,7 +139,7 @@ class Placements(Protocol):
         """Workers look at the run, or at its root, as soon as they can; False if they don't drive it, or it is parked."""
         ...
 
-    def called(self, agents: Sequence[str], now: int, limit: int, me: str = "") -> Sequence[Call]:
+    def called(self, agents: Sequence[str], now: int, limit: int, me: str = "") -> Sequence[Summons]:
         """Return runs of ``agents`` that somebody should look at, at most so many.
 
         Those that process ``me`` holds are among them where the end of an earlier writer was proved since.
@@ -172,7 +172,7 @@ class Placements(Protocol):
 
 
 @runtime_checkable
-class Shared(Protocol):
+class SharedStore(Protocol):
     """A store that a fleet of workers can share."""
 
     def placements(self) -> Placements:

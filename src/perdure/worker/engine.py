@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
-from perdure.log.placing import Call
+from perdure.log.placing import Summons
 
 
 class Again(NamedTuple):
@@ -34,7 +34,7 @@ class Engine(Protocol):
         """Give runs that were asked for to ``look``, until ``stop``; what fails is tried again, slower and slower."""
         ...
 
-    async def ask(self, call: Call, *, at_ns: int | None = None) -> bool:
+    async def ask(self, call: Summons, *, at_ns: int | None = None) -> bool:
         """The run will be looked at, at once or at that time; False if it is going to be already.
 
         Raises ``Busy`` if the engine can't be reached.

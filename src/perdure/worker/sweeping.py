@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.fleet import Base
-from perdure.log.placing import Call
+from perdure.log.placing import Summons
 from perdure.values.errors import PerdureError
 from perdure.values.limits import WORKER_ASKED_SECONDS, WORKER_SWEEP_RUNS_MAX, WORKER_SWEEP_SECONDS
 from perdure.worker.engine import Engine
@@ -97,7 +97,7 @@ class Sweep:
         """A notice says that ``run`` is called. One of the living asks for it: the same for whoever hears it."""
         if agent in self._agents and self._chosen(run) == self._name:
             with suppress(PerdureError):
-                await self._engine.ask(Call(run, agent))
+                await self._engine.ask(Summons(run, agent))
 
     def _chosen(self, run: str) -> str:
         return max(self._living, key=lambda name: sha256(f"{name} {run}".encode()).digest())

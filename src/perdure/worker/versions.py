@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from perdure.assembly.agent import Agent
-from perdure.log.placing import Call, Placed, ProcessSeen
+from perdure.log.placing import Placed, ProcessSeen, Summons
 from perdure.worker.engine import Engine
 from perdure.worker.gates import Elsewhere
 
@@ -46,7 +46,7 @@ class VersionGate:
         living = await asyncio.to_thread(self._living)
         known = {each.agents.get(placed.agent) for each in living if not each.lapsed and not each.draining}
         if version in known:
-            await self._engine.ask(Call(placed.run, queue_for(placed.agent, version)))
+            await self._engine.ask(Summons(placed.run, queue_for(placed.agent, version)))
             return Elsewhere()
         have = ", ".join(sorted(each for each in known if each)) or "none"
         return f"needs agent {placed.agent} version {version}; workers have {have}"

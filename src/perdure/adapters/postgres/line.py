@@ -16,7 +16,7 @@ Lend = Callable[[str], AbstractContextManager[Database]]
 """Lends a connection on which each statement is a transaction, and tells errors in perdure's words."""
 
 
-class Line:
+class OwnLine:
     """A connection that several threads take turns with."""
 
     def __init__(self, dialer: Dialer) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final, LiteralString, cast
 
 from perdure.adapters.postgres.line import Lend
-from perdure.log.placing import Call, Holding, Placed
+from perdure.log.placing import Holding, Placed, Summons
 from perdure.values.errors import UnknownRun
 
 _PLACE: Final = """
@@ -119,7 +119,7 @@ class PostgresPlacements:
         with self._lent("calling workers") as db:
             return db.execute(_CALL, (run, CHANNEL)).rowcount > 0
 
-    def called(self, agents: Sequence[str], now: int, limit: int, me: str = "") -> Sequence[Call]:
+    def called(self, agents: Sequence[str], now: int, limit: int, me: str = "") -> Sequence[Summons]:
         wanted = {"agents": list(agents), "now": now, "limit": limit, "me": me}
         found: dict[int, None] = {}
         children: dict[int, int] = {}
@@ -135,7 +135,9 @@ class PostgresPlacements:
             if children:
                 db.execute(_CHILDREN, (list(children), list(children.values())))
             rows = db.execute(_NAMED, (list(found)[:limit],)).fetchall() if found else []
-        named = {number: Call(run, agent) for run, agent, number in cast("list[tuple[str, str, int]]", rows)}
+        named = {
+            number: Summons(run, agent) for run, agent, number in cast("list[tuple[str, str, int]]", rows)
+        }
         return [named[number] for number in list(found)[:limit] if number in named]
 
     def look(self, run: str) -> Placed | None:

@@ -21,7 +21,7 @@ from procrastinate import exceptions, jobs
 from procrastinate.schema import SchemaManager
 from procrastinate.worker import Worker
 
-from perdure.log.placing import Call
+from perdure.log.placing import Summons
 from perdure.values.digest import short_digest
 from perdure.values.errors import Busy, EngineMissing
 from perdure.values.limits import (
@@ -97,7 +97,7 @@ class ProcrastinateEngine:
         async def looked_at(run: str, agent: str) -> None:
             again = await look(run)
             if again is not None:
-                await self.ask(Call(run, agent), at_ns=again.at_ns)
+                await self.ask(Summons(run, agent), at_ns=again.at_ns)
 
         pause = 0.1
         while not self._stopped:
@@ -143,7 +143,7 @@ class ProcrastinateEngine:
             except exceptions.ProcrastinateException as error:
                 _log.debug("stalled jobs can't be deleted: %s", error)
 
-    async def ask(self, call: Call, *, at_ns: int | None = None) -> bool:
+    async def ask(self, call: Summons, *, at_ns: int | None = None) -> bool:
         await self._open()
         options = self._app.configure_task(
             TASK,

@@ -21,7 +21,7 @@ from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from perdure.log.placing import Call
+from perdure.log.placing import Summons
 from perdure.values.digest import short_digest
 from perdure.values.errors import Busy, EngineMissing
 from perdure.values.limits import (
@@ -109,7 +109,7 @@ class TemporalEngine:
             if isinstance(each, Exception):
                 raise each
 
-    async def ask(self, call: Call, *, at_ns: int | None = None) -> bool:
+    async def ask(self, call: Summons, *, at_ns: int | None = None) -> bool:
         client = await self._connected()
         queue = self._queue(call.agent)
         try:
