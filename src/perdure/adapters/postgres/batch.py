@@ -16,8 +16,8 @@ from perdure.adapters.postgres.remembered import (
     FREE,
     RESULT_COPIED_CHARACTERS_MAX,
     Claim,
-    Ledger,
     Place,
+    Remembrance,
     result_in,
 )
 from perdure.adapters.postgres.wire import BYTES, INT, TEXT, Many, Statement, Value
@@ -72,7 +72,7 @@ _TAKE: Final = Statement(
 )
 
 
-class Refusal(NamedTuple):
+class Objection(NamedTuple):
     """What is remembered against a batch, as of the batch's turn."""
 
     claims: list[Claim]
@@ -84,7 +84,7 @@ class Sheet:
     """What one transaction sees, and what it will write."""
 
     heads: dict[str, Head] = field(default_factory=dict[str, Head])
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Remembrance = field(default_factory=Remembrance)
     waiting: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])
     """posts that wait: a run's number and the post's id"""
     events: list[tuple[int, int, bytes, bytes]] = field(default_factory=list[tuple[int, int, bytes, bytes]])
@@ -95,7 +95,7 @@ class Sheet:
     taken: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
 
-def judged(sheet: Sheet, batch: Batch) -> Refusal | None:
+def judged(sheet: Sheet, batch: Batch) -> Objection | None:
     """Return None if ``batch`` may be written, or what is remembered against it; else raise."""
     run = batch.run
     head = sheet.heads.get(run)
@@ -113,7 +113,7 @@ def judged(sheet: Sheet, batch: Batch) -> Refusal | None:
     freed = {claim.key for claim in batch.closed if claim.outcome in FREE}
     claims = list(sheet.ledger.against(batch.opened, freed).values())
     counters = _counters_against(sheet.ledger, batch)
-    return Refusal(claims, counters) if claims or counters else None
+    return Objection(claims, counters) if claims or counters else None
 
 
 def _check_events(head: Head, batch: Batch) -> None:
@@ -137,7 +137,7 @@ def _check_consumed(sheet: Sheet, head: Head, batch: Batch) -> None:
         seen.add(post)
 
 
-def _check_claims(ledger: Ledger, batch: Batch) -> None:
+def _check_claims(ledger: Remembrance, batch: Batch) -> None:
     opened = {claim.key for claim in batch.opened}
     for closed in batch.closed:
         if closed.key not in opened and closed.key not in ledger.by_key:
@@ -146,7 +146,7 @@ def _check_claims(ledger: Ledger, batch: Batch) -> None:
         raise Broken(f"{batch.run}: one batch opens two claims of one stem")
 
 
-def _counters_against(ledger: Ledger, batch: Batch) -> list[CounterSeen]:
+def _counters_against(ledger: Remembrance, batch: Batch) -> list[CounterSeen]:
     against: dict[str, CounterSeen] = {}
     would: dict[str, int] = {}
     for move in batch.counters:
@@ -254,6 +254,6 @@ def columns_of(rows: list[tuple[Value, ...]]) -> tuple[list[Value], ...]:
     return tuple(map(list, zip(*rows, strict=True)))
 
 
-def places_of(refusal: Refusal) -> list[Place]:
+def places_of(refusal: Objection) -> list[Place]:
     """Return where the results stand that a refusal tells of and that aren't known yet."""
     return [claim.result_at for claim in refusal.claims if claim.result_at is not None]

@@ -13,7 +13,7 @@ import psycopg
 
 from perdure.adapters.postgres.batch import (
     Asked,
-    Refusal,
+    Objection,
     Sheet,
     entered,
     judged,
@@ -62,7 +62,7 @@ class Append(NamedTuple):
     answer: "Future[Appended | Remembered]"
 
 
-_Answer = Appended | Refusal | PerdureError
+_Answer = Appended | Objection | PerdureError
 
 
 class Group:
@@ -143,7 +143,7 @@ class Group:
             self._doubtful = {text(row[0]) for row in rounds.go()[0]}
         gone = self._gone(rounds)
         self._answers = [gone.get(work.batch.run) or self._judged(work.batch) for work in self.works]
-        refusals = [answer for answer in self._answers if isinstance(answer, Refusal)]
+        refusals = [answer for answer in self._answers if isinstance(answer, Objection)]
         places = [place for refusal in refusals for place in places_of(refusal)]
         if places:
             rounds.ask(SETTLING, [run for run, _ in places], [at for _, at in places])
@@ -185,12 +185,12 @@ class Group:
             match answer:
                 case Appended():
                     work.answer.set_result(answer)
-                case Refusal():
+                case Objection():
                     self._tell(work, answer)
                 case _:
                     work.answer.set_exception(answer)
 
-    def _tell(self, work: Append, refusal: Refusal) -> None:
+    def _tell(self, work: Append, refusal: Objection) -> None:
         try:
             claims = tuple(told(claim, self._results) for claim in refusal.claims)
         except PerdureError as error:

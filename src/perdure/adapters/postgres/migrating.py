@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS migrations (
 """
 
 
-_DONE: Final = "SELECT number, name, beside, digest FROM perdure.migrations ORDER BY number"
+_DONE: Final = 'SELECT number, name, beside, digest FROM "perdure".migrations ORDER BY number'
 
 
 class Migration(NamedTuple):

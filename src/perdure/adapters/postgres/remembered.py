@@ -107,7 +107,7 @@ class Claim:
 
 
 @dataclass(slots=True)
-class Ledger:
+class Remembrance:
     """What this transaction has seen, and written, of claims and counters."""
 
     by_key: dict[str, Claim] = field(default_factory=dict[str, Claim])

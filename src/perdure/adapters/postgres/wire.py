@@ -32,7 +32,7 @@ def _small(value: Value) -> bytes:
     return _INT2.pack(value)
 
 
-class Kind(NamedTuple):
+class SqlType(NamedTuple):
     """One of the server's types, and how a value of it is written."""
 
     oid: int
@@ -41,26 +41,26 @@ class Kind(NamedTuple):
     """the oid of the type's arrays"""
 
 
-INT: Final = Kind(20, _whole, 1016)
-SMALL: Final = Kind(21, _small, 1005)
-TEXT: Final = Kind(25, _text, 1009)
-BYTES: Final = Kind(17, _bytes, 1001)
+INT: Final = SqlType(20, _whole, 1016)
+SMALL: Final = SqlType(21, _small, 1005)
+TEXT: Final = SqlType(25, _text, 1009)
+BYTES: Final = SqlType(17, _bytes, 1001)
 
 
 class Many(NamedTuple):
     """An array of a kind: one column of many rows."""
 
-    of: Kind
+    of: SqlType
 
 
-def encoded(kind: Kind | Many, value: "Value | Sequence[Value]") -> bytes | None:
+def encoded(kind: SqlType | Many, value: "Value | Sequence[Value]") -> bytes | None:
     """Return ``value`` as a parameter of ``kind``; None stays NULL."""
     if isinstance(kind, Many):
         return _array(kind.of, value if isinstance(value, list | tuple) else ())
     return kind.encode(value) if isinstance(value, int | str | bytes) else None
 
 
-def _array(kind: Kind, values: Sequence[Value]) -> bytes:
+def _array(kind: SqlType, values: Sequence[Value]) -> bytes:
     count, nulls = len(values), None in values
     head = _ARRAY.pack(1, int(nulls), kind.oid, count, 1)
     if nulls:
@@ -77,7 +77,7 @@ def _array(kind: Kind, values: Sequence[Value]) -> bytes:
     return b"".join(parts)
 
 
-def _item(kind: Kind, value: Value) -> bytes:
+def _item(kind: SqlType, value: Value) -> bytes:
     if value is None:
         return _NULL
     item = kind.encode(value)
@@ -109,5 +109,5 @@ class Statement(NamedTuple):
     """SQL that is prepared once on a connection, with the kinds of what goes in and comes back."""
 
     text: str
-    kinds: tuple[Kind | Many, ...] = ()
+    kinds: tuple[SqlType | Many, ...] = ()
     returns: tuple[Decode, ...] = ()
