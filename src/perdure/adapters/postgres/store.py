@@ -269,7 +269,12 @@ class PostgresStore:
             self.large.settle(digest, content)
             return
         self._ahead[digest] = content
-        writer.put(pack_blob(digest, content), lambda: self._forget_ahead(digest))
+        try:
+            writer.put(pack_blob(digest, content), lambda: self._forget_ahead(digest))
+        except PerdureError:
+            # Who puts it again must not be told that it is here.
+            self._forget_ahead(digest)
+            raise
 
     def has(self, digest: str) -> bool:
         return digest in self._ahead or self._readers.read(
