@@ -207,12 +207,14 @@ def _untruths(runs: Mapping[str, _Run], evidence: Evidence) -> Iterable[str]:
                 continue
             if (receipt.outcome == "succeeded") != (invoice in done) and receipt.outcome != "failed":
                 yield f"{name}: {receipt.tool} {invoice} is {receipt.outcome}"
+    doubted = {effect.what.partition("=")[2] for run in runs.values() for effect in doubts_of(run.state)}
     for job in evidence.jobs:
         run = runs.get(job.run)
         if run is None or run.state.status != "finished":
             continue
         for step in job.steps:
-            if step.about.startswith("INV-") and step.about not in done:
+            # One that another run has in doubt is refused to this one, whose model then ends without it.
+            if step.about.startswith("INV-") and step.about not in done | doubted:
                 yield f"{job.run} is finished, and nobody paid {step.about}"
 
 

@@ -339,6 +339,7 @@ class _Standing(NamedTuple):
 def _restless(store: perdure.Store) -> _Standing:
     open_rows = [row for row in store.runs() if row.status not in ENDED]
     resting = [row for row in open_rows if row.status == "waiting" and row.wake is None]
+    # An approval that nobody has given yet wakes its run in a week: the people are on their way, so that it moves.
     parked = [row for row in open_rows if row.status == "running" and is_parked(store, row.run)]
     return _Standing(len(open_rows) - len(resting) - len(parked), len(resting) + len(parked))
 
