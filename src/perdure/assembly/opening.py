@@ -54,7 +54,7 @@ def open_books(location: Location, *, create: bool) -> OpenedBooks:
 
 def open_database(address: Address, *, create: bool, words: "Description | None" = None) -> "PostgresStore":
     """Open one PostgreSQL database, with what a file says of it."""
-    if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
+    if find_spec("psycopg") is None:
         raise BadInput(
             f"{address}: the parts of PostgreSQL aren't installed", hint="pip install 'perdure[postgres]'"
         )
