@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from perdure.assembly.agent import Agent
-from perdure.driver.books import Books, text_of
+from perdure.driver.books import Books, text_of, within
 from perdure.driver.port import ChildEnd, Progress
+from perdure.log.placing import SharedStore
+from perdure.log.port import Holder, Lease
 from perdure.projection.state import State
-from perdure.values.errors import Held
+from perdure.values.errors import Broken, Held
 
 
 class Watcher(NamedTuple):
@@ -28,12 +30,24 @@ class Going(NamedTuple):
     """called once the writer is there"""
     take_over: bool = False
     """fence off a writer that can't be proved dead"""
+    judged: int | None = None
+    """the epoch whose writer was judged: that one may be fenced off, and no later one"""
     parks: bool = False
     """rest also where only a time to come is waited for"""
 
     def again(self) -> "Going":
         """Return how it goes on with a run that it has driven just now."""
-        return self._replace(begun=None, take_over=False)
+        return self._replace(begun=None, take_over=False, judged=None)
+
+
+def taken(store: Books, run: str, holder: Holder, going: Going) -> Lease:
+    """Return the lease under which a run goes on. Raises as ``acquire`` does."""
+    if going.judged is None:
+        return store.acquire(run, holder, take_over=going.take_over)
+    part = within(store, run)
+    if not isinstance(part, SharedStore):
+        raise Broken(f"{run}: somebody was judged in a store that workers can't share")
+    return part.take_from(going.judged, run, holder)
 
 
 class Driving(Protocol):

@@ -28,7 +28,7 @@ from perdure.assembly.beginnings import (
     opened_by,
     root_of,
 )
-from perdure.assembly.family import NOBODY, Family, Going, Watcher
+from perdure.assembly.family import NOBODY, Family, Going, Watcher, taken
 from perdure.assembly.lodging import Lodging, begin_as_copy, last_driver
 from perdure.assembly.ports import MakePorts, OpenWorkspace, place_of, ports_of, toolbox_of
 from perdure.assembly.site import Site, scratch_of
@@ -280,7 +280,7 @@ class House:
         return state
 
     async def _drive_once(self, agent: Agent, run: str, facts: tuple[Heard, ...], going: Going) -> State:
-        lease = await self._acquired(run, take_over=going.take_over)
+        lease = await self._acquired(run, going)
         drive: Drive | None = None
         opened = contextlib.AsyncExitStack()
         self._answered().writers += 1
@@ -301,14 +301,12 @@ class House:
         await self._give_back(run, lease, drive, opened)
         return state
 
-    async def _acquired(self, run: str, *, take_over: bool) -> Lease:
+    async def _acquired(self, run: str, going: Going) -> Lease:
         """Return the lease; one that is granted to a driving that was ended meanwhile is given back."""
         holder = this_holder(self._name())
         if self._threads is None:
-            return self.store.acquire(run, holder, take_over=take_over)
-        granting = asyncio.ensure_future(
-            self._apart(lambda: self.store.acquire(run, holder, take_over=take_over))
-        )
+            return taken(self.store, run, holder, going)
+        granting = asyncio.ensure_future(self._apart(lambda: taken(self.store, run, holder, going)))
         try:
             return await asyncio.shield(granting)
         except asyncio.CancelledError:

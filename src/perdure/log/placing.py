@@ -9,6 +9,8 @@ Invariants that adapters keep:
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from perdure.log.port import Holder, Lease
+
 
 class ProcessBegun(NamedTuple):
     """A process that drives runs, as it enters the registry."""
@@ -177,4 +179,12 @@ class SharedStore(Protocol):
 
     def placements(self) -> Placements:
         """Return what says which runs workers are to drive."""
+        ...
+
+    def take_from(self, epoch: int, run: str, holder: Holder) -> Lease:
+        """Give ``holder`` the run as ``acquire`` does; the writer of ``epoch``, and no later one, need not be proved dead.
+
+        Who judged a writer silent judged that one. Of those that judged the same, the first fences it; the others find
+        a writer that is alive, and raise ``Held``.
+        """
         ...

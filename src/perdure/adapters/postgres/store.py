@@ -9,7 +9,7 @@ Invariants:
 
 import os
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -214,10 +214,17 @@ class PostgresStore:
         return self._desk.do(f"making {new.run}", make)
 
     def acquire(self, run: str, holder: Holder, *, take_over: bool = False) -> Lease:
+        return self._granted(run, holder, lambda _: take_over)
+
+    def take_from(self, epoch: int, run: str, holder: Holder) -> Lease:
+        """See ``perdure.log.placing.SharedStore``."""
+        return self._granted(run, holder, lambda now: now == epoch)
+
+    def _granted(self, run: str, holder: Holder, takes_over: Callable[[int], bool]) -> Lease:
         self._check_open()
         while True:
             seen = self._readers.read(f"looking who holds {run}", lambda db: seen_lease(db, run))
-            heard = prove_writers(run, seen, self._fate, holder, take_over=take_over)
+            heard = prove_writers(run, seen, self._fate, holder, take_over=takes_over(seen.epoch))
 
             lease = self._desk.do(
                 f"taking {run}",
