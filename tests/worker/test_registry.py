@@ -109,9 +109,49 @@ def test_a_call_is_a_mark_that_stays_until_the_run_rests(shared: str, base: Base
     assert [each.run for each in called(["doer"], 1, 10)] == [run]
 
 
+def test_who_says_late_how_a_run_came_to_rest_is_not_heard(shared: str, base: Base):
+    with perdure.open(shared) as store:
+        run = store.submit("doer", "x").name
+    with psycopg.connect(shared, autocommit=True, options=SEARCH) as db:
+        db.execute("UPDATE inbox SET kind = NULL")
+    base.placements.begin(run, turn="early")
+    base.placements.begin(run, turn="later")
+    base.placements.rest(run, wake=None, turn="early")
+    assert [each.run for each in base.placements.called(["doer"], 1, 10)] == [run]
+    base.placements.rest(run, wake=None, turn="later")
+    assert base.placements.called(["doer"], 1, 10) == []
+
+
+@pytest.mark.parametrize("gone", ["ended", "lapsed"])
+def test_a_run_whose_process_is_gone_is_called_whatever_its_placement_says(
+    shared: str, base: Base, gone: str
+):
+    me = process("a", 1)
+    base.registry.enter(me)
+    with perdure.open(shared) as store:
+        run = store.submit("doer", "x").name
+        store.books.acquire(run, Holder("a", 1, "7", "any"))
+    with psycopg.connect(shared, autocommit=True, options=SEARCH) as db:
+        db.execute("UPDATE inbox SET kind = NULL")
+        base.placements.rest(run, wake=None)
+        assert base.placements.called(["doer"], 1, 10) == []
+        db.execute(f"UPDATE processes SET {gone} = now()".encode())
+    assert [each.run for each in base.placements.called(["doer"], 1, 10)] == [run]
+
+
+def test_posts_that_nobody_takes_in_hide_none_behind_them(shared: str, base: Base):
+    with perdure.open(shared) as store:
+        deaf = [store.submit("other", "x").name for _ in range(30)]
+        run = store.submit("doer", "x").name
+    base.placements.rest(run, wake=None)
+    found = [each.run for _ in range(8) for each in base.placements.called(["doer"], 1, 1)]
+    assert run in found
+    assert not set(deaf) & set(found)
+
+
 def plans(dsn: str) -> Iterator[Plan]:
     """Yield the plans as workers have them: made once, for any values."""
-    places = {"%(agents)s": "$1", "%(now)s": "$2", "%(limit)s": "$3", "%(me)s": "$4"}
+    places = {"%(agents)s": "$1", "%(now)s": "$2", "%(limit)s": "$3", "%(me)s": "$4", "%(after)s": "$5"}
     with psycopg.connect(dsn, autocommit=True, options=SEARCH) as db:
         db.execute(
             "SET plan_cache_mode = force_generic_plan; SET jit = off; SET max_parallel_workers_per_gather = 0"
@@ -120,8 +160,8 @@ def plans(dsn: str) -> Iterator[Plan]:
             statement = each
             for spoken, meant in places.items():
                 statement = statement.replace(spoken, meant)
-            db.execute(f"PREPARE s{number} (text[], bigint, bigint, text) AS {statement}".encode())
-            asked = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE s{number}(ARRAY['doer'], 10, 200, 'x')"
+            db.execute(f"PREPARE s{number} (text[], bigint, bigint, text, bigint) AS {statement}".encode())
+            asked = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE s{number}(ARRAY['doer'], 10, 200, 'x', 0)"
             row = db.execute(asked.encode()).fetchone()
             assert row is not None
             yield row[0][0]["Plan"]

@@ -152,12 +152,19 @@ class Placements(Protocol):
         """Return how the run stands; None if workers don't drive it."""
         ...
 
-    def begin(self, run: str, *, counts: bool = True) -> int:
-        """A try is counted before it begins; return how many there were without progress, this one included if it counts."""
+    def begin(self, run: str, *, counts: bool = True, turn: str = "") -> int:
+        """A try is counted before it begins; return how many there were without progress, this one included if it counts.
+
+        ``turn`` names it; whatever it is, it is the run's turn from here on.
+        """
         ...
 
-    def rest(self, run: str, *, wake: int | None) -> None:
-        """The run rests in order until somebody posts, or ``wake``; its tries are forgotten."""
+    def rest(self, run: str, *, wake: int | None, turn: str = "") -> None:
+        """The run rests in order until somebody posts, or ``wake``; its tries are forgotten.
+
+        Nothing changes where another turn than ``turn`` has begun: who says late how a run came to rest knows nothing of
+        what was done since.
+        """
         ...
 
     def leave(self, run: str, *, later: int, waits: str) -> None:

@@ -43,10 +43,11 @@ WHERE p.wake <= %(now)s AND p.wake IS NOT NULL AND {OPEN} AND {FREE} ORDER BY p.
 POSTED: Final = _whole("""
 SELECT p.run, p.root, i.number FROM (
     SELECT run, max(number) AS number FROM (
-        SELECT run, number FROM inbox WHERE kind IS NOT NULL ORDER BY run, number LIMIT 10 * %(limit)s
+        SELECT run, number FROM inbox WHERE kind IS NOT NULL AND run > %(after)s
+        ORDER BY run, number LIMIT 10 * %(limit)s
     ) waiting GROUP BY run
 ) i JOIN runs r ON r.number = i.run JOIN placements p ON p.run = i.run LEFT JOIN processes h ON h.name = r.process
-WHERE {OPEN} AND {FREE} AND i.number > p.heard LIMIT %(limit)s
+WHERE {OPEN} AND {FREE} AND i.number <> p.heard LIMIT %(limit)s
 """)
 PROVED: Final = _whole("""
 SELECT p.run, NULL::bigint, NULL::bigint FROM writers w JOIN processes e ON e.name = w.process
@@ -54,7 +55,21 @@ JOIN runs r ON r.number = w.run JOIN placements p ON p.run = w.run
 WHERE e.ended IS NOT NULL AND w.told IS NULL AND (r.process IS NULL OR r.process = %(me)s) AND p.root IS NULL AND {OPEN}
 LIMIT %(limit)s
 """)
-CALLS: Final[Sequence[LiteralString]] = (DUE, POSTED, PROVED)
+LOST: Final = _whole("""
+SELECT p.run, NULL::bigint, NULL::bigint FROM processes h JOIN runs r ON r.process = h.name
+JOIN placements p ON p.run = r.number
+WHERE (h.ended IS NOT NULL OR h.lapsed IS NOT NULL) AND p.root IS NULL AND {OPEN} LIMIT %(limit)s
+""")
+"""Whatever the placement says: a run whose process is gone may have been in the middle of something."""
+
+CALLS: Final[Sequence[LiteralString]] = (DUE, POSTED, PROVED, LOST)
+
+_PAGE: Final = """
+SELECT count(*), coalesce(max(run), 0) FROM (
+    SELECT run FROM inbox WHERE kind IS NOT NULL AND run > %(after)s ORDER BY run, number LIMIT 10 * %(limit)s
+) page
+"""
+"""How many posts ``POSTED`` looked at, and of which run the last one is."""
 
 _CHILDREN: Final = """
 WITH heard AS (
@@ -82,10 +97,10 @@ _LOOK: Final = _PLACED + "WHERE r.name = %s"
 _STUCK: Final = _PLACED + "WHERE p.parked IS NOT NULL OR p.waits IS NOT NULL ORDER BY r.number LIMIT %s"
 
 _BEGIN: Final = _whole(
-    "UPDATE placements SET tries = tries + %s, wake = 0, waits = NULL {OF} RETURNING tries"
+    "UPDATE placements SET tries = tries + %s, turn = %s, wake = 0, waits = NULL {OF} RETURNING tries"
 )
 _REST: Final = _whole("""
-UPDATE placements SET tries = 0, wake = %s, later = NULL, waits = NULL {OF}
+UPDATE placements SET tries = 0, wake = %s, later = NULL, waits = NULL {OF} AND %s IN ('', turn)
 """)
 _LEAVE: Final = _whole("UPDATE placements SET later = %s, waits = NULLIF(%s, '') {OF}")
 _PARK: Final = _whole("UPDATE placements SET parked = %s, parked_at = now(), waits = NULL {OF}")
@@ -107,6 +122,8 @@ class PostgresPlacements:
     def __init__(self, lent: Lend) -> None:
         """Ask over connections that ``lent`` lends."""
         self._lent: Lend = lent
+        self._after: int = 0
+        """the run up to which posts were looked at: no number of posts that nobody takes in hides those behind them"""
 
     def place(self, run: str, agent: str, *, root: str = "") -> bool:
         with self._lent("giving a run to workers") as db:
@@ -120,12 +137,15 @@ class PostgresPlacements:
             return db.execute(_CALL, (run, CHANNEL)).rowcount > 0
 
     def called(self, agents: Sequence[str], now: int, limit: int, me: str = "") -> Sequence[Summons]:
-        wanted = {"agents": list(agents), "now": now, "limit": limit, "me": me}
+        wanted = {"agents": list(agents), "now": now, "limit": limit, "me": me, "after": self._after}
         found: dict[int, None] = {}
         children: dict[int, int] = {}
         with self._lent("looking for runs that could go on") as db:
             with db.pipeline():
                 cursors = [db.execute(each, wanted) for each in CALLS]
+                page = db.execute(_PAGE, wanted)
+            seen, last = cast("tuple[int, int]", page.fetchone())
+            self._after = last if seen >= 10 * limit else 0
             for cursor in cursors:
                 for run, root, post in cast("list[tuple[int, int | None, int]]", cursor.fetchall()):
                     if root is None:
@@ -145,13 +165,13 @@ class PostgresPlacements:
             row = db.execute(_LOOK, (run,)).fetchone()
         return None if row is None else Placed(*cast("_PlacedRow", row))
 
-    def begin(self, run: str, *, counts: bool = True) -> int:
+    def begin(self, run: str, *, counts: bool = True, turn: str = "") -> int:
         with self._lent("counting a try") as db:
-            row = db.execute(_BEGIN, (int(counts), run)).fetchone()
+            row = db.execute(_BEGIN, (int(counts), turn, run)).fetchone()
         return int(cast("int", row[0])) if row is not None else 1
 
-    def rest(self, run: str, *, wake: int | None) -> None:
-        self._changed(_REST, wake, run)
+    def rest(self, run: str, *, wake: int | None, turn: str = "") -> None:
+        self._changed(_REST, wake, run, turn)
 
     def leave(self, run: str, *, later: int, waits: str) -> None:
         self._changed(_LEAVE, later, waits, run)

@@ -37,6 +37,7 @@ CREATE TABLE placements (
     wake bigint DEFAULT 0,                  -- when to look at it although nobody posts; ns, 0 for at once, NULL for never
     later bigint,                           -- not before this, after a try that failed; ns
     tries bigint NOT NULL DEFAULT 0,        -- drives that ended without progress, counted before each begins
+    turn text NOT NULL DEFAULT '',          -- the newest drive that has begun: only that one says how it came to rest
     waits text,                             -- why the last worker that looked did not drive it
     parked text,                            -- why nobody drives it until a person says so
     parked_at timestamptz
