@@ -99,7 +99,7 @@ def _next(prompt: Prompt) -> Reply:
     kind, words = steps[turn]
     if kind == "fail":
         if not Path(os.environ[DEEDS]).with_name(words["until"]).exists():
-            raise RuntimeError("this agent is ill")
+            raise RuntimeError(f"this agent is ill: {words.get('say', '')}")
         return call("wait", seconds=0)
     return call(kind, **words)
 

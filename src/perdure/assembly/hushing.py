@@ -1,10 +1,11 @@
 """What a client's own tools may not bring into the log: secret files, and the credentials around them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from perdure.adapters.workspace.rules import SECRET_NAMES, IgnoreRules
+from perdure.assembly.addresses import Address, without_secrets
 from perdure.values.digest import Json, canonical
 from perdure.wire.scrub import scrubbed
 
@@ -32,9 +33,26 @@ class Hush:
         """Return ``value`` without the credentials around the client."""
         return scrubbed(value, self._values)
 
+    def said(self, text: str) -> str:
+        """Return ``text`` without the credentials around this process."""
+        found = self.hushed(text)
+        return found if isinstance(found, str) else text
+
     def digested(self, value: Json) -> Json:
         """Return what is recorded in the place of what belongs to a secret file."""
         return {"secret": f"sha256:{hashlib.sha256(canonical(value)).hexdigest()}"}
+
+
+def hush_of(addresses: Sequence[Address], environment: Mapping[str, str]) -> Callable[[str], str]:
+    """Return what takes the passwords of ``addresses``, and credentials in ``environment``, out of a text."""
+    hush = Hush(None, environment)
+
+    def said(text: str) -> str:
+        for address in addresses:
+            text = without_secrets(text, address)
+        return hush.said(text)
+
+    return said
 
 
 def _credentials(environment: Mapping[str, str]) -> Iterable[str]:

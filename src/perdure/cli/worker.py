@@ -1,6 +1,7 @@
 """``perdure worker``: drive runs of a shared store, and see who does."""
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,6 +12,8 @@ import click
 from perdure import __version__
 from perdure.assembly.addresses import Address
 from perdure.assembly.agent import Agent
+from perdure.assembly.fleet import bases_of
+from perdure.assembly.hushing import hush_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.origins import load_all
@@ -122,7 +125,8 @@ def worker(
         drain_seconds,
         Bounds.of(takeover_seconds),
     )
-    teller = Teller(as_json=log_json)
+    addresses = [base.address for base in bases_of(settings.location)]
+    teller = Teller(as_json=log_json, hushed=hush_of(addresses, os.environ))
 
     def serving(now: "Worker") -> None:
         teller.process = now.pulse.name

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from perdure.driver.books import Books
-from perdure.driver.port import Clock, Progress
+from perdure.driver.port import Auditor, Clock, Progress
 from perdure.driver.work import Work, cancelled
 from perdure.driver.writer import Heard, RunWriter
 from perdure.log import events as e
@@ -84,6 +84,7 @@ class Drive:
         self._work: Work = work
         self._clock: Clock = clock
         self._progress: Progress | None = progress
+        self._auditor: Auditor | None = progress if isinstance(progress, Auditor) else None
         self._tasks: dict[Request, _Task] = {}
         self._held: dict[Request, tuple[Heard, ...]] = {}
         self._arrived: asyncio.Queue[Request | None] = asyncio.Queue()
@@ -114,6 +115,8 @@ class Drive:
         """Take facts in, and tell who watches."""
         self.loose |= any(isinstance(each.body, e.EffectDoubted) and not each.body.ended for each in heard)
         events = await self._writer.take(heard)
+        if self._auditor is not None:
+            self._auditor.durable(events, self.state)
         if self._progress is not None:
             for event in events:
                 self._progress.event(event.kind, event.position, _words(event))

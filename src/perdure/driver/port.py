@@ -5,10 +5,12 @@ guess is not.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.intention.reply import Reply
+from perdure.log.envelope import Event
+from perdure.projection.state import State
 from perdure.values.digest import Json
 from perdure.wire.prompt import Prompt
 
@@ -166,4 +168,13 @@ class Progress(Protocol):
 
     def event(self, kind: str, position: int, words: str) -> None:
         """An event is durable."""
+        ...
+
+
+@runtime_checkable
+class Auditor(Protocol):
+    """Somebody who watches a run and counts what comes of it."""
+
+    def durable(self, events: Sequence[Event], state: State) -> None:
+        """These events are durable; ``state`` is what they led to."""
         ...

@@ -52,25 +52,9 @@ from perdure.worker.engine import Again
 from perdure.worker.gates import Elsewhere, Gate, first_reason
 from perdure.worker.resting import wake_of
 from perdure.worker.telling import Tell
+from perdure.worker.watch import Durable, Watch, unwatched
 
 T = TypeVar("T")
-
-PROGRESS: Final = frozenset(
-    {
-        "model.replied",
-        "effect.settled",
-        "effect.pending",
-        "child.finished",
-        "checkpoint.taken",
-        "message.received",
-        "timer.fired",
-        "approval.granted",
-        "approval.denied",
-        "run.suspended",
-        "run.closed",
-    }
-)
-"""Kinds of events after which a run isn't where it was before this try."""
 
 _SECOND_NS: Final = 1_000_000_000
 
@@ -90,8 +74,12 @@ class Driving:
         threads: Executor,
         tell: Tell,
         gates: Sequence[Gate] = (),
+        durable: Durable = unwatched,
     ) -> None:
-        """Drive runs of ``agents`` in ``house``; ``slots`` are this process's places, ``threads`` ask the store."""
+        """Drive runs of ``agents`` in ``house``; ``slots`` are this process's places, ``threads`` ask the store.
+
+        ``durable`` is told each run's events.
+        """
         self._house: House = house
         self._placements: Placements = placements
         self._agents: Mapping[str, Agent] = agents
@@ -99,6 +87,7 @@ class Driving:
         self._threads: Executor = threads
         self._tell: Tell = tell
         self._gates: tuple[Gate, ...] = tuple(gates)
+        self._durable: Durable = durable
         self._clock: SystemClock = SystemClock()
         self._suspects: asyncio.Lock = asyncio.Lock()
         self._drives: dict[str, asyncio.Task[Again | None]] = {}
@@ -234,26 +223,25 @@ class Driving:
         if tries > WORKER_TRIES_MAX:
             await self._park(run, f"{tries - 1} processes ended while they drove it, and nothing was done")
             return None
-        watch = _Watched(self, run, suspected=tries > 1)
+        watch = Watch(placed, suspected=tries > 1, progressed=self._progressed, durable=self._durable)
         if turn == "take over":
-            self._tell("run.taken", run=run, position=placed.position, of=placed.process)
+            self._tell("run.taken", **watch.told, of=placed.process)
         try:
             if watch.suspected:
                 await watch.alone(self._suspects)
-            judged = placed.epoch if turn == "take over" else None
-            going = Going(Watcher(watch), judged=judged, parks=True)
+            going = Going(Watcher(watch), take_over=turn == "take over", parks=True)
             state = await self._house.take_up(self._agents[placed.agent], run, going)
         except asyncio.CancelledError:
             await asyncio.shield(self._rest(run, 0))
-            self._tell("run.let_go", run=run, position=watch.position)
+            self._tell("run.let_go", **watch.told)
             raise
         except Exception as error:  # noqa: BLE001 - an agent's code may raise anything; it is told and counted
-            return await self._failed(placed, error, tries, watch.position)
+            return await self._failed(watch, error, tries)
         finally:
             watch.done()
-        return await self._rested(state, began)
+        return await self._rested(state, began, watch)
 
-    async def _rested(self, state: State, began: int) -> Again | None:
+    async def _rested(self, state: State, began: int, watch: Watch) -> Again | None:
         await self._ask(lambda: self._place_children(state, state.run))
         wake = (
             0
@@ -265,8 +253,7 @@ class Driving:
         words = state.wait if state.status == "waiting" else ""
         self._tell(
             "run.rests",
-            run=state.run,
-            position=state.position,
+            **watch.told,
             status=state.status,
             waits=words,
             wake=wake,
@@ -289,23 +276,23 @@ class Driving:
                 self._placements.place(child, placed.agent, root=root)
                 self._place_children(read_state(self._house.store, child).state, root)
 
-    async def _failed(self, placed: Placed, error: Exception, tries: int, position: int) -> Again | None:
-        run = placed.run
+    async def _failed(self, watch: Watch, error: Exception, tries: int) -> Again | None:
+        run = watch.run
         code = error.code if isinstance(error, PerdureError) else ""
         said = f"{type(error).__name__}: {error}"
         match error:
             case Held() | Fenced():
                 # Whoever has it keeps the count; it says itself how the run rests.
-                self._tell("run.left", run=run, position=position, code=code, why=said)
+                self._tell("run.left", **watch.told, code=code, why=said)
                 return None
             case TryAgain() | AskSomeone() | StoreFailed() | StoreReadOnly() | StoreFull() | AgentChanged():
-                self._tell("run.waits", run=run, position=position, code=code, why=said)
+                self._tell("run.waits", **watch.told, code=code, why=said)
                 pause = 2 * _SECOND_NS if isinstance(error, TryAgain) else WORKER_WAITS_NS
                 await self._rest(run, 0)
                 await self._left(run, said, pause)
                 return None
             case _:
-                self._tell("run.failed", run=run, position=position, code=code, why=said, tries=tries)
+                self._tell("run.failed", **watch.told, code=code, why=said, tries=tries)
                 if tries >= WORKER_TRIES_MAX:
                     await self._park(run, f"{tries} tries failed, the last one with {said}")
                 else:
@@ -335,7 +322,7 @@ class Driving:
         with suppress(PerdureError):
             await self._ask(lambda: self._placements.leave(run, later=later, waits=waits))
 
-    def progressed(self, run: str) -> None:
+    def _progressed(self, run: str) -> None:
         """Something was done: this try is not one without progress. A suspect is none any more."""
         task = asyncio.get_running_loop().run_in_executor(
             self._threads, lambda: self._placements.rest(run, wake=0)
@@ -344,36 +331,3 @@ class Driving:
 
     async def _ask(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-class _Watched:
-    """One driving as it is seen from outside: where it is, and whether it got on."""
-
-    def __init__(self, driving: Driving, run: str, *, suspected: bool) -> None:
-        self._driving: Driving = driving
-        self._run: str = run
-        self._held: asyncio.Lock | None = None
-        self.suspected: bool = suspected
-        self.position: int = 0
-
-    async def alone(self, lock: asyncio.Lock) -> None:
-        """Wait until no other suspect is driven."""
-        await lock.acquire()
-        self._held = lock
-
-    def done(self) -> None:
-        """The next suspect may be driven."""
-        if self._held is not None:
-            self._held.release()
-            self._held = None
-
-    def text(self, piece: str) -> None:
-        del piece
-
-    def event(self, kind: str, position: int, words: str) -> None:
-        del words
-        self.position = position
-        if self.suspected and kind in PROGRESS:
-            self.suspected = False
-            self._driving.progressed(self._run)
-            self.done()

@@ -129,7 +129,9 @@ class Pulse:
             for at, base in enumerate(self._bases):
                 self._beat(at, base)
             if self.silence_seconds > self._bounds.alone:
-                self._go("alone", f"the store has not been heard of for {self._bounds.alone:.0f} seconds")
+                self._go(
+                    "worker.alone", f"the store has not been heard of for {self._bounds.alone:.0f} seconds"
+                )
             if self.adrift and not self._told:
                 self._tell("worker.adrift", seconds=round(self.silence_seconds, 1))
             self._told = self.adrift
@@ -140,7 +142,8 @@ class Pulse:
             may_go_on = base.registry.renew(self.name, driving=self._driving(), draining=self.draining)
             if not may_go_on:
                 self._go(
-                    "judged", "this process was judged silent, or to have ended, and others have its runs"
+                    "worker.judged",
+                    "this process was judged silent, or to have ended, and others have its runs",
                 )
                 return
             if sent - self._seen[at] > self._bounds.adrift:
@@ -167,7 +170,7 @@ class Pulse:
             base.registry.forget(WORKER_FORGET_SECONDS)
 
     def _go(self, event: str, why: str) -> None:
-        self._tell(f"worker.{event}", why=why)
+        self._tell(event, why=why)
         self._end(JUDGED)
 
 

@@ -22,6 +22,7 @@ from perdure.assembly.house import House
 from perdure.assembly.lodging import Lodging
 from perdure.assembly.opening import OpenedBooks, open_books
 from perdure.assembly.versions import pinned
+from perdure.assembly.watching import counting_in
 from perdure.log.placing import ProcessBegun
 from perdure.worker.driving import Driving
 from perdure.worker.engine import Engine
@@ -30,6 +31,7 @@ from perdure.worker.figures import Figures
 from perdure.worker.hearing import hear
 from perdure.worker.probes import Answer, Probes
 from perdure.worker.pulse import Bounds, Pulse
+from perdure.worker.surveying import Survey
 from perdure.worker.sweeping import Sweep
 from perdure.worker.telling import Tell
 from perdure.worker.tenants import TenantGate
@@ -109,7 +111,18 @@ class Worker:
         )
         for station in self.stations:
             station.driving.begins = lambda: not self.pulse.adrift
-        figures.follow(driving=lambda: len(self.runs), silence=lambda: self.pulse.silence_seconds)
+        self.survey: Survey = Survey(
+            {each.base.name: each.base.watched for each in self.stations},
+            lambda: counting_in(opened.books),
+            outdated=self._outdated,
+        )
+        figures.follow(
+            driving=lambda: len(self.runs),
+            silence=lambda: self.pulse.silence_seconds,
+            draining=lambda: self.draining,
+            places=settings.concurrency,
+            survey=self.survey,
+        )
 
     @property
     def address(self) -> str:
@@ -155,6 +168,7 @@ class Worker:
             threads=self._threads,
             tell=self.figures.counting(tell),
             gates=(versions, tenants),
+            durable=self.figures.durable,
         )
         sweep = Sweep(
             base,
@@ -173,6 +187,7 @@ class Worker:
         for station in self.stations:
             await station.engine.prepare()
         await asyncio.to_thread(self.pulse.begin)
+        await asyncio.to_thread(self.survey.begin)
         self.pulse.found = lambda: _called_soon(loop, self._hurry)
         async with self._tending():
             serving()
@@ -216,6 +231,11 @@ class Worker:
         self._tell("worker.broke", part=task.get_name(), why=f"{type(error).__name__}: {error}")
         signal.raise_signal(signal.SIGTERM)
 
+    def _outdated(self, step: str) -> None:
+        """Somebody migrated the store beyond what this build can work beside: what it wrote could be misread."""
+        self._tell("worker.outdated", step=step)
+        signal.raise_signal(signal.SIGTERM)
+
     async def _drained(self, hurry: asyncio.Event) -> int:
         self.draining = self.pulse.draining = True
         seconds = self._settings.drain_seconds
@@ -232,6 +252,7 @@ class Worker:
     def close(self, code: int) -> None:
         """The store is closed, and the registry knows that this process has ended if nothing of it is left."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self.survey.close()
         self._opened.close()
         # With runs that were not given back something may still send: then the end of the process is for others to see.
         self.pulse.close(how="it has said so itself" if code == 0 else "")
@@ -252,6 +273,8 @@ class Worker:
             return Answer(
                 well=False, words=f"the store was not heard of for {self.pulse.silence_seconds:.0f} s"
             )
+        if self.survey.obstacle:
+            return Answer(well=False, words=self.survey.obstacle)
         return Answer(
             well=True, words=f"ready, {len(self.runs)} of {self._settings.concurrency} places taken"
         )
