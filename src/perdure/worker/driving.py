@@ -229,7 +229,8 @@ class Driving:
         try:
             if watch.suspected:
                 await watch.alone(self._suspects)
-            going = Going(Watcher(watch), take_over=turn == "take over", parks=True)
+            judged = placed.epoch if turn == "take over" else None
+            going = Going(Watcher(watch), judged=judged, parks=True)
             state = await self._house.take_up(self._agents[placed.agent], run, going)
         except asyncio.CancelledError:
             await asyncio.shield(self._rest(run, 0))
