@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -15,9 +15,10 @@ from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.events import CounterSeen
 from perdure.log.port import Appended, CounterMoved
-from perdure.values.errors import Fenced, PerdureError
+from perdure.values.errors import Fenced, StoreAway
 from tests.conformance.stores import Writer, claim, holder, opened_run
 from tests.postgres.severing import Severer
+from tests.servers.postgres import Server
 from tests.servers.shared import server
 
 ROOT = Path(__file__).parents[2]
@@ -131,33 +132,31 @@ def test_a_writer_that_was_stopped_in_the_middle_is_refused_when_it_goes_on(data
     severer.close()
 
 
-def test_a_store_goes_on_after_its_server_was_restarted(tmp_path: Path):
-    from tests.servers.postgres import Server
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Server]:
+    """A server that may be killed."""
+    with Server(tmp_path / "own") as running:
+        yield running
 
-    with Server(tmp_path / "own") as own:
-        dsn = own.database("store")
-        with PostgresStore(dsn) as store:
-            writer = opened_run(store)
+
+def test_a_store_goes_on_after_its_server_was_restarted(own: Server):
+    with PostgresStore(own.database("store"), setup=Setup(away_seconds=SECONDS)) as store:
+        writer = opened_run(store)
+        writer.append()
+        own.kill()
+        pending = store.append(writer.batch(counters=[CounterMoved("money", 1, 9)]))
+        own.start()
+        assert pending.result(SECONDS) == Appended(2)
+        assert store.counters(["money"]) == [CounterSeen("money", 1)]
+        assert len(store.read("march")) == 2
+
+
+def test_a_server_that_stays_away_is_said_within_a_bound_and_nothing_is_lost_to_it(own: Server):
+    with PostgresStore(own.database("store"), setup=Setup(away_seconds=0.3)) as store:
+        writer = opened_run(store)
+        writer.append()
+        own.stop()
+        with pytest.raises(StoreAway):
             writer.append()
-            own.kill()
-            pending = store.append(writer.batch(counters=[CounterMoved("money", 1, 9)]))
-            own.start()
-            assert pending.result(SECONDS) == Appended(2)
-            assert store.counters(["money"]) == [CounterSeen("money", 1)]
-            assert len(store.read("march")) == 2
-
-
-def test_a_server_that_stays_away_is_said_within_a_bound_and_nothing_is_lost_to_it(tmp_path: Path):
-    from tests.servers.postgres import Server
-
-    with Server(tmp_path / "own") as own:
-        dsn = own.database("store")
-        with PostgresStore(dsn, setup=Setup(away_seconds=0.5)) as store:
-            writer = opened_run(store)
-            writer.append()
-            own.stop()
-            with pytest.raises(PerdureError) as caught:
-                writer.append()
-            assert caught.value.code == "P410"
-            own.start()
-            assert writer.append() == Appended(2)
+        own.start()
+        assert writer.append() == Appended(2)

@@ -20,7 +20,7 @@ from perdure.values.errors import (
     StoreReadOnly,
 )
 from tests.conformance.stores import SECONDS, holder, opened_run, post
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port
 from tests.servers.shared import GUARDED, server
 
 
