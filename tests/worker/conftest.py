@@ -8,6 +8,7 @@ import pytest
 
 import perdure
 from perdure.assembly.store import Store
+from tests.cli.inside import Inside
 from tests.servers.postgres import Server
 from tests.worker.kit import Deeds, Living, workers
 
@@ -27,6 +28,12 @@ def dsn(server: Server) -> str:
 def store(dsn: str) -> Iterator[Store]:
     with perdure.open(dsn) as opened:
         yield opened
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Inside:
+    """Commands in this process: they take milliseconds."""
+    return Inside(tmp_path, capfd, monkeypatch)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A store in PostgreSQL, or several: what it holds and how its servers are, and the steps that make its tables."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +36,14 @@ class Steps(NamedTuple):
 
     done: tuple[str, ...]
     left: tuple[str, ...]
+
+
+class Beside(NamedTuple):
+    """What a task engine keeps in each database, beside the store's own tables."""
+
+    schema: str
+    make: Callable[[str], None]
+    """its tables are there, in the database that an address names"""
 
 
 def standings_of(address: Address) -> DatabaseStandings:
@@ -80,13 +88,16 @@ def steps_of(address: Address, *, reachable: bool = False) -> Mapping[str, Steps
     return found
 
 
-def migrate(address: Address, workers: Sequence[str] = ()) -> Mapping[str, tuple[str, ...]]:
+def migrate(
+    address: Address, workers: Sequence[str] = (), beside: Beside | None = None
+) -> Mapping[str, tuple[str, ...]]:
     """All steps are done in all databases; return those that this call did. Raises ``StoreDenied``, ``StoreAway``.
 
-    The roles ``workers`` have a worker's rights from here on; those that had them keep them.
+    The roles ``workers`` have a worker's rights from here on; those that had them keep them. Where any role has, the
+    engine's tables are there, too.
     """
     from perdure.adapters.postgres.connecting import Dialer  # noqa: PLC0415 - an extra
-    from perdure.adapters.postgres.granting import grant  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.granting import grant, workers_in  # noqa: PLC0415 - an extra
     from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - an extra
     from perdure.adapters.postgres.migrating import migrate as done  # noqa: PLC0415 - an extra
 
@@ -95,8 +106,29 @@ def migrate(address: Address, workers: Sequence[str] = ()) -> Mapping[str, tuple
         with hushed(each):
             dialer = Dialer(each.secret, Setup())
             found[name] = done(dialer)
-            for role in workers:
-                grant(dialer, role)
+            roles = dict.fromkeys((*workers, *workers_in(dialer)))
+            if roles and beside is not None:
+                beside.make(each.secret)
+            for role in roles:
+                grant(dialer, role, "" if beside is None else beside.schema)
+    return found
+
+
+def rights_lacking(
+    address: Address, workers: Sequence[str] = (), beside: Beside | None = None
+) -> Mapping[str, Sequence[str]]:
+    """Return what ``workers``, or the roles that have some of a worker's rights, lack in each database; nothing is changed."""
+    from perdure.adapters.postgres.connecting import Dialer  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.granting import lacks, workers_in  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - an extra
+
+    found: dict[str, Sequence[str]] = {}
+    for name, each in _databases(address).items():
+        with hushed(each):
+            dialer = Dialer(each.secret, Setup())
+            schema = "" if beside is None else beside.schema
+            missing = {role: lacks(dialer, role, schema) for role in workers or workers_in(dialer)}
+        found[name] = [f"{role} lacks {words}" for role, lacking in missing.items() for words in lacking]
     return found
 
 

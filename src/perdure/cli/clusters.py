@@ -1,11 +1,12 @@
 """``perdure store migrate``, and a store in PostgreSQL in numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 
 import click
 
 from perdure.assembly.addresses import Address
-from perdure.assembly.clusters import DatabaseStanding, Steps, standings_of, steps_of
+from perdure.assembly.clusters import Beside, DatabaseStanding, Steps, rights_lacking, standings_of, steps_of
 from perdure.assembly.clusters import migrate as migrated
 from perdure.cli.ending import FAILED, FINISHED
 from perdure.cli.ink import count, inked, size
@@ -21,10 +22,14 @@ from perdure.cli.tables import Cell, facts, table
         "perdure store migrate --check --store postgresql://perdure@db/perdure",
         "perdure store migrate --store postgresql://perdure@db/perdure",
         "perdure store migrate --worker fleet --store postgresql://perdure@db/perdure",
+        "perdure store migrate --check --worker fleet --store postgresql://perdure@db/perdure",
     )
 )
 @click.option(
-    "--check", "only_check", is_flag=True, help="Change nothing; end with code 4 if steps are left."
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Change nothing; end with code 4 if steps or rights are lacking.",
 )
 @click.option(
     "--worker",
@@ -39,21 +44,41 @@ def migrate(*, only_check: bool, workers: tuple[str, ...], store: Address | None
     """Make the tables of a store in PostgreSQL, or bring them up to date; what will be done is shown before.
 
     Needs the role that owns the tables; workers need less. Each step is done once and whole, and says which older
-    perdure may go on beside it.
+    perdure may go on beside it. For workers with roles of their own the tables of procrastinate are made as well.
     """
     address = address_known(store)
-    plan = steps_of(address)
+    plan, beside = steps_of(address), _beside()
     left = sum(len(each.left) for each in plan.values())
     if not as_json:
         for line in _planned(plan):
             click.echo(line)
-    idle = only_check or not (left or workers)
-    done: Mapping[str, tuple[str, ...]] = {} if idle else migrated(address, workers)
+    done: Mapping[str, tuple[str, ...]] = {} if only_check else migrated(address, workers, beside)
+    lacking: Mapping[str, Sequence[str]] = {}
+    if not (only_check and left):
+        lacking = rights_lacking(address, workers, beside)
     if as_json:
-        put({"store": str(address), "plan": plan, "done": done})
-    elif not only_check and left:
+        put({"store": str(address), "plan": plan, "done": done, "lacking": lacking})
+        return FAILED if (only_check and left) or any(lacking.values()) else FINISHED
+    if not only_check and left:
         click.echo(f"{inked('✓', 'good', bold=True)} {count(sum(map(len, done.values())), 'step')} done")
-    return FAILED if only_check and left else FINISHED
+    for line in _lacking(lacking):
+        click.echo(line)
+    return FAILED if (only_check and left) or any(lacking.values()) else FINISHED
+
+
+def _beside() -> Beside | None:
+    """Return what the engine keeps beside the store's tables; None if it isn't installed here."""
+    if find_spec("procrastinate") is None:
+        return None
+    from perdure.worker.engines.procrastinate import SCHEMA, make_tables  # noqa: PLC0415 - an extra
+
+    return Beside(SCHEMA, make_tables)
+
+
+def _lacking(lacking: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for name, each in lacking.items():
+        where = f"shard {name}: " if name else ""
+        yield from (f"{inked('✗', 'bad', bold=True)} {where}{words}" for words in each)
 
 
 def _planned(plan: Mapping[str, Steps]) -> Iterator[str]:

@@ -90,7 +90,7 @@ class ProcrastinateEngine:
         self._opened: bool = False
 
     async def prepare(self) -> None:
-        await asyncio.to_thread(_prepare, self._dsn)
+        await asyncio.to_thread(make_tables, self._dsn)
 
     async def serve(self, look: Look) -> None:
         @self._app.task(name=TASK)
@@ -193,15 +193,15 @@ def made(wish: EngineWish) -> Engine:
     return ProcrastinateEngine(wish.dsn, wish.agents, concurrency=wish.concurrency, name=wish.process)
 
 
-def _prepare(dsn: str) -> None:
-    """The tables of procrastinate are there, and as new as this library wants them."""
+def make_tables(dsn: str) -> None:
+    """The tables of procrastinate are there, and at least as new as this library wants them."""
     try:
         with psycopg.connect(dsn, autocommit=False) as db:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (_PREPARING,))
             row = db.execute(_EXISTS, (f"{SCHEMA}.procrastinate_jobs", SCHEMA)).fetchone()
             there, newest = cast("tuple[str | None, str | None]", row)
             steps = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
-            if there is not None and newest == steps[-1].name:
+            if there is not None and newest is not None and newest >= steps[-1].name:
                 return
             db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             db.execute(f"SET LOCAL search_path TO {SCHEMA}")
@@ -215,7 +215,7 @@ def _prepare(dsn: str) -> None:
     except psycopg.errors.InsufficientPrivilege as error:
         raise EngineMissing(
             f"procrastinate's tables aren't in schema {SCHEMA}, and can't be made: {error}",
-            hint="let the store's owner start a worker once, or GRANT CREATE ON DATABASE to this role",
+            hint="let the store's owner run `perdure store migrate --worker ROLE` with this role's name",
         ) from error
     except psycopg.Error as error:
         raise Busy(f"the engine's tables can't be looked at: {error}") from error
