@@ -63,6 +63,14 @@ def order(ctx: Context, what: str, gate: str = "") -> str:
 
 
 @tool(effect="read")
+def peek(ctx: Context, what: str, gate: str = "") -> str:
+    """Look at it, which changes nothing and may be done again."""
+    _log(f"begin {what} {os.getpid()} {ctx.key}")
+    _gate(gate)
+    return f"saw {what}"
+
+
+@tool(effect="read")
 def crash(ctx: Context, times: int) -> str:
     """End this process, the first so many times."""
     if sum(line.startswith(f"crash {ctx.run} ") for line in _lines()) < times:
@@ -112,7 +120,7 @@ scribe: Final = Agent(
 doer: Final = Agent(
     name="doer",
     instructions="do it",
-    tools=[send, order, crash, wait, ask_person],
+    tools=[send, order, peek, crash, wait, ask_person],
     model=ScriptedModel(_next),
 )
 boss: Final = Agent(

@@ -1,5 +1,8 @@
 """A run that fails whenever it is driven is parked after bounded tries, with its reason, and others go on."""
 
+import signal
+
+import psycopg
 import pytest
 
 from perdure.assembly.fleet import bases_of
@@ -65,3 +68,50 @@ def test_a_run_that_ends_its_process_each_time_is_parked_and_its_neighbours_are_
     (parked,) = stuck(dsn)
     assert parked.run == "poison"
     assert "processes ended while they drove it" in parked.parked
+
+
+def test_a_run_that_waits_beside_a_suspect_is_not_counted_for_it_and_keeps_no_place_from_others(
+    dsn: str, store: Store, deeds: Deeds
+):
+    """Runs whose process was killed are driven one by one: whose fault the next death is, is known then."""
+    with workers(1, dsn, deeds.path, "--concurrency", "2") as (worker,):
+        for run in "ab":
+            store.submit("doer", told(("peek", {"what": run, "gate": "shut"})), run=run)
+        deeds.begun("a")
+        deeds.begun("b")
+        worker.signal(signal.SIGKILL)
+        worker.ended()
+    with workers(1, dsn, deeds.path, "--concurrency", "2"):
+        first = until(
+            lambda: next((run for run in "ab" if len(deeds.lines("begin", run)) > 1), ""), "one begins"
+        )
+        other = "b" if first == "a" else "a"
+        # It waited for as long as it may, gave its place back, and is asked for again.
+        try:
+            until(lambda: is_asked_for_later(dsn, other), "the other is put off", 8)
+        finally:
+            print(deeds.path.read_text())
+            print([(e.kind) for e in store.events("a")], [(e.kind) for e in store.events("b")])
+            print(tries(dsn, "a"), tries(dsn, "b"))
+        store.submit("doer", told(("send", {"what": "milk"})), run="well")
+        rested(store, "well")
+        assert (tries(dsn, first), tries(dsn, other)) == (2, 1)
+        deeds.open("shut")
+        rested(store, "a")
+        rested(store, "b")
+
+
+def is_asked_for_later(dsn: str, run: str) -> bool:
+    with psycopg.connect(dsn, options="-c search_path=perdure_queue") as db:
+        asked = db.execute("SELECT 1 FROM procrastinate_jobs WHERE queueing_lock = %s", (f"{run}@",))
+        return asked.fetchone() is not None
+
+
+def tries(dsn: str, run: str) -> int:
+    (base,) = bases_of(dsn)
+    try:
+        placed = base.placements.look(run)
+    finally:
+        base.close()
+    assert placed is not None
+    return placed.tries

@@ -91,6 +91,8 @@ class Driving:
         self._clock: SystemClock = SystemClock()
         self._suspects: asyncio.Lock = asyncio.Lock()
         self._drives: dict[str, asyncio.Task[Again | None]] = {}
+        self._turns: dict[str, str] = {}
+        """what each driving is called in the run's placement"""
         self._renewed: set[str] = set()
         self._timers: set[asyncio.Task[Again | None]] = set()
         self._drains: bool = False
@@ -169,6 +171,7 @@ class Driving:
     def _ended(self, run: str, done: "asyncio.Task[Again | None]") -> None:
         self._drives.pop(run, None)
         self._renewed.discard(run)
+        self._turns.pop(run, None)
         again = None if done.cancelled() or done.exception() is not None else done.result()
         if again is not None:
             # An engine and a sweep are up to a second late; who knows the time itself is not.
@@ -195,7 +198,8 @@ class Driving:
         if placed.root:
             await self._ask(lambda: self._placements.call(placed.run))
             return None
-        wanted = placed.posts or placed.proved or (placed.wake is not None and placed.wake <= now)
+        due = placed.wake is not None and placed.wake <= now
+        wanted = due or placed.posts or placed.proved or placed.holding in ("ended", "lapsed")
         if placed.parked or placed.later > now or not wanted:
             return None
         if placed.agent not in self._agents:
@@ -216,19 +220,38 @@ class Driving:
                 return None
 
     async def _drive(self, placed: Placed, turn: Turn) -> Again | None:
-        run, began = placed.run, self._clock.now()
         # A process that fell silent says nothing against the run.
         counts = turn == "drive"
-        tries = await self._ask(lambda: self._placements.begin(run, counts=counts))
+        suspected = placed.tries + counts > 1
+        watch = Watch(placed, suspected=suspected, progressed=self._progressed, durable=self._durable)
+        try:
+            if suspected and not await self._alone(watch, placed):
+                return Again(self._clock.now() + _SECOND_NS)
+            return await self._tried(placed, turn, watch, counts=counts)
+        finally:
+            watch.done()
+
+    async def _alone(self, watch: Watch, placed: Placed) -> bool:
+        """No other suspect is driven here; False if one is for longer than a place is kept, or the run has moved.
+
+        Only then its try is counted: whatever ends this process until then, the run had no part in it.
+        """
+        if not await watch.alone(self._suspects, WORKER_SLOT_SECONDS):
+            return False
+        now = await self._ask(lambda: self._placements.look(placed.run))
+        stays = now is not None and (now.epoch, now.process) == (placed.epoch, placed.process)
+        return stays and not self._drains
+
+    async def _tried(self, placed: Placed, turn: Turn, watch: Watch, *, counts: bool) -> Again | None:
+        run, began, name = placed.run, self._clock.now(), uuid.uuid4().hex
+        self._turns[run] = name
+        tries = await self._ask(lambda: self._placements.begin(run, counts=counts, turn=name))
         if tries > WORKER_TRIES_MAX:
             await self._park(run, f"{tries - 1} processes ended while they drove it, and nothing was done")
             return None
-        watch = Watch(placed, suspected=tries > 1, progressed=self._progressed, durable=self._durable)
         if turn == "take over":
             self._tell("run.taken", **watch.told, of=placed.process)
         try:
-            if watch.suspected:
-                await watch.alone(self._suspects)
             judged = placed.epoch if turn == "take over" else None
             going = Going(Watcher(watch), judged=judged, parks=True)
             state = await self._house.take_up(self._agents[placed.agent], run, going)
@@ -238,8 +261,7 @@ class Driving:
             raise
         except Exception as error:  # noqa: BLE001 - an agent's code may raise anything; it is told and counted
             return await self._failed(watch, error, tries)
-        finally:
-            watch.done()
+        watch.done()
         return await self._rested(state, began, watch)
 
     async def _rested(self, state: State, began: int, watch: Watch) -> Again | None:
@@ -316,7 +338,7 @@ class Driving:
 
     async def _rest(self, run: str, wake: int | None) -> None:
         with suppress(PerdureError):
-            await self._ask(lambda: self._placements.rest(run, wake=wake))
+            await self._ask(lambda: self._placements.rest(run, wake=wake, turn=self._turns.get(run, "")))
 
     async def _left(self, run: str, waits: str, pause_ns: int) -> None:
         later = self._clock.now() + pause_ns
@@ -325,8 +347,9 @@ class Driving:
 
     def _progressed(self, run: str) -> None:
         """Something was done: this try is not one without progress. A suspect is none any more."""
+        name = self._turns.get(run, "")
         task = asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: self._placements.rest(run, wake=0)
+            self._threads, lambda: self._placements.rest(run, wake=0, turn=name)
         )
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 

@@ -60,10 +60,15 @@ class Watch:
             "epoch": self._epoch,
         }
 
-    async def alone(self, lock: asyncio.Lock) -> None:
-        """Wait until no other suspect is driven."""
-        await lock.acquire()
+    async def alone(self, lock: asyncio.Lock, seconds: float) -> bool:
+        """Wait until no other suspect is driven; False if one still is after ``seconds``."""
+        try:
+            async with asyncio.timeout(seconds):
+                await lock.acquire()
+        except TimeoutError:
+            return False
         self._held = lock
+        return True
 
     def done(self) -> None:
         """The next suspect may be driven."""
