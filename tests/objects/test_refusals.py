@@ -11,7 +11,7 @@ import pytest
 from perdure.adapters.objects import open_objects
 from perdure.values.errors import BadInput, ObjectsAway, ObjectsRefused, PerdureError
 from tests.servers.objects import READER, S3Server
-from tests.servers.postgres import free_port
+from tests.servers.ports import free_port
 from tests.servers.proxy import Mood, Proxy
 
 QUICK: dict[str, object] = {"timeout_seconds": 2.0, "retries": 1}

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tests.servers.postgres import free_port
+from tests.servers.ending import Guard
+from tests.servers.ports import free_port
 
 KEY: Final = "perdure"
 SECRET: Final = "perdure-secret"
@@ -44,10 +45,10 @@ class S3Server:
     """One S3 server: its port, and settings for a bucket of it."""
 
     def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
-        """Wait until ``process`` answers on ``port``."""
+        """``process`` listens on ``port``."""
         self.port = port
         self.process = process
-        _answering(port, process)
+        self._guard: Guard = Guard(process.pid)
 
     def bucket(self, name: str, prefix: str = "runs") -> dict[str, object]:
         """The bucket is there; return the settings that reach it. SeaweedFS has room for a few only."""
@@ -70,6 +71,7 @@ class S3Server:
 
     def end(self) -> None:
         """The server's process has ended."""
+        self._guard.end()
         self.process.kill()
         self.process.wait()
 
@@ -82,11 +84,8 @@ def moto() -> Generator[S3Server]:
     process = subprocess.Popen(
         [program, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    try:
-        yield S3Server(port, process)
-    finally:
-        process.kill()
-        process.wait()
+    with _answering(S3Server(port, process)) as server:
+        yield server
 
 
 @contextlib.contextmanager
@@ -121,21 +120,28 @@ def seaweed(directory: Path) -> Generator[S3Server]:
             stdout=log,
             stderr=log,
         )
+    with _answering(S3Server(ports["s3"], process)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _answering(server: S3Server) -> Generator[S3Server]:
+    """It answers from here on, and has ended afterwards."""
     try:
-        yield S3Server(ports["s3"], process)
+        _wait_for(server)
+        yield server
     finally:
-        process.kill()
-        process.wait()
+        server.end()
 
 
-def _answering(port: int, process: "subprocess.Popen[bytes]") -> None:
+def _wait_for(server: S3Server) -> None:
     for _ in range(START_SECONDS * 20):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 1):
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = process.wait(0.05)
+            code = server.process.wait(0.05)
             raise RuntimeError(f"the object store ended with {code}")
-    raise TimeoutError(f"nothing answers on port {port}")
+    raise TimeoutError(f"nothing answers on port {server.port}")
 
 
 def _signed_put(port: int, bucket: str) -> None:

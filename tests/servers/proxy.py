@@ -9,6 +9,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Final, Self
 
+from tests.servers.ports import free_port
+
 
 class Mood(Enum):
     """How the proxy treats connections, those that are open as well."""
@@ -43,8 +45,8 @@ class Proxy:
         self._guard = threading.Lock()
         self._sides: list[tuple[socket.socket, socket.socket]] = []
         self._ended = threading.Event()
-        self._listener: socket.socket | None = _listening(0)
-        self.port = int(self._listener.getsockname()[1])
+        self.port = free_port()
+        self._listener: socket.socket | None = _listening(self.port)
         self._thread = threading.Thread(target=self._accept, name="proxy", daemon=True)
         self._thread.start()
 

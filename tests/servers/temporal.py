@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.servers.postgres import free_port
+from tests.servers.ending import Guard
+from tests.servers.ports import free_port
 
 START_SECONDS: Final = 60
 
@@ -35,6 +36,7 @@ class Temporal:
         self._directory: Path = directory
         self.port: int = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
 
     @property
     def address(self) -> str:
@@ -67,6 +69,7 @@ class Temporal:
                 stdout=log,
                 stderr=log,
             )
+        self._guard = Guard(self._process.pid)
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end and self._process.poll() is None:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -77,6 +80,8 @@ class Temporal:
     def kill(self) -> None:
         """The server has ended at once."""
         if self._process is not None:
+            if self._guard is not None:
+                self._guard.end()
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._process = self._guard = None

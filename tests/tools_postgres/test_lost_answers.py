@@ -218,7 +218,10 @@ def test_what_is_committed_on_one_server_alone_is_not_known_until_its_standby_ha
             db.execute("CREATE TABLE paid (invoice text PRIMARY KEY)")
             books.check()
             db.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'")
-            db.execute("SELECT pg_reload_conf()")
+        # Told to read its settings again, a server takes them up at leisure; begun anew, it has them.
+        lonely.stop()
+        lonely.start()
+        with psycopg.connect(lonely.dsn(), autocommit=True) as db:
             waiting = in_thread(lambda: books.perform("k", 1, 30, booking))
             waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'"
             while (row := db.execute(waits).fetchone()) is None:
@@ -232,5 +235,5 @@ def test_what_is_committed_on_one_server_alone_is_not_known_until_its_standby_ha
             db.execute("SELECT pg_reload_conf()")
             while db.execute("SHOW synchronous_standby_names").fetchone() != ("",):
                 pass
-        monkeypatch.setattr("perdure.adapters.tools.postgres.deeds.RESOLVE_SECONDS", 5)
+        monkeypatch.setattr("perdure.adapters.tools.postgres.deeds.RESOLVE_SECONDS", 60)
         assert books.resolve("k", 1) == Found("done")

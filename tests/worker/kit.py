@@ -14,6 +14,7 @@ from typing import Final, Self, TypeVar
 
 from perdure.assembly.store import Store
 from perdure.projection.state import State
+from tests.servers.ending import Guard
 from tests.worker.agents import DEEDS
 
 ROOT: Final = Path(__file__).parents[2]
@@ -66,6 +67,7 @@ class Living:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._guard: Guard = Guard(self.process.pid)
         self._ear: threading.Thread = threading.Thread(target=self._listen, daemon=True)
         self._ear.start()
 
@@ -73,6 +75,7 @@ class Living:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._guard.end()
         self.process.send_signal(signal.SIGCONT)
         self.process.kill()
         self.process.wait()
