@@ -57,6 +57,8 @@ class StandingSeen(msgspec.Struct, frozen=True):
     """the step of its tables beside which this perdure can't work, or empty"""
     format: int = 0
     failovers: int = 0
+    clock_ns: int = 0
+    """the server's, while it was asked"""
 
 
 class FleetSeen(msgspec.Struct, frozen=True):

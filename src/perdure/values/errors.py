@@ -532,6 +532,13 @@ class NotPlaced(FixTheCall):
     )
 
 
+class ClockAstray(FixTheCall):
+    """This machine's clock and the server's are far apart: timers would fire early or late."""
+
+    code: ClassVar[str] = "P634"
+    next_step: ClassVar[str] = "set the clock that is wrong, and let chrony or another service keep it"
+
+
 class ToolTooMighty(FixTheCall):
     """A transactional tool would run with rights on the store's own tables."""
 

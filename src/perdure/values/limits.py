@@ -796,6 +796,12 @@ DOUBTFUL_SHOWN_MAX: Final = 100
 
 # --- tenants of a fleet --------------------------------------------------------------------------------
 
+TOLD_LINES_MAX: Final = 10_000
+"""Lines that wait for who reads a worker's standard error: some megabytes, and minutes of a busy worker."""
+
+TOLD_SECONDS: Final = 1.0
+"""How long a worker that ends waits for its last lines to be read: shorter than anybody waits for its end."""
+
 TENANT_PLACE_SECONDS: Final = 30.0
 """A worker that was allowed to take a run, and hasn't acquired it after so long, has died or thought otherwise."""
 
@@ -845,3 +851,7 @@ WATCH_FLEET_SHARE: Final = 20
 
 WATCH_UNASKED_SECONDS: Final = 300.0
 """After so long without a scrape nothing is counted: nobody reads it."""
+
+CLOCK_SKEW_SECONDS_MAX: Final = 60.0
+"""How far a worker's clock may be off the server's: an hour would fire timers an hour early, and a machine whose time is kept
+is off by milliseconds. A minute leaves room for a step that its keeper has yet to mend."""

@@ -110,11 +110,12 @@ class Worker:
             tell=tell,
         )
         for station in self.stations:
-            station.driving.begins = lambda: not self.pulse.adrift
+            station.driving.begins = lambda: not (self.pulse.adrift or self.survey.astray)
         self.survey: Survey = Survey(
             {each.base.name: each.base.watched for each in self.stations},
             lambda: counting_in(opened.books),
-            outdated=self._outdated,
+            tell=tell,
+            outdated=_end_in_order,
         )
         figures.follow(
             driving=lambda: len(self.runs),
@@ -231,11 +232,6 @@ class Worker:
         self._tell("worker.broke", part=task.get_name(), why=f"{type(error).__name__}: {error}")
         signal.raise_signal(signal.SIGTERM)
 
-    def _outdated(self, step: str) -> None:
-        """Somebody migrated the store beyond what this build can work beside: what it wrote could be misread."""
-        self._tell("worker.outdated", step=step)
-        signal.raise_signal(signal.SIGTERM)
-
     async def _drained(self, hurry: asyncio.Event) -> int:
         self.draining = self.pulse.draining = True
         seconds = self._settings.drain_seconds
@@ -283,6 +279,11 @@ class Worker:
 def _called_soon(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(work)
+
+
+def _end_in_order() -> None:
+    """Somebody migrated the store beyond what this build can work beside: what it wrote could be misread."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 async def serve(settings: WorkerSettings, tell: Tell, serving: Callable[[Worker], None]) -> int:

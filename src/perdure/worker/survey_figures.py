@@ -59,18 +59,20 @@ def _standing(seen: Mapping[str, BaseSeen]) -> Iterator[Metric]:
     failovers = _counter("perdure_store_failovers", "Times that the store went on on another server")
     objects = _gauge("perdure_objects_trouble", "1 while the object store refuses or does not answer")
     age = _gauge("perdure_store_counted_seconds", "Age of what is counted in the database")
+    skew = _gauge("perdure_clock_skew_seconds", "How far this machine's clock is ahead of the server's")
     now = passed()
     for name, each in seen.items():
         suspended.add_metric([name], float(bool(each.standing.suspended)))
         reachable.add_metric([name], float(not each.trouble))
         format_.add_metric([name], each.standing.format)
         too_new.add_metric([name], float(bool(each.standing.too_new)))
+        skew.add_metric([name], each.skew_seconds)
         failovers.add_metric([name], each.standing.failovers)
         if each.fleet is not None:
             age.add_metric([name], now - each.counted_at)
         if each.counting is not None:
             objects.add_metric([name], float(bool(each.counting.objects_trouble)))
-    yield from (suspended, reachable, format_, too_new, failovers, objects, age)
+    yield from (suspended, reachable, format_, too_new, failovers, objects, age, skew)
 
 
 def _fleet(fleets: Mapping[str, FleetSeen]) -> Iterator[Metric]:

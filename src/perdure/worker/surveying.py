@@ -10,15 +10,18 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from perdure.assembly.clock import SystemClock
 from perdure.log.metering import Counting, FleetSeen, StandingSeen, Watched
-from perdure.values.errors import PerdureError
+from perdure.values.errors import ClockAstray, PerdureError
 from perdure.values.limits import (
+    CLOCK_SKEW_SECONDS_MAX,
     WATCH_FLEET_SECONDS,
     WATCH_FLEET_SHARE,
     WATCH_STANDING_SECONDS,
     WATCH_UNASKED_SECONDS,
 )
 from perdure.worker.pulse import passed
+from perdure.worker.telling import Tell
 
 SURVEYS = True
 """Switched off by builds that are broken on purpose."""
@@ -31,6 +34,8 @@ class BaseSeen(NamedTuple):
     fleet: FleetSeen | None = None
     """None before it was first counted"""
     counted_at: float = 0.0
+    skew_seconds: float = 0.0
+    """how far this machine's clock is ahead of the server's"""
     trouble: str = ""
     """why it could not be asked the last time"""
     counting: Counting | None = None
@@ -45,13 +50,16 @@ class Survey:
         bases: Mapping[str, Watched],
         counting: Callable[[], Mapping[str, Counting]],
         *,
-        outdated: Callable[[str], None],
+        tell: Tell,
+        outdated: Callable[[], None],
     ) -> None:
-        """Look at ``bases``; ``counting`` are this process's open stores; ``outdated`` hears once of tables that are too new."""
+        """Look at ``bases``; ``counting`` are this process's open stores; ``outdated`` is called once tables are too new."""
         self._bases: Mapping[str, Watched] = bases
         self._counting: Callable[[], Mapping[str, Counting]] = counting
-        self._outdated: Callable[[str], None] = outdated
-        self._told: bool = False
+        self._tell: Tell = tell
+        self._outdated: Callable[[], None] = outdated
+        self._told: set[str] = set()
+        self._clock: SystemClock = SystemClock()
         self._ends: bool = False
         self._hurry: threading.Event = threading.Event()
         self._scraped: float = -WATCH_UNASKED_SECONDS
@@ -60,8 +68,10 @@ class Survey:
         self.seen: dict[str, BaseSeen] = {name: BaseSeen() for name in bases}
 
     def begin(self) -> None:
-        """Look now, then go on in a thread of its own."""
+        """Look now, then go on in a thread of its own. Raises ``ClockAstray``."""
         self._look()
+        if self.astray:
+            raise ClockAstray(self.astray)
         self._thread = threading.Thread(target=self._run, name="perdure-survey", daemon=True)
         self._thread.start()
 
@@ -80,8 +90,20 @@ class Survey:
         return dict(self.seen)
 
     @property
+    def astray(self) -> str:
+        """Why this process begins nothing, or empty: its clock, or a server's, is wrong."""
+        skew = max((each.skew_seconds for each in self.seen.values()), key=abs, default=0.0)
+        if abs(skew) <= CLOCK_SKEW_SECONDS_MAX:
+            return ""
+        return (
+            f"this machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the database's"
+        )
+
+    @property
     def obstacle(self) -> str:
         """Why no run may be driven in some database, or empty."""
+        if self.astray:
+            return self.astray
         for name, seen in self.seen.items():
             where = f"shard {name}: " if name else ""
             if seen.standing.suspended:
@@ -102,13 +124,20 @@ class Survey:
         for name, base in self._bases.items():
             seen = self.seen[name]._replace(counting=counting.get(name))
             try:
-                seen = seen._replace(standing=base.standing(), trouble="")
+                standing, skew = self._asked(base)
+                seen = seen._replace(standing=standing, skew_seconds=skew, trouble="")
                 self.seen[name] = seen
                 if self._due(name):
                     self.seen[name] = seen._replace(fleet=self._counted(name, base), counted_at=passed())
             except PerdureError as error:
                 self.seen[name] = seen._replace(trouble=error.code)
-            self._warn(self.seen[name].standing)
+        self._warn()
+
+    def _asked(self, base: Watched) -> tuple[StandingSeen, float]:
+        began = passed()
+        standing = base.standing()
+        # The server answered somewhere between the two.
+        return standing, (self._clock.now() - standing.clock_ns) / 1e9 - (passed() - began) / 2
 
     def _due(self, name: str) -> bool:
         now = passed()
@@ -122,7 +151,18 @@ class Survey:
             took = passed() - began
             self._next[name] = began + max(WATCH_FLEET_SECONDS, WATCH_FLEET_SHARE * took)
 
-    def _warn(self, standing: StandingSeen) -> None:
-        if standing.too_new and not self._told:
-            self._told = True
-            self._outdated(standing.too_new)
+    def _warn(self) -> None:
+        self._once("worker.astray", self.astray)
+        too_new = next((each.standing.too_new for each in self.seen.values() if each.standing.too_new), "")
+        if self._once("worker.outdated", too_new):
+            self._outdated()
+
+    def _once(self, event: str, why: str) -> bool:
+        """Say it when it has become so, and tell whether it has."""
+        if why and event not in self._told:
+            self._told.add(event)
+            self._tell(event, why=why)
+            return True
+        if not why:
+            self._told.discard(event)
+        return False

@@ -18,7 +18,8 @@ from perdure.values.limits import FEED_STALL_SECONDS, WATCH_FLEET_SECONDS_MAX, W
 _STANDING: Final = """
 SELECT coalesce((SELECT suspended FROM store), ''),
     coalesce((SELECT name FROM migrations WHERE beside > %(ours)s ORDER BY number LIMIT 1), ''),
-    (SELECT max(number)::bigint FROM migrations), (SELECT count(*) FROM failovers)
+    (SELECT max(number)::bigint FROM migrations), (SELECT count(*) FROM failovers),
+    (extract(epoch FROM clock_timestamp()) * 1e9)::bigint
 """
 _RUNS: Final = "SELECT status, count(*) FROM runs GROUP BY status"
 _OPEN: Final = "SELECT count(*) FROM claims WHERE outcome IS NULL"
@@ -49,7 +50,7 @@ class PostgresWatched:
     def standing(self) -> StandingSeen:
         with self._lend("looking how the store stands") as db:
             row = db.execute(_STANDING, {"ours": migrations()[-1].number}).fetchone()
-        return StandingSeen(*cast("tuple[str, str, int, int]", row))
+        return StandingSeen(*cast("tuple[str, str, int, int, int]", row))
 
     def fleet(self) -> FleetSeen:
         with self._lend("counting what the fleet has") as db, db.transaction():
