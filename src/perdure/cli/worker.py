@@ -136,7 +136,10 @@ def worker(
             put({"process": now.pulse.name, "probes": now.address, "agents": list(settings.agents)})
 
     serve = cast("_Serve", import_module("perdure.worker.serving").serve)
-    return asyncio.run(serve(settings, teller, serving))
+    try:
+        return asyncio.run(serve(settings, teller, serving))
+    finally:
+        teller.drain()
 
 
 def _agents(spoken: tuple[str, ...]) -> dict[str, Agent]:

@@ -4,13 +4,12 @@ Invariant: no credential of the process's surroundings and no password of an add
 """
 
 import json
-import sys
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from perdure.values.digest import Json
+from perdure.worker.outlet import Outlet
 
 Tell = Callable[..., None]
 
@@ -40,6 +39,9 @@ EVENTS: Final[Mapping[str, str]] = {
 }
 """All that is said, and when."""
 
+LAST: Final = frozenset({"worker.ended", "worker.judged", "worker.alone"})
+"""After which the process may end at once."""
+
 WARNINGS: Final = frozenset(
     {
         "run.failed",
@@ -66,7 +68,7 @@ class Teller:
         """this process, as the registry has it"""
         self._as_json: bool = as_json
         self._hushed: Callable[[str], str] = hushed
-        self._guard: threading.Lock = threading.Lock()
+        self._outlet: Outlet = Outlet()
 
     def __call__(self, event: str, **words: Json) -> None:
         """Say that ``event`` has come, with what there is to know of it."""
@@ -84,9 +86,13 @@ class Teller:
                 f"{name}={_spelled(value)}" for name, value in told.items() if value not in ("", None)
             )
             line = f"{at[11:23]} {event} {rest}".rstrip()
-        with self._guard:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
+        self._outlet.say(line)
+        if event in LAST:
+            self.drain()
+
+    def drain(self) -> None:
+        """What was said is written, unless nobody reads it."""
+        self._outlet.drain()
 
 
 def _spelled(value: Json) -> str:
