@@ -802,12 +802,6 @@ TOLD_LINES_MAX: Final = 10_000
 TOLD_SECONDS: Final = 1.0
 """How long a worker that ends waits for its last lines to be read: shorter than anybody waits for its end."""
 
-TOLD_LINES_MAX: Final = 10_000
-"""Lines that wait for who reads a worker's standard error: some megabytes, and minutes of a busy worker."""
-
-TOLD_SECONDS: Final = 1.0
-"""How long a worker that ends waits for its last lines to be read: shorter than anybody waits for its end."""
-
 TENANT_PLACE_SECONDS: Final = 30.0
 """A worker that was allowed to take a run, and hasn't acquired it after so long, has died or thought otherwise."""
 

@@ -2,6 +2,7 @@
 
 Invariants:
 - Signs of life come from a thread of its own: whatever the loop waits for, the process is seen as long as it lives.
+- A process whose signs of life have ended for whatever reason ends.
 - Who may not go on ends at once: it was judged silent, and others have its runs.
 - Nobody judges who has not been seen without a gap for as long as it judges others by: after the store was away, all
   have time to come back.
@@ -126,8 +127,12 @@ class Pulse:
 
     def _run(self) -> None:
         while not self._stop.wait(self._bounds.beat):
-            for at, base in enumerate(self._bases):
-                self._beat(at, base)
+            try:
+                for at, base in enumerate(self._bases):
+                    self._beat(at, base)
+            except Exception as error:  # noqa: BLE001 - whatever it is: unseen, and deaf to a judgement, nobody may go on
+                self._go("worker.broke", f"its signs of life have ended: {type(error).__name__}: {error}")
+                return
             if self.silence_seconds > self._bounds.alone:
                 self._go(
                     "worker.alone", f"the store has not been heard of for {self._bounds.alone:.0f} seconds"

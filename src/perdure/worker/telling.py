@@ -39,7 +39,7 @@ EVENTS: Final[Mapping[str, str]] = {
 }
 """All that is said, and when."""
 
-LAST: Final = frozenset({"worker.ended", "worker.judged", "worker.alone"})
+LAST: Final = frozenset({"worker.ended", "worker.judged", "worker.alone", "worker.broke"})
 """After which the process may end at once."""
 
 WARNINGS: Final = frozenset(
