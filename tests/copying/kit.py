@@ -2,14 +2,19 @@
 
 import msgspec
 
+from perdure.adapters.postgres.store import PostgresStore
 from perdure.assembly.copying import Copied, Relocating, Side
 from perdure.assembly.selecting import units_of
 from perdure.driver.books import Books
 from perdure.log.events import Content
 from perdure.log.port import Batch, ClaimClosed, ClaimOpened, CounterMoved, Post
-from tests.conformance.stores import Store, Writer, claim, forked_run, holder, opened_run
+from tests.conformance.stores import STORES, Factory, Store, Writer, claim, forked_run, holder, opened_run
+from tests.servers.shared import database_of
 
 COUNTER = "tenant:acme:money:0"
+
+OWNED: dict[str, Factory] = {**STORES, "postgres": lambda directory: PostgresStore(database_of(directory))}
+"""The stores with an owner's rights: whoever copies also takes away what is half copied, which no worker may."""
 
 
 def unheard(_what: str, _done: int, _total: int) -> None:

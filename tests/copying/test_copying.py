@@ -14,16 +14,16 @@ from perdure.log.envelope import Event, seal
 from perdure.log.events import Content, MessageReceived
 from perdure.log.port import CounterMoved, NewRun, Post
 from perdure.values.errors import BadInput, Held, Moved, PerdureError, RunExists
-from tests.conformance.stores import STORES, Store, blob, claim, holder, opened_run
+from tests.conformance.stores import Store, blob, claim, holder, opened_run
 from tests.copying.dying import ClaimsLast, DyingStore, ForgetsClaims, Killed, Moments, NoMark
-from tests.copying.kit import COUNTER, copying, drivable, ends, lived, moved, told
+from tests.copying.kit import COUNTER, OWNED, copying, drivable, ends, lived, moved, told
 
-PAIRS = [(first, second) for first in sorted(STORES) for second in sorted(STORES)]
+PAIRS = [(first, second) for first in sorted(OWNED) for second in sorted(OWNED)]
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_a_copy_is_what_every_reader_was_told_and_its_runs_go_on(first: str, second: str, tmp_path: Path):
-    source, target = STORES[first](tmp_path / "1"), STORES[second](tmp_path / "2")
+    source, target = OWNED[first](tmp_path / "1"), OWNED[second](tmp_path / "2")
     lived(source)
     before = told(source)
     (done,) = moved(source, target)

@@ -84,7 +84,7 @@ def test_a_once_tool_stops_for_a_person_who_does_not_know_and_is_not_repeated():
 
 def test_a_seeded_simulation_of_a_users_agent_holds_and_shows_a_bad_one():
     simulate(honest, "Pay.", make_world=Bank, seeds=range(20)).check()
-    bad = simulate(boastful, "Pay.", make_world=Bank, seeds=range(40))
+    bad = simulate(boastful, "Pay.", make_world=Bank, seeds=range(110))
     with pytest.raises(AssertionError, match="bad seeds"):
         bad.check()
 
