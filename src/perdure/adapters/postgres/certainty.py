@@ -2,6 +2,7 @@
 
 Invariants:
 - Nothing is said of a transaction that another connection could still commit: its runs' rows are locked first.
+- A transaction's number alone proves no commit: a server that crashed, or took over, may have given it to another.
 - What was found is sure once a commit of our own, which stands behind it in the server's one log, is where commits
   have to go.
 """
@@ -26,6 +27,11 @@ _THERE: Final = Statement(
     (Many(INT), Many(INT), Many(BYTES)),
     (read_int,),
 )
+_WROTE: Final = Statement(
+    "SELECT count(*) FROM runs WHERE number = ANY($1) AND xmin::text::bigint = $2 % 4294967296",
+    (Many(INT), INT),
+    (read_int,),
+)
 
 
 def found_of(rounds: Rounds, group: Group) -> bool | None:
@@ -37,12 +43,17 @@ def found_of(rounds: Rounds, group: Group) -> bool | None:
     evidence = group.evidence()
     columns = zip(*evidence, strict=True) if evidence else ((), (), ())
     rounds.ask(_THERE, *map(list, columns))
+    touched = group.touched()
+    rounds.ask(_WROTE, touched, group.transaction)
     rounds.ask(ROLLBACK)
-    _, _, status, there, _ = rounds.go()
+    _, _, status, there, wrote, _ = rounds.go()
     if evidence:
         return there[0][0] == len(evidence)
-    match status[0][0] if group.transaction else "aborted":
-        case "committed":
+    if not touched:
+        # Blobs and caches: to write them once more changes nothing.
+        return False
+    match status[0][0]:
+        case "committed" if wrote[0][0] == len(touched):
             return True
         case "aborted":
             return False

@@ -202,6 +202,10 @@ class Group:
         """Return number, position and digest of the last event that each of its runs would have."""
         return list({each[0]: (each[0], each[1], each[3]) for each in self._sheet.events}.values())
 
+    def touched(self) -> list[int]:
+        """Return the numbers of the runs whose rows it writes."""
+        return [head.number for head in self._sheet.heads.values() if head.touched]
+
     def runs(self) -> list[str]:
         return list(self._sheet.heads)
 

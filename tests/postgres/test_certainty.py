@@ -1,0 +1,61 @@
+"""What became of a commit whose answer was lost is never told from another transaction that has its number."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import psycopg
+import pytest
+
+from perdure.adapters.postgres.certainty import found_of
+from perdure.adapters.postgres.connecting import Dialer
+from perdure.adapters.postgres.fence import Fence
+from perdure.adapters.postgres.group import ROLLBACK, Append, Group
+from perdure.adapters.postgres.known import Known
+from perdure.adapters.postgres.layout import Setup
+from perdure.adapters.postgres.rounds import Rounds
+from perdure.adapters.postgres.store import PostgresStore
+from perdure.log.events import CounterSeen
+from perdure.log.port import CounterMoved
+from tests.conformance.stores import opened_run
+
+
+@pytest.fixture
+def known() -> Known:
+    return Known()
+
+
+@pytest.fixture
+def rounds(database: str, known: Known) -> Iterator[Rounds]:
+    made = Rounds(Dialer(database, Setup(), known).connected(writes=True), 30)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def group(store: PostgresStore, rounds: Rounds, known: Known) -> Group:
+    """A batch without events, judged, and about to be written."""
+    batch = opened_run(store).batch(0, counters=[CounterMoved("money", 1, 10)])
+    made = Group((Append(batch, (), Future()),), (), (), known, Fence(0, store.get))
+    made.look(rounds)
+    made.judge(rounds)
+    return made
+
+
+def test_a_batch_without_events_is_not_found_by_its_number_alone(database: str, rounds: Rounds, group: Group):
+    rounds.ask(ROLLBACK)
+    rounds.go()
+    assert found_of(rounds, group) is False
+    # As after a crash of the server, which forgets the numbers of what it hadn't written.
+    with psycopg.connect(database) as other:
+        row = other.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    assert row is not None
+    group.transaction = row[0]
+    assert found_of(rounds, group) is None
+
+
+def test_a_batch_without_events_is_found_where_it_was_written(
+    store: PostgresStore, rounds: Rounds, group: Group
+):
+    group.write(rounds)
+    assert found_of(rounds, group) is True
+    assert store.counters(["money"]) == [CounterSeen("money", 1)]
