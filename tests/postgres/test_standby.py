@@ -9,12 +9,15 @@ import pytest
 from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.port import Appended
-from tests.conformance.stores import SECONDS, Writer, opened_run
+from tests.conformance.stores import Writer, opened_run
 from tests.servers.postgres import Server, standing_by
 
 _WAITING = """
-SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = 'store'
+SELECT pid, xact_start::text FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = 'store'
 """
+_ATTACHED = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'"
+SECONDS = 60
+"""A standby that was started has attached by then."""
 
 
 class Pair:
@@ -25,19 +28,20 @@ class Pair:
         self.standby = standby
         self.store = store
 
-    def waiting(self) -> int:
-        """Return the process of the server that waits for the standby."""
+    def waiting(self) -> tuple[int, str]:
+        """Return the process of the server that waits for the standby, and when its transaction began."""
         with psycopg.connect(self.primary.dsn(), autocommit=True) as db:
             while True:
                 row = db.execute(_WAITING).fetchone()
                 if row is not None:
-                    return int(row[0])
+                    return int(row[0]), str(row[1])
 
     def ends(self, how: str) -> None:
-        pid = self.waiting()
+        ended = self.waiting()
         with psycopg.connect(self.primary.dsn(), autocommit=True) as db:
-            db.execute(f"SELECT {how}({pid})".encode())
-            while db.execute(f"{_WAITING} AND pid = {pid}".encode()).fetchone() is not None:
+            db.execute(f"SELECT {how}({ended[0]})".encode())
+            # The same process may wait again at once: for the commit by which it makes sure of the first.
+            while ended in db.execute(_WAITING).fetchall():
                 pass
 
     def on_the_standby(self) -> int:
@@ -52,14 +56,16 @@ class Pair:
 def pair(tmp_path: Path) -> Iterator[Pair]:
     with Server(tmp_path / "primary", {"fsync": "off"}) as primary:
         dsn = primary.database("store")
+        # Told to read its settings again, a server takes them up at leisure; begun anew, it has them.
+        primary.stop()
+        primary.settings["synchronous_standby_names"] = "standby"
+        primary.start()
         with standing_by(primary, tmp_path / "standby") as standby:
+            with psycopg.connect(primary.dsn(), autocommit=True) as db:
+                while db.execute(_ATTACHED).fetchone() is None:
+                    pass
             setup = Setup(statement_seconds=0.5, unsure_seconds=SECONDS)
             with PostgresStore(dsn, setup=setup) as store:
-                with psycopg.connect(primary.dsn(), autocommit=True) as db:
-                    db.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-                    db.execute("SELECT pg_reload_conf()")
-                    while db.execute("SHOW synchronous_standby_names").fetchone() != ("standby",):
-                        pass
                 yield Pair(primary, standby, store)
 
 
