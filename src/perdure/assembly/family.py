@@ -34,6 +34,8 @@ class Going(NamedTuple):
     """the epoch whose writer was judged: that one may be fenced off, and no later one"""
     parks: bool = False
     """rest also where only a time to come is waited for"""
+    pins: bool = False
+    """the run keeps the version of its agent that it has"""
 
     def again(self) -> "Going":
         """Return how it goes on with a run that it has driven just now."""

@@ -19,7 +19,6 @@ from perdure.adapters.workspace.export import refuse_taken
 from perdure.assembly.agent import Agent
 from perdure.assembly.beginnings import (
     acquired,
-    adopted,
     bereaved,
     bereft,
     beside,
@@ -30,6 +29,7 @@ from perdure.assembly.beginnings import (
 )
 from perdure.assembly.family import NOBODY, Family, Going, Watcher, taken
 from perdure.assembly.lodging import Lodging, begin_as_copy, last_driver
+from perdure.assembly.pins import adopted_by
 from perdure.assembly.ports import MakePorts, OpenWorkspace, place_of, ports_of, toolbox_of
 from perdure.assembly.site import Site, scratch_of
 from perdure.driver.answers import Answers
@@ -385,7 +385,7 @@ class House:
             await drive.take(facts[0], *lost, acquired(lease, attends=False), *facts[1:])
             return drive
         moved = acquired(lease, attends=False, root=root if root != writer.state.root else "")
-        changed = adopted(agent, writer.state)
+        changed = adopted_by(going, store, agent, writer.state)
         if changed:
             await drive.take(*changed)
         await drive.take(*(displaced(writer.state) if moves else bereaved(writer.state)), *lost, moved)

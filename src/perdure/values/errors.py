@@ -104,6 +104,10 @@ class AgentChanged(FixTheCall):
     next_step: ClassVar[str] = "resume with the agent that began the run"
 
 
+class OtherVersion(AgentChanged):
+    """The run is pinned to another version of its agent than this worker has."""
+
+
 class BadRoot(FixTheCall):
     """This directory can't be an agent's workspace."""
 

@@ -34,6 +34,7 @@ from perdure.values.errors import (
     AskSomeone,
     Fenced,
     Held,
+    OtherVersion,
     PerdureError,
     StoreFailed,
     StoreFull,
@@ -253,7 +254,7 @@ class Driving:
             self._tell("run.taken", **watch.told, of=placed.process)
         try:
             judged = placed.epoch if turn == "take over" else None
-            going = Going(Watcher(watch), judged=judged, parks=True)
+            going = Going(Watcher(watch), judged=judged, parks=True, pins=True)
             state = await self._house.take_up(self._agents[placed.agent], run, going)
         except asyncio.CancelledError:
             await asyncio.shield(self._rest(run, 0))
@@ -310,7 +311,7 @@ class Driving:
                 return None
             case TryAgain() | AskSomeone() | StoreFailed() | StoreReadOnly() | StoreFull() | AgentChanged():
                 self._tell("run.waits", **watch.told, code=code, why=said)
-                pause = 2 * _SECOND_NS if isinstance(error, TryAgain) else WORKER_WAITS_NS
+                pause = 2 * _SECOND_NS if isinstance(error, TryAgain | OtherVersion) else WORKER_WAITS_NS
                 await self._rest(run, 0)
                 await self._left(run, said, pause)
                 return None
