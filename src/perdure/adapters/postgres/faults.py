@@ -3,6 +3,7 @@
 A lost connection is no answer: whoever had sent a commit must look whether it was done.
 """
 
+import struct
 from typing import Final
 
 import psycopg
@@ -37,6 +38,10 @@ _LATER: Final = {
 }
 
 
+UNSAYABLE: Final = (UnicodeError, OverflowError, struct.error)
+"""What is raised for a value that can't be said to the server: a text that is no Unicode, a number beyond eight bytes."""
+
+
 class Lost(Exception):
     """The connection is gone; whether what was sent was done is not known from here."""
 
@@ -51,7 +56,7 @@ def said(error: BaseException, doing: str) -> PerdureError:
         return _by_state(state, what, error)
     if isinstance(error, Lost | psycopg.OperationalError | OSError):
         return StoreAway(what)
-    if isinstance(error, psycopg.DataError | UnicodeError):
+    if isinstance(error, (psycopg.DataError, *UNSAYABLE)):
         return BadInput(what)
     return StoreFailed(what)
 

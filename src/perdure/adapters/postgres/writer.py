@@ -27,7 +27,7 @@ from perdure.adapters.postgres.batch import Asked
 from perdure.adapters.postgres.blobs import Packed, check_blob, pack_blob
 from perdure.adapters.postgres.certainty import found_of, made_sure
 from perdure.adapters.postgres.connecting import Dialer
-from perdure.adapters.postgres.faults import Lost, said
+from perdure.adapters.postgres.faults import UNSAYABLE, Lost, said
 from perdure.adapters.postgres.fence import Fence
 from perdure.adapters.postgres.group import ROLLBACK, Append, Group
 from perdure.adapters.postgres.known import Known
@@ -40,6 +40,9 @@ from perdure.values.limits import GROUP_BATCHES_MAX
 
 _AGAIN: Final = ("40001", "40P01", "55P03", "57014")
 """The server took the transaction back, and nothing is wrong with it."""
+
+_TOO_MANY_LOCKS: Final = "53200"
+"""A group takes a lock for each name that it claims or counts: what is too much together may go one by one."""
 
 _PAUSE_SECONDS: Final = 0.02
 
@@ -384,6 +387,6 @@ def _is_of_one(error: PerdureError) -> bool:
     """Tell whether one batch of a group is to blame, and not the server or the way to it."""
     cause = error.__cause__
     state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
-    return isinstance(cause, UnicodeError) or (
-        state is not None and state[:2] in ("21", "22", "23", "54", "42")
+    return isinstance(cause, UNSAYABLE) or (
+        state is not None and (state == _TOO_MANY_LOCKS or state[:2] in ("21", "22", "23", "54", "42"))
     )
