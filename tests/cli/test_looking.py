@@ -117,7 +117,8 @@ def test_show_of_a_position_is_one_event_in_full_with_its_blobs_and_causes(reade
     assert shown["causes"][-1]["kind"] == "message.received"
     text = reader.type("show", "march", str(settled["position"])).out
     assert "because of" in text
-    assert "read_invoice invoice=INV-1" in text
+    # Reads run side by side, and any of them may be answered first.
+    assert "read_invoice invoice=INV-" in text
     assert reader.type("show", "march", "4000").code == 2
 
 
