@@ -1,13 +1,15 @@
 """Batches that share a transaction: what is wrong with one, or too much for all, harms no other."""
 
-from collections.abc import Generator
-from concurrent.futures import Future
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
 import pytest
 
 from perdure.adapters.postgres.store import PostgresStore
+from perdure.log.events import CounterSeen
 from perdure.log.port import Appended, CounterMoved, Remembered
 from perdure.values.errors import BadInput
 from tests.conformance.stores import claim, opened_run
@@ -68,3 +70,40 @@ def take_locks(db: psycopg.Connection) -> None:
         except psycopg.errors.OutOfMemory:
             db.execute(f"ROLLBACK TO SAVEPOINT s{step - 1}".encode())
             return
+
+
+def test_counters_that_a_copy_brings_are_not_lost_beside_a_writer_that_counts(
+    store: PostgresStore, database: str
+):
+    writer = opened_run(store, "r")
+    with psycopg.connect(database) as other:
+        # The writer has read the counters, and gets no further.
+        other.execute("LOCK TABLE perdure.feed IN EXCLUSIVE MODE")
+        answer = store.append(writer.batch(counters=[CounterMoved("money", 1, 100)]))
+        until(lambda: waiting(database) == 1)
+        with ThreadPoolExecutor(1) as thread:
+            received = thread.submit(store.carrier().receive, "elsewhere", {"money": 5})
+            # Without the counters' locks it would be done here.
+            until(lambda: received.done() or waiting(database) == 2)
+            other.rollback()
+            received.result(SECONDS)
+    assert isinstance(answer.result(SECONDS), Appended)
+    assert store.counters(["money"]) == [CounterSeen("money", 6)]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def waiting(database: str) -> int:
+    """Return how many wait for a lock."""
+    with psycopg.connect(database) as db:
+        row = db.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ).fetchone()
+    assert row is not None
+    return row[0]

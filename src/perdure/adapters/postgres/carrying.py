@@ -10,7 +10,7 @@ from perdure.adapters.postgres.desk import Desk
 from perdure.adapters.postgres.leases import make_run, process_of
 from perdure.adapters.postgres.readers import Readers
 from perdure.adapters.postgres.reading import holder_of, number_of
-from perdure.adapters.postgres.remembered import read_claims
+from perdure.adapters.postgres.remembered import locks_of_counters, read_claims
 from perdure.log.carrying import Carried, CarriedClaim, CarriedPost, CarriedWriter, received
 from perdure.log.events import ClaimSeen
 from perdure.log.port import ClaimOpened, Holder, NewRun
@@ -47,6 +47,7 @@ INSERT INTO claims (key, stem, scope, run, position, tool, attempt, arguments, l
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (key) DO NOTHING
 """
 _COUNTERS: Final = "SELECT name, used FROM counters"
+_LOCK_COUNTERS: Final = "SELECT pg_advisory_xact_lock(name) FROM unnest(%s::bigint[]) AS names (name)"
 _USED: Final = "SELECT used FROM counters WHERE name = %s FOR UPDATE"
 _COUNT: Final = """
 INSERT INTO counters (name, used) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET used = counters.used + %s
@@ -168,6 +169,8 @@ def _settle_claims(db: Database, runs: Sequence[str], claims: Sequence[CarriedCl
 
 
 def _receive(db: Database, origin: str, totals: Mapping[str, int]) -> None:
+    # A writer counts by what it has read under these locks.
+    db.execute(_LOCK_COUNTERS, (locks_of_counters(totals),))
     for name, amount in sorted(totals.items()):
         row = db.execute(_USED, (received(origin, name),)).fetchone()
         more = amount - (0 if row is None else cast("int", row[0]))

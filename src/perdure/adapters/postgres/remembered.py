@@ -144,6 +144,15 @@ def locks_of(batches: Iterable[Batch]) -> list[int]:
             names.add(f"key {claim.key}")
         names.update(f"key {claim.key}" for claim in batch.closed)
         names.update(f"counter {move.counter}" for move in batch.counters)
+    return _locks(names)
+
+
+def locks_of_counters(names: Iterable[str]) -> list[int]:
+    """Return the locks that stand for these counters, in the order to take them."""
+    return _locks({f"counter {name}" for name in names})
+
+
+def _locks(names: set[str]) -> list[int]:
     return sorted(
         int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
         for name in names
