@@ -28,7 +28,8 @@ from perdure.assembly.opening import open_books
 from perdure.assembly.people import People
 from perdure.assembly.run import Run
 from perdure.assembly.site import scratch_of
-from perdure.assembly.submitting import called, submit, unpark
+from perdure.assembly.submitting import called, handed_back, submit, unpark
+from perdure.assembly.winding_up import all_ended
 from perdure.checkpoint.tree import spelled
 from perdure.driver.books import Books, missing, name_for, read_state
 from perdure.driver.port import Clock, Progress
@@ -41,7 +42,7 @@ from perdure.replay.redo import Replayed
 from perdure.replay.travel import Change
 from perdure.values.digest import Json
 from perdure.values.errors import Held, NoUndo
-from perdure.values.limits import GRACE_SECONDS, STORE_THREADS
+from perdure.values.limits import STORE_THREADS
 
 T = TypeVar("T")
 
@@ -140,11 +141,17 @@ class Store:
         on_text: Callable[[str], None] | None = None,
         progress: Progress | None = None,
     ) -> Run:
-        """Go on with a run. Raises ``Held`` if another live process drives it, unless ``take_over``."""
+        """Go on with a run. Raises ``Held`` if another live process drives it, unless ``take_over``.
+
+        If workers drive it as a rule, they are called when it rests.
+        """
         watcher = Watcher(progress, on_text)
+        resume = self.house.resume
         return self._driven(
             run,
-            lambda begun: self.house.resume(agent, run, take_over=take_over, watcher=watcher, begun=begun),
+            lambda begun: handed_back(
+                self.books, resume(agent, run, take_over=take_over, watcher=watcher, begun=begun)
+            ),
         )
 
     @property
@@ -339,7 +346,7 @@ class Store:
         if self._thread is not None:
             for run in self._runs:
                 run.let_go()
-            self.call(_all_ended())
+            self.call(all_ended())
             self.call(self.house.close())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -377,16 +384,6 @@ class Store:
             self._thread = threading.Thread(target=self._loop.run_forever, name="perdure", daemon=True)
             self._thread.start()
         return self._loop
-
-
-async def _all_ended() -> None:
-    """Return when everything in this loop has ended, leases given back.
-
-    Each deed that is under way has a time of grace; what goes on for much longer is left behind.
-    """
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    if others:
-        await asyncio.wait(others, timeout=4 * GRACE_SECONDS)
 
 
 def open_store(location: Location, *, create: bool = True) -> Store:

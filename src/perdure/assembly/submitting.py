@@ -4,14 +4,16 @@ Invariant: a run is placed last, when all that it begins with is durable: worker
 """
 
 import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
 
 import msgspec
 
-from perdure.driver.books import Books, name_for, within
+from perdure.driver.books import Books, name_for, read_state, shards, within
 from perdure.log import events as e
-from perdure.log.placing import Placements, SharedStore
+from perdure.log.placing import Placed, Placements, SharedStore
 from perdure.log.port import NewRun, Post
 from perdure.orchestrator.draft import content_of
+from perdure.projection.state import State
 from perdure.values.errors import BadInput, NotPlaced, RunExists
 from perdure.values.ids import checked_name
 
@@ -57,6 +59,53 @@ def submit(books: Books, agent: str, message: str, *, run: str, tenant: str, now
     return name
 
 
+def placed_among(books: Books, runs: Sequence[str]) -> Mapping[str, Placed]:
+    """Return those of ``runs`` that workers drive, and how they stand."""
+    parts = [part for part in shards(books).values() if isinstance(part, SharedStore)]
+    return {placed.run: placed for part in parts for placed in part.placements().among(runs)}
+
+
+def placed_of(books: Books, run: str) -> Placed | None:
+    """Return how the run stands with workers; None if they don't drive it."""
+    placements = placements_of(books, run)
+    return placements.look(run) if placements is not None else None
+
+
+def adopt(books: Books, run: str) -> Placed | None:
+    """A fork of a run that workers drive is theirs as well; return how the run stands, None if it isn't theirs."""
+    placed = placed_of(books, run)
+    row = books.rows(run)[0]
+    if placed is not None or row.parent is None:
+        return placed
+    parent = adopt(books, row.parent)
+    if parent is not None:
+        hand_over(books, run, parent.agent)
+    return parent and placed_of(books, run)
+
+
+def carried_over(source: Books, target: Books, run: str, *, always: bool) -> bool:
+    """Workers of the target go on with a run that came from ``source``, where they drove it; with ``always`` in any case.
+
+    A run that has ended, and a child, which is driven with its parent, is left alone.
+    """
+    left, placements = placements_of(source, run), placements_of(target, run)
+    before = left.look(run) if left is not None else None
+    if left is not None and before is not None:
+        # Who looked at it there would find that it has moved, for ever.
+        left.rest(run, wake=None)
+    if placements is None or target.rows(run)[0].status in ("finished", "failed", "cancelled"):
+        return False
+    known, state = before or placements.look(run), read_state(target, run).state
+    if state.parent or not (known or (always and state.agent)):
+        return False
+    placements.place(run, known.agent if known is not None else state.agent)
+    if known is not None and known.parked:
+        placements.park(run, known.parked)
+    else:
+        placements.call(run)
+    return True
+
+
 def hand_over(books: Books, run: str, agent: str) -> bool:
     """Workers drive a run from here on that was begun elsewhere; False if they do already."""
     placements = placements_of(books, run)
@@ -77,6 +126,19 @@ def unpark(books: Books, run: str, *, by: str, now: int, name: str) -> None:
     books.post(run, Post(name, e.KIND_OF[e.NoteMade], body, now))
     placements.park(run, "")
     placements.call(run)
+
+
+def call(books: Books, run: str) -> bool:
+    """Workers look at the run as soon as they can; False if they don't drive it, or have parked it."""
+    placements = placements_of(books, run)
+    return placements is not None and placements.call(run)
+
+
+async def handed_back(books: Books, driving: Awaitable[State]) -> State:
+    """Workers look at a run of theirs when it rests that somebody else drives; return the state in which it does."""
+    state = await driving
+    await asyncio.to_thread(call, books, state.run)
+    return state
 
 
 async def called(books: Books, run: str) -> bool:

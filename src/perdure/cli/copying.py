@@ -9,8 +9,10 @@ import click
 
 from perdure.assembly.addresses import Address
 from perdure.assembly.copying import Copied, Relocating, Side
+from perdure.assembly.fleet import shared
 from perdure.assembly.opening import open_books
 from perdure.assembly.selecting import RunGroup, units_of
+from perdure.assembly.submitting import carried_over
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, inked, size
 from perdure.cli.options import ADDRESS, example, json_option
@@ -33,6 +35,11 @@ from perdure.values.errors import BadInput
     "--run", "runs", metavar="RUN", multiple=True, help="Only this run, with its forks and children."
 )
 @click.option("--tenant", "tenants", metavar="TENANT", multiple=True, help="Only the runs of this tenant.")
+@click.option(
+    "--on-workers",
+    is_flag=True,
+    help="Workers of TARGET go on with all runs, not only with those that workers drove.",
+)
 @click.option("--back", is_flag=True, help="Take an unused copy back: the runs count in SOURCE again.")
 @click.option("--dry-run", "trial", is_flag=True, help="Only say what would move.")
 @json_option
@@ -42,6 +49,7 @@ def copy(
     target: Address,
     runs: tuple[str, ...],
     tenants: tuple[str, ...],
+    on_workers: bool,
     back: bool,
     trial: bool,
     as_json: bool,
@@ -54,6 +62,10 @@ def copy(
     """
     if runs and tenants:
         raise click.UsageError("--run and --tenant exclude each other.")
+    if on_workers and not shared(target):
+        raise BadInput(
+            f"workers can't share {target}", hint="leave --on-workers out, and `perdure resume` there"
+        )
     _check(source, target)
     with ExitStack() as opened:
         sides = [
@@ -62,10 +74,14 @@ def copy(
         units = units_of(sides[0].books, runs, tenants)
         work = Relocating(sides[0], sides[1], _tell if not as_json and sys.stderr.isatty() else _unheard)
         done = _moved(work, units, back=back, trial=trial)
+        came, went = (side.books for side in (reversed(sides) if back else sides))
+        driven = [
+            run for each in done for run in each.runs if carried_over(came, went, run, always=on_workers)
+        ]
     if not (trial or back):
         for each in done:
             _bring_origins(source, target, each.runs)
-    _say(source, target, units, done, back=back, trial=trial, as_json=as_json)
+    _say(source, target, units, done, back=back, trial=trial, as_json=as_json, driven=driven)
     return FINISHED
 
 
@@ -113,10 +129,11 @@ def _say(
     back: bool,
     trial: bool,
     as_json: bool,
+    driven: Sequence[str],
 ) -> None:
     if as_json:
         words = {"source": str(source), "target": str(target), "back": back, "dry_run": trial}
-        put({**words, "units": units, "moved": done})
+        put({**words, "units": units, "moved": done, "on_workers": driven})
         return
     if trial:
         for unit in units:
@@ -135,6 +152,8 @@ def _say(
         rows += [("claims", f"{sum(each.claims for each in done):,}"), ("blobs", blobs)]
         click.echo(facts(rows, indent="  "))
         click.echo(inked(f"  in {source} they can be read, and nobody drives them any more", "quiet"))
+    if driven:
+        click.echo(f"  workers go on with {count(len(driven), 'run')}")
 
 
 def _tell(what: str, done: int, total: int) -> None:

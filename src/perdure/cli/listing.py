@@ -1,18 +1,23 @@
 """``perdure ls``: the runs of a store."""
 
 import time
+from typing import NamedTuple
 
 import click
 
 from perdure.assembly.addresses import Address
 from perdure.assembly.presence import driver_of, elsewhere
+from perdure.assembly.submitting import placed_among
 from perdure.cli.ending import FINISHED
+from perdure.cli.following import CLOSED
 from perdure.cli.guests import guest_shape, guest_state, guest_word, left_open, tally
 from perdure.cli.ink import Tone, inked, span
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import Place, opened
+from perdure.cli.placed import placed_shape, placed_word, why_not
 from perdure.cli.tables import Cell, table
+from perdure.log.placing import Placed
 from perdure.log.port import RunRow
 from perdure.projection.state import State
 from perdure.values.digest import Json
@@ -30,7 +35,18 @@ TONES: dict[str, Tone] = {
     "stopped": "doubt",
     "moved": "quiet",
     "arriving": "doubt",
+    "submitted": "ask",
+    "called": "ask",
+    "parked": "bad",
 }
+
+
+class Seen(NamedTuple):
+    """A run of the store, what is known of it as a client's, and as one of workers."""
+
+    row: RunRow
+    guest: State | None
+    placed: Placed | None
 
 
 @click.command(epilog=example("perdure ls", "perdure ls --status waiting"))
@@ -40,22 +56,23 @@ TONES: dict[str, Tone] = {
 def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
     """List the runs of a store, oldest first.
 
-    A run is *stopped* if it could go on and nobody drives it: resume it. A wrapped client *works*, has
-    *ended*, or *broke off*: `perdure wrap --resume` goes on with it.
+    A run is *stopped* if it could go on and nobody drives it: resume it. A run of workers is *submitted* until one
+    begins it, *called* until one goes on, or *parked*: `perdure show` says why. A wrapped client *works*, has *ended*,
+    or *broke off*: `perdure wrap --resume` goes on with it.
     """
     with opened(store) as place:
-        guests = {row.run: guest_state(place, row) for row in place.runs()}
-        rows = [
-            row
-            for row in place.runs()
-            if status is None or status in (_word(row, guests.get(row.run)), row.status)
-        ]
+        known = place.store.runs()
+        placed = placed_among(place.store.books, [row.run for row in known if row.status not in CLOSED])
+        begun = [row for row in known if row.position or row.run in placed]
+        guests = {row.run: guest_state(place, row) for row in begun if row.position}
+        seen = [Seen(row, guests.get(row.run), placed.get(row.run)) for row in begun]
+        rows = [each for each in seen if status is None or status in (_word(each), each.row.status)]
         away = place.store.missing()
         if as_json:
-            shapes = [_shape(row, guests.get(row.run)) for row in rows]
+            shapes = [_shape(each) for each in rows]
             put({"runs": shapes, "away": away} if away else {"runs": shapes})
         elif rows:
-            wrapped = any(guests.get(row.run) for row in rows)
+            wrapped = any(each.guest for each in rows)
             head = (
                 "RUN",
                 "STATUS",
@@ -65,7 +82,7 @@ def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
                 "WAITS FOR",
                 *(("CLIENT",) if wrapped else ()),
             )
-            cells = [_cells(place, row, guests.get(row.run)) for row in rows]
+            cells = [_cells(place, each) for each in rows]
             click.echo(table([each[: len(head)] for each in cells], head=head))
         else:
             click.echo("no such runs" if status else "no runs yet: begin one with `perdure run`")
@@ -76,19 +93,23 @@ def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
     return FINISHED
 
 
-def _word(row: RunRow, guest: State | None) -> str:
+def _word(seen: Seen) -> str:
     """Return the run's status; one that is 'running' by its log, and driven by nobody, is stopped."""
+    row, guest, placed = seen
     away = elsewhere(row)
     if away is not None:
         return away.word
     if guest is not None and not guest.closed:
         return guest_word(row, guest)
+    if placed is not None:
+        return placed_word(row, placed)
     if row.status == "running" and driver_of(row).presence != "alive":
         return "stopped"
     return row.status
 
 
-def _shape(row: RunRow, guest: State | None) -> dict[str, Json]:
+def _shape(seen: Seen) -> dict[str, Json]:
+    row, guest, placed = seen
     driver = driver_of(row)
     shape: dict[str, Json] = {
         "run": row.run,
@@ -104,14 +125,19 @@ def _shape(row: RunRow, guest: State | None) -> dict[str, Json]:
         "forked_at": row.forked_at,
         "created": row.created,
     }
+    if placed is not None:
+        shape["workers"] = placed_shape(placed)
     if guest is not None:
         shape["wrapped"] = guest_shape(row, guest)
     return shape
 
 
-def _cells(place: Place, row: RunRow, guest: State | None) -> list[Cell]:
-    word = _word(row, guest)
+def _cells(place: Place, seen: Seen) -> list[Cell]:
+    row, guest, placed = seen
+    word = _word(seen)
     waits = place.store.state(row.run).wait_text if row.status == "waiting" else ""
+    if placed is not None:
+        waits = why_not(placed) or waits
     if guest is not None:
         waits = left_open(guest) or waits
     away = elsewhere(row)

@@ -7,11 +7,13 @@ import click
 import msgspec
 
 from perdure.assembly.presence import driver_of
+from perdure.assembly.submitting import placed_of
 from perdure.cli.ending import FAILED, FINISHED, WAITING
 from perdure.cli.guests import guest_word, ways_on
 from perdure.cli.ink import clean, count, inked, is_terminal, money
 from perdure.cli.out import plain
 from perdure.cli.place import Place
+from perdure.cli.placed import placed_ways
 from perdure.cli.tables import wrapped
 from perdure.cli.words import KEY_CHARACTERS
 from perdure.driver.books import text_of
@@ -58,7 +60,10 @@ def steps(place: Place, state: State) -> list[Step]:
     talk = state.live.conversation
     if talk is not None and talk.api != OWN:
         return [Step("see what it cost", f"perdure cost {run}{place.flag}")]
-    if not found and not state.closed:
+    placed = placed_of(place.store.books, state.run)
+    if placed is not None and not state.closed:
+        found += (Step(*way) for way in placed_ways(place, placed))
+    elif not found and not state.closed:
         found.append(Step("go on", f"perdure resume {run}{place.flag}"))
     return found
 

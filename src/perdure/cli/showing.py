@@ -6,7 +6,7 @@ import click
 
 from perdure.assembly.addresses import Address
 from perdure.assembly.presence import Driver, driver_of
-from perdure.assembly.submitting import placements_of
+from perdure.assembly.submitting import placed_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.events import say_event, shape_of_event
 from perdure.cli.files import at_option, show_file
@@ -15,8 +15,9 @@ from perdure.cli.ink import clean, count, inked, money, span
 from perdure.cli.options import example, json_option, run_argument, store_option
 from perdure.cli.out import plain, put
 from perdure.cli.place import Place, opened
+from perdure.cli.placed import placed_ways, say_submitted, why_not
 from perdure.cli.portrait import budgets, receipts_of
-from perdure.cli.resting import approval_steps, effect_steps, rest_shape, standing, step_lines, steps
+from perdure.cli.resting import Step, approval_steps, effect_steps, rest_shape, standing, step_lines, steps
 from perdure.cli.suspects import known_of, suspect_shape
 from perdure.cli.tables import facts, table, wrapped
 from perdure.driver.books import text_of
@@ -50,7 +51,9 @@ def show(*, run: str, what: str | None, position: int | None, store: Address | N
             return show_file(place, run, what.removeprefix("./"), position, as_json=as_json)
         if position is not None:
             raise click.UsageError("--at goes with a FILE; `perdure at RUN N` shows the state.")
-        place.store.inspector.row(run)
+        placed = placed_of(place.store.books, run)
+        if not place.store.inspector.row(run).position and placed is not None:
+            return say_submitted(placed, step_lines(_ways(place, run)), as_json=as_json)
         state = place.store.state(run)
         if as_json:
             put(_shape(place, state))
@@ -98,9 +101,13 @@ def _receipt(place: Place, effect: Effect) -> dict[str, Json]:
 
 def _unplaced(place: Place, run: str) -> str:
     """Return why workers don't drive the run, where it is theirs and they don't."""
-    placements = placements_of(place.store.books, run)
-    placed = placements.look(run) if placements is not None else None
-    return (placed.parked or placed.waits) if placed is not None else ""
+    placed = placed_of(place.store.books, run)
+    return why_not(placed) if placed is not None else ""
+
+
+def _ways(place: Place, run: str) -> list[Step]:
+    placed = placed_of(place.store.books, run)
+    return [Step(*way) for way in placed_ways(place, placed)] if placed is not None else []
 
 
 def _say(place: Place, state: State) -> None:
@@ -108,6 +115,7 @@ def _say(place: Place, state: State) -> None:
     why = _unplaced(place, state.run)
     if why:
         click.echo(f"\n{inked('‖', 'ask', bold=True)} no worker drives it: {clean(why)}")
+        click.echo(step_lines(_ways(place, state.run)))
     if state.status == "waiting" and state.wait not in ("approval", "doubt"):
         lines = wrapped(clean(state.wait_text), 2)
         click.echo(f"\n{inked('‖', 'ask', bold=True)} " + "\n  ".join(lines))
@@ -120,7 +128,7 @@ def _say(place: Place, state: State) -> None:
             click.echo(inked(f"  {approval.id}{who}, expires in {span(approval.expires - _now())}", "quiet"))
             click.echo(step_lines(approval_steps(place, state, approval)))
     _say_tables(place, state)
-    if not state.closed and not state.world.open and state.wait != "approval":
+    if not why and not state.closed and not state.world.open and state.wait != "approval":
         click.echo("\n" + step_lines(steps(place, state)))
 
 

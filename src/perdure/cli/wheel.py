@@ -18,11 +18,12 @@ from typing import Final, NamedTuple
 import click
 
 from perdure.assembly.run import Run
-from perdure.cli.ending import STOPPED
+from perdure.cli.ending import FINISHED, STOPPED
 from perdure.cli.ink import clean
 from perdure.cli.origins import agent_of, origin_here, recall, remember
 from perdure.cli.out import put
 from perdure.cli.place import Place
+from perdure.cli.placed import called_for
 from perdure.cli.resting import exit_code, rest_shape, say_rest
 from perdure.cli.screen import Screen
 from perdure.values.limits import GRACE_SECONDS
@@ -44,8 +45,13 @@ class Manner(NamedTuple):
 
 
 def go_on(place: Place, run: str, agent: str | None, manner: Manner, *, take_over: bool = False) -> int:
-    """Resume ``run`` with the agent that is remembered, or with ``agent``; return the exit code."""
+    """Resume ``run`` with the agent that is remembered, or with ``agent``; return the exit code.
+
+    A run of workers is theirs to go on with, unless an ``agent`` is named.
+    """
     place.store.inspector.row(run)
+    if not (agent or take_over) and called_for(place, run, as_json=manner.as_json):
+        return FINISHED
     state = place.store.state(run)
     origin = origin_here(agent) if agent else recall(place, run)
     with tools_speak_aside():

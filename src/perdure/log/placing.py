@@ -118,6 +118,10 @@ class Registry(Protocol):
         """It is recorded that the process has ended, and how ``by`` knows; False if it was before."""
         ...
 
+    def runs_of(self, name: str) -> Sequence[str]:
+        """Return the runs that the process holds, or had held before and may still send something of."""
+        ...
+
     def processes(self, *, ended: bool = False) -> Sequence[ProcessSeen]:
         """Return the processes that have not been proved to have ended, or with ``ended`` all, oldest first."""
         ...
@@ -150,6 +154,10 @@ class Placements(Protocol):
 
     def look(self, run: str) -> Placed | None:
         """Return how the run stands; None if workers don't drive it."""
+        ...
+
+    def among(self, runs: Sequence[str]) -> Sequence[Placed]:
+        """Return how those of ``runs`` stand that workers drive."""
         ...
 
     def begin(self, run: str, *, counts: bool = True, turn: str = "") -> int:

@@ -94,6 +94,7 @@ FROM placements p JOIN runs r ON r.number = p.run LEFT JOIN runs t ON t.number =
 LEFT JOIN processes h ON h.name = r.process
 """
 _LOOK: Final = _PLACED + "WHERE r.name = %s"
+_AMONG: Final = _PLACED + "WHERE r.name = ANY(%s)"
 _STUCK: Final = _PLACED + "WHERE p.parked IS NOT NULL OR p.waits IS NOT NULL ORDER BY r.number LIMIT %s"
 
 _BEGIN: Final = _whole(
@@ -164,6 +165,11 @@ class PostgresPlacements:
         with self._lent("looking at a run") as db:
             row = db.execute(_LOOK, (run,)).fetchone()
         return None if row is None else Placed(*cast("_PlacedRow", row))
+
+    def among(self, runs: Sequence[str]) -> Sequence[Placed]:
+        with self._lent("looking at runs") as db:
+            rows = db.execute(_AMONG, (list(runs),)).fetchall() if runs else []
+        return [Placed(*cast("_PlacedRow", row)) for row in rows]
 
     def begin(self, run: str, *, counts: bool = True, turn: str = "") -> int:
         with self._lent("counting a try") as db:

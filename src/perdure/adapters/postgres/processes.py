@@ -40,6 +40,11 @@ SELECT name, host, pid, started, station, address, version, format, engine, agen
     driving, draining, lapsed IS NOT NULL, ended IS NOT NULL, COALESCE(proof, ''), COALESCE(proved_by, '')
 FROM processes WHERE ended IS NULL OR %s ORDER BY begun, name
 """
+_RUNS: Final = """
+SELECT r.name FROM runs r WHERE r.process = %(name)s
+UNION SELECT r.name FROM writers w JOIN runs r ON r.number = w.run WHERE w.process = %(name)s AND w.told IS NULL
+ORDER BY 1
+"""
 _FORGET: Final = """
 DELETE FROM processes p WHERE ended < clock_timestamp() - make_interval(secs => %s)
 AND NOT EXISTS (SELECT FROM runs r WHERE r.process = p.name)
@@ -81,6 +86,10 @@ class PostgresProcesses:
 
     def prove(self, name: str, how: str, by: str) -> bool:
         return self._changed(_PROVE, how, by, name) > 0
+
+    def runs_of(self, name: str) -> Sequence[str]:
+        with self._lent("looking for runs of a worker") as db:
+            return [str(row[0]) for row in db.execute(_RUNS, {"name": name}).fetchall()]
 
     def processes(self, *, ended: bool = False) -> Sequence[ProcessSeen]:
         with self._lent("reading the registry of workers") as db:

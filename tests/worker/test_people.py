@@ -1,0 +1,94 @@
+"""What people see of runs that workers drive, and what they say to them, reaches workers."""
+
+import json
+from pathlib import Path
+
+import perdure
+from perdure.assembly.store import Store
+from perdure.assembly.submitting import hand_over, placed_of, placements_of
+from tests.cli.inside import Inside
+from tests.worker.agents import doer
+from tests.worker.kit import Deeds, kinds, rested, told
+
+
+def _line(said: str, run: str) -> str:
+    return next(line for line in said.splitlines() if line.startswith(run))
+
+
+def test_runs_that_no_worker_has_begun_or_may_drive_are_shown_with_the_reason(
+    dsn: str, store: Store, terminal: Inside
+):
+    store.submit("doer", told(), run="fresh")
+    store.submit("doer", told(), run="ill")
+    placements = placements_of(store.books, "ill")
+    assert placements is not None
+    placements.park("ill", "it fell ill")
+    runs = json.loads(terminal.type("ls", "--store", dsn, "--json").out)["runs"]
+    assert {each["run"]: each["workers"]["parked"] for each in runs} == {"fresh": "", "ill": "it fell ill"}
+    said = terminal.type("ls", "--store", dsn).out
+    assert "submitted" in _line(said, "fresh")
+    assert "a worker that has doer" in _line(said, "fresh")
+    assert "parked" in _line(said, "ill")
+    assert "it fell ill" in _line(said, "ill")
+    assert "fresh" not in terminal.type("ls", "--status", "parked", "--store", dsn).out
+    said = terminal.type("show", "ill", "--store", dsn).out
+    assert "it fell ill" in said
+    assert "perdure worker unpark ill" in said
+    assert "a worker that has doer" in terminal.type("show", "fresh", "--store", dsn).out
+    assert json.loads(terminal.type("show", "fresh", "--store", dsn, "--json").out)["status"] == "submitted"
+
+
+def test_a_person_s_resume_is_an_errand_of_workers_and_so_are_forks(
+    calm: Store, calm_dsn: str, terminal: Inside
+):
+    calm.submit("doer", told(("ask_person", {"question": "which?"})), run="kettle")
+    state = rested(calm, "kettle", "waiting")
+    made = terminal.type(
+        "fork", "kettle", "--at", str(state.position), "--run", "kettle-b", "--store", calm_dsn
+    )
+    assert made.code == 0
+    assert placed_of(calm.books, "kettle-b") is None
+    said = terminal.type("resume", "kettle-b", "--store", calm_dsn)
+    assert (said.code, "workers that have doer" in said.out) == (0, True)
+    rested(calm, "kettle-b", "waiting")
+    for run in ("kettle", "kettle-b"):
+        said = terminal.type("message", run, "green", "--resume", "--store", calm_dsn)
+        assert said.code == 0
+        assert "workers that have doer" in said.out
+        rested(calm, run)
+
+
+def test_whoever_drives_a_run_of_workers_has_them_look_at_it_afterwards(store: Store):
+    asks = told(("ask_person", {"question": "which?"}))
+    store.start(doer, asks, run="slow").wait(60)
+    hand_over(store.books, "slow", "doer")
+    placements = placements_of(store.books, "slow")
+    assert placements is not None
+    placements.rest("slow", wake=None)
+    store.resume(doer, "slow").wait(60)
+    placed = placements.look("slow")
+    assert placed is not None
+    assert placed.wake == 0
+
+
+def test_copied_runs_go_on_with_workers_where_workers_drove_them_or_a_person_says_so(
+    dsn: str, store: Store, calm: Store, calm_dsn: str, calm_deeds: Deeds, terminal: Inside, tmp_path: Path
+):
+    store.submit("doer", told(("send", {"what": "cup"})), run="moved-cup")
+    said = terminal.type("store", "copy", dsn, calm_dsn, "--json")
+    assert json.loads(said.out)["on_workers"] == ["moved-cup"]
+    rested(calm, "moved-cup")
+    assert len(calm_deeds.lines("done", "cup")) == 1
+    left = placed_of(store.books, "moved-cup")
+    assert left is not None
+    assert left.wake is None
+    here = tmp_path / "state"
+    with perdure.open(here) as alone:
+        alone.start(doer, told(("ask_person", {"question": "which?"})), run="moved-pot").wait(60)
+        alone.message("moved-pot", "black")
+    refused = terminal.type("store", "copy", str(here), str(tmp_path / "other"), "--on-workers")
+    assert refused.code == 2
+    said = terminal.type("store", "copy", str(here), calm_dsn, "--on-workers", "--json")
+    assert json.loads(said.out)["on_workers"] == ["moved-pot"]
+    rested(calm, "moved-pot")
+    assert "lease.acquired" in kinds(calm, "moved-pot")
