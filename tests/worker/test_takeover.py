@@ -9,6 +9,7 @@ import pytest
 
 from perdure.assembly.fleet import bases_of
 from perdure.assembly.store import Store
+from perdure.log.events import NoteMade
 from tests.worker.kit import ROOT, Deeds, Living, kinds, rested, told, until, workers
 
 QUICK = ("--takeover-seconds", "2")
@@ -89,6 +90,8 @@ def test_a_dead_host_s_deed_stays_in_doubt_until_somebody_says_that_it_is_fenced
     fenced = {each.name: each.proof for each in base.registry.processes(ended=True)}
     base.close()
     assert fenced[far.name] == "fenced, says Ada"
+    notes = [event.body for event in store.events("r") if isinstance(event.body, NoteMade)]
+    assert [note.by for note in notes] == ["Ada"]
 
 
 def test_a_worker_that_is_told_to_end_finishes_its_deed_and_gives_its_run_back(

@@ -14,11 +14,15 @@ import msgspec
 from perdure.adapters.holders import Fate, fate, this_holder
 from perdure.assembly.addresses import Address, Location, address_of
 from perdure.assembly.opening import hushed
+from perdure.driver.books import Books
+from perdure.log import events as e
 from perdure.log.metering import Watched
 from perdure.log.placing import Placements, ProcessBegun, ProcessSeen, Registry
-from perdure.log.port import Holder
+from perdure.log.port import Holder, Post
 from perdure.log.tenants import Tenants
-from perdure.values.errors import BadInput, PerdureError
+from perdure.orchestrator.draft import content_of
+from perdure.values.digest import short_digest
+from perdure.values.errors import BadInput, Moved, PerdureError
 
 
 class Base(NamedTuple):
@@ -105,6 +109,22 @@ def has_ended(process: ProcessSeen) -> bool:
 def holder_has_ended(holder: str | None) -> bool:
     """Tell whether it is proved from this host that a run's holder, as JSON, has ended."""
     return holder is not None and fate(msgspec.json.decode(holder, type=Holder)) is Fate.DEAD
+
+
+def fence(base: Base, books: Books, process: ProcessSeen, *, by: str, now: int) -> bool:
+    """``by`` says that nothing of the process can be sent any more: its runs' logs are told, then it counts as proved.
+
+    False if it was proved before. Whoever is cut off between the two says it again, and tells nothing twice.
+    """
+    text, _ = content_of(
+        f"{process.station} is fenced or destroyed: nothing of its process {process.pid} can still be sent"
+    )
+    note = msgspec.Raw(msgspec.json.encode(e.NoteMade(by, text)))
+    name = f"fenced-{short_digest(process.name.encode())}"
+    for run in base.registry.runs_of(process.name):
+        with suppress(Moved):
+            books.post(run, Post(name, e.KIND_OF[e.NoteMade], note, now))
+    return base.registry.prove(process.name, f"fenced, says {by}", by)
 
 
 def begun_here(

@@ -1,5 +1,6 @@
 """``perdure worker ls`` and what people tell workers; ``perdure submit``."""
 
+import time
 from contextlib import ExitStack
 from typing import cast
 
@@ -7,7 +8,8 @@ import click
 
 from perdure.assembly.addresses import Address
 from perdure.assembly.fleet import Base, bases_of
-from perdure.assembly.submitting import hand_over
+from perdure.assembly.fleet import fence as fenced_off
+from perdure.assembly.submitting import hand_over, placed_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import Tone, inked, span
 from perdure.cli.options import by_option, example, json_option, run_argument, store_option
@@ -67,16 +69,17 @@ def ls(*, ended: bool, store: Address | None, as_json: bool) -> int:
 def fence(*, process: str, by: str, store: Address | None, as_json: bool) -> int:
     """Say that a silent worker's host is fenced or destroyed, so that nothing of it can still be sent.
 
-    Only then are deeds that it had begun settled or tried again. First see that it is so: a machine that comes back
+    Only then are deeds that it had begun settled or tried again, and the logs of its runs are told who said so. First see that it is so: a machine that comes back
     with its network may still send what it had promised.
     """
     with ExitStack() as stack:
         bases = _bases(store, stack)
+        books = stack.enter_context(opened(store)).store.books
         fenced = [
             each.name
             for base in bases
             for each in base.registry.processes()
-            if _is_meant(each, process) and base.registry.prove(each.name, f"fenced, says {by}", by)
+            if _is_meant(each, process) and fenced_off(base, books, each, by=by, now=time.time_ns())
         ]
         if not fenced:
             raise BadInput(
@@ -118,6 +121,8 @@ def take(*, run: str, store: Address | None, as_json: bool) -> int:
     with opened(store) as place:
         agent = place.store.state(run).agent
         taken = hand_over(place.store.books, run, agent)
+        placed = placed_of(place.store.books, run)
+        agent = placed.agent if placed is not None else agent
     if as_json:
         put({"run": run, "agent": agent, "taken": taken})
     else:
