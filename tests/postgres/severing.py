@@ -25,14 +25,16 @@ def _nothing() -> None:
 class Severer:
     """Stands before a port of loopback."""
 
-    def __init__(self, target: int) -> None:
-        """Pass on to ``target`` until it is told where to cut."""
+    def __init__(self, target: int, words: bytes = WRITES) -> None:
+        """Pass on to ``target`` until it is told where to cut a connection that once said ``words``."""
+        self.words = words
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._guard = threading.Lock()
         self._side: Side | None = None
         self._left = 0
+        self._since = b""
         self._act: Callable[[], None] = _nothing
         self.counted: dict[Side, int] = {"said": 0, "heard": 0}
         """messages of the writer since it was armed"""
@@ -44,9 +46,15 @@ class Severer:
         self._free.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def arm(self, side: Side | None, number: int = 0, act: Callable[[], None] = _nothing) -> None:
-        """Cut when message ``number`` (from 0) of ``side`` is about to be passed on; ``act`` first."""
+    def arm(
+        self, side: Side | None, number: int = 0, act: Callable[[], None] = _nothing, *, since: bytes = b""
+    ) -> None:
+        """Cut when message ``number`` (from 0) of ``side`` is about to be passed on; ``act`` first.
+
+        They are counted from the first one that the writer says and that holds ``since``.
+        """
         with self._guard:
+            self._since = since
             self._side, self._left, self._act = side, number, act
             self.counted, self.said = {"said": 0, "heard": 0}, []
             self.cut.clear()
@@ -66,9 +74,12 @@ class Severer:
                 for side in ("said", "heard"):
                     threading.Thread(target=way.carry, args=(side,), daemon=True).start()
 
-    def passes(self, side: Side, kind: bytes) -> bool:
+    def passes(self, side: Side, message: bytes) -> bool:
         """Count a message of the writer; False where the way is cut instead."""
         with self._guard:
+            if self._since and not (side == "said" and self._since in message):
+                return True
+            self._since = b""
             if self._side == side and self._left == 0:
                 self._side = None
                 act = self._act
@@ -76,7 +87,7 @@ class Severer:
                 self._left -= self._side == side
                 self.counted[side] += 1
                 if side == "said":
-                    self.said.append(kind)
+                    self.said.append(message[:1])
                 return True
         self._free.clear()
         act()
@@ -101,8 +112,8 @@ class _Way:
                 sink.sendall(_untyped(source))
             while True:
                 message = _typed(source)
-                self._writes = self._writes or (side == "said" and WRITES in message)
-                if self._writes and not self._severer.passes(side, message[:1]):
+                self._writes = self._writes or (side == "said" and self._severer.words in message)
+                if self._writes and not self._severer.passes(side, message):
                     break
                 sink.sendall(message)
         for each in (self._near, self._far):

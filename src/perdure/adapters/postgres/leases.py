@@ -136,11 +136,19 @@ def _told(writer: PastWriter, epoch: int, proof: Proof) -> int | None:
 
 
 def grant_lease(
-    db: Database, run: str, seen: Seen, heard: tuple[PastWriter, ...], holder: Holder, known: Known
+    db: Database,
+    run: str,
+    seen: Seen,
+    heard: tuple[PastWriter, ...],
+    holder: Holder,
+    known: Known,
+    *,
+    again: bool,
 ) -> Lease | None:
     """Within a transaction: ``holder`` has the run under the next epoch; None if the lease has moved.
 
-    Granting it once more to whom it was granted just now changes nothing: its answer was lost.
+    ``again``: it may have been granted before, and the answer lost. Then that grant stands, also where it was given
+    up to another one meanwhile: an epoch is given out once, and once only for each who asks.
     """
     # Who holds the row and has gone silent is found after a moment, and ended: see ``silence``.
     db.execute(_PATIENCE, (f"{LEASE_LOCK_MS}ms",))
@@ -153,7 +161,7 @@ def grant_lease(
         lost=tuple(lost_of(db, seen.number)),
     )
     now = seen_lease(db, run)
-    if now.epoch == epoch and now.holder == holder and now.earlier == heard:
+    if again and _was_granted(now, epoch, holder):
         return lease
     if now != seen:
         return None
@@ -167,6 +175,12 @@ def grant_lease(
         db.execute(_WRITER, (seen.number, writer.epoch, who, process, writer.told))
     db.execute(_GRANT, (epoch, _json(holder), process_of(holder), seen.number))
     return lease
+
+
+def _was_granted(now: Seen, epoch: int, holder: Holder) -> bool:
+    if now.epoch == epoch:
+        return now.holder == holder
+    return any(writer.epoch == epoch and writer.holder == holder for writer in now.earlier)
 
 
 def end_lease(db: Database, run: str, epoch: int, *, ended: bool) -> None:

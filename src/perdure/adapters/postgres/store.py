@@ -82,6 +82,7 @@ class PostgresStore:
     """All protocols of ``perdure.log.port`` over one database."""
 
     WRITER: ClassVar[type[Writer]] = Writer
+    DESK: ClassVar[type[Desk]] = Desk
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class PostgresStore:
         self._mail = Mail()
         self._watch = Watch(self._dialer, beside=self._mail.look)
         self._readers = Readers(self._dialer)
-        self._desk = Desk(self._readers, self._dialer.setup, self._watch.note)
+        self._desk = self.DESK(self._readers, self._dialer.setup, self._watch.note)
         self.large = LargeBlobs(self._readers, self._desk, objects)
         self._fence = Fence(self._readers.read("counting sweeps", sweeps), self.get)
         self._mover = None if objects is None else Mover(self._readers, self._desk, self.large)
@@ -228,7 +229,9 @@ class PostgresStore:
 
             lease = self._desk.do(
                 f"taking {run}",
-                lambda db, _, seen=seen, heard=heard: grant_lease(db, run, seen, heard, holder, self._known),
+                lambda db, again, seen=seen, heard=heard: grant_lease(
+                    db, run, seen, heard, holder, self._known, again=again
+                ),
                 blocked=lambda db: end_silent(db, run, self._dialer.setup.idle_seconds),
             )
             if lease is not None:
