@@ -10,6 +10,7 @@ import msgspec
 
 from perdure.driver.books import Books, name_for, read_state, shards, within
 from perdure.log import events as e
+from perdure.log.carrying import check_moved
 from perdure.log.placing import Placed, Placements, SharedStore
 from perdure.log.port import NewRun, Post
 from perdure.orchestrator.draft import content_of
@@ -75,6 +76,7 @@ def adopt(books: Books, run: str) -> Placed | None:
     """A fork of a run that workers drive is theirs as well; return how the run stands, None if it isn't theirs."""
     placed = placed_of(books, run)
     row = books.rows(run)[0]
+    check_moved(run, row.holder)
     if placed is not None or row.parent is None:
         return placed
     parent = adopt(books, row.parent)
@@ -111,6 +113,10 @@ def hand_over(books: Books, run: str, agent: str) -> bool:
     placements = placements_of(books, run)
     if placements is None:
         raise BadInput("workers can't share this store: it is a directory of one machine")
+    for row in books.rows(run):
+        check_moved(run, row.holder)
+    if not agent and placements.look(run) is None:
+        raise BadInput(f"{run} has not begun, and says no agent yet", hint="begin it with `perdure submit`")
     placed = placements.place(run, agent)
     placements.call(run)
     return placed

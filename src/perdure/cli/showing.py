@@ -21,6 +21,7 @@ from perdure.cli.resting import Step, approval_steps, effect_steps, rest_shape, 
 from perdure.cli.suspects import known_of, suspect_shape
 from perdure.cli.tables import facts, table, wrapped
 from perdure.driver.books import text_of
+from perdure.log.carrying import check_moved
 from perdure.projection.state import Effect, State
 from perdure.values.digest import Json
 from perdure.wrap.transcripts.asked import is_wrapped
@@ -52,7 +53,9 @@ def show(*, run: str, what: str | None, position: int | None, store: Address | N
         if position is not None:
             raise click.UsageError("--at goes with a FILE; `perdure at RUN N` shows the state.")
         placed = placed_of(place.store.books, run)
-        if not place.store.inspector.row(run).position and placed is not None:
+        row = place.store.inspector.row(run)
+        if not row.position and placed is not None:
+            check_moved(run, row.holder)
             return say_submitted(placed, step_lines(_ways(place, run)), as_json=as_json)
         state = place.store.state(run)
         if as_json:
