@@ -134,6 +134,22 @@ def test_shards_are_one_store(terminal: Inside, tmp_path: Path):
     assert {run.partition(".")[0] for run in runs} == {"a", "b"}
     assert sorted(run.partition(".")[2] for run in runs) == ["r0", "r1", "r2", "r3"]
     assert terminal.type("verify", runs[0], "--store", "team.toml").code == 0
+    for run in (runs[0], runs[-1]):
+        assert (
+            terminal.type("show", run.partition(".")[2], "--store", "team.toml", "--json").json["run"] == run
+        )
+    homes = {run.partition(".")[0]: f"t{run[-1]}" for run in runs}
+    for tenant in homes.values():
+        words = ("run", f"{CLERKS}:agent", "Pay", "--run", "same", "--tenant", tenant, "--store", "team.toml")
+        assert terminal.type(*words).code == 0
+    several = terminal.type("show", "same", "--store", "team.toml")
+    assert several.code == 2
+    assert "a.same" in several.err
+    assert "b.same" in several.err
+    unknown = terminal.type("show", "nobody", "--store", "team.toml")
+    assert unknown.code == 2
+    assert "no run 'nobody'" in unknown.err
+    runs += ["a.same", "b.same"]
     file.write_text(
         f'[shards.a]\npostgres = "{first}"\n[shards.b]\npostgres = "postgresql://x:{PASSWORD}@127.0.0.1:1/b"\n'
     )

@@ -6,7 +6,7 @@ from perdure.assembly.addresses import Address
 from perdure.cli.checks import machine_checks, store_checks
 from perdure.cli.ending import FAILED, FINISHED
 from perdure.cli.ink import Tone, clean, inked
-from perdure.cli.options import agent_option, example, json_option, store_option
+from perdure.cli.options import agent_option, example, json_option, shard_found, store_option
 from perdure.cli.origins import agent_of, origin_here, recall
 from perdure.cli.out import put
 from perdure.cli.place import address_meant, opened
@@ -22,6 +22,7 @@ _SIGNS: dict[str, tuple[str, Tone]] = {"ok": ("✓", "good"), "warn": ("!", "dou
 @agent_option
 @store_option
 @json_option
+@shard_found
 def doctor(*, run: str | None, drift: bool, agent: str | None, store: Address | None, as_json: bool) -> int:
     """Check this machine and a store: Python, SQLite, syncing, disk, clock, models; the store's runs.
 

@@ -2,13 +2,15 @@
 
 import getpass
 from collections.abc import Callable
-from typing import Final, TypeVar
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
 
 import click
 
 from perdure.assembly.addresses import Address, address_of
 
 F = TypeVar("F", bound=Callable[..., object])
+P = ParamSpec("P")
 
 
 class _Addressed(click.ParamType[Address]):
@@ -49,9 +51,24 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
 
 
-def run_argument(command: F) -> F:
+def run_argument(command: Callable[P, int]) -> Callable[P, int]:
     """Add the argument ``RUN``."""
-    return click.argument("run", metavar="RUN")(command)
+    return click.argument("run", metavar="RUN")(shard_found(command))
+
+
+def shard_found(command: Callable[P, int]) -> Callable[P, int]:
+    """Let people leave out the shard of ``run`` where it is the only one of that name. Raises ``BadInput`` where it isn't."""
+
+    @wraps(command)
+    def found(*words: P.args, **named: P.kwargs) -> int:
+        run, store = named.get("run"), named.get("store")
+        if isinstance(run, str) and (store is None or isinstance(store, Address)):
+            from perdure.cli.place import whole_name  # noqa: PLC0415 - help needs no store
+
+            named["run"] = whole_name(run, store)
+        return command(*words, **named)
+
+    return found
 
 
 def by_option(command: F) -> F:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from perdure.assembly.addresses import Address, address_of
 from perdure.assembly.store import Store, open_store
 from perdure.cli.homes import home_store
+from perdure.driver.books import full_name
 from perdure.log.port import RunRow
 from perdure.values.errors import BadInput
 
@@ -78,6 +79,23 @@ def opened(given: Address | None, *, create: bool = False) -> Generator[Place]:
     # An agent may be loaded in another working directory: the store stays where it is.
     with open_store(address.absolute(), create=create) as store:
         yield Place(store, address.absolute(), _flag(address))
+
+
+def whole_name(run: str, given: Address | None) -> str:
+    """Return the name of the run that is meant in a store of shards, if ``run`` leaves out the shard.
+
+    Raises ``BadInput`` where several shards have such a run.
+    """
+    address = address_meant(given)
+    if address.kind != "described":
+        return run
+    from perdure.assembly.describing import Description, described  # noqa: PLC0415 - only for such a file
+
+    shards = described(address.path)
+    if isinstance(shards, Description) or run.partition(".")[0] in shards:
+        return run
+    with open_store(address, create=False) as store:
+        return full_name(store.books, run)
 
 
 def _flag(address: Address) -> str:

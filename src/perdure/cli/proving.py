@@ -6,7 +6,7 @@ from perdure.assembly.addresses import Address
 from perdure.assembly.inspect import Verified
 from perdure.cli.ending import FAILED, FINISHED
 from perdure.cli.ink import Tone, clean, count, inked
-from perdure.cli.options import example, json_option, run_argument, store_option
+from perdure.cli.options import example, json_option, run_argument, shard_found, store_option
 from perdure.cli.out import put
 from perdure.cli.place import opened
 from perdure.replay.redo import Replayed
@@ -30,6 +30,7 @@ _DIFF: dict[str, Tone] = {"+": "good", "-": "bad", "@": "head"}
 @click.option("--chain", is_flag=True, help="The chain of digests only: fast, nothing is decoded.")
 @store_option
 @json_option
+@shard_found
 def verify(
     *,
     run: str | None,

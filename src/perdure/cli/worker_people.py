@@ -10,7 +10,7 @@ from perdure.assembly.submitting import placements_of
 from perdure.assembly.versions import VersionChange, migration_of, put_ahead, runs_at
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, inked
-from perdure.cli.options import by_option, example, json_option, store_option
+from perdure.cli.options import by_option, example, json_option, shard_found, store_option
 from perdure.cli.origins import load_all
 from perdure.cli.out import put
 from perdure.cli.place import Place, address_meant, opened
@@ -45,6 +45,7 @@ from perdure.values.errors import BadInput
 @by_option
 @store_option
 @json_option
+@shard_found
 def migrate(
     *,
     run: str | None,

@@ -16,7 +16,7 @@ from perdure.projection.evolve import evolve
 from perdure.projection.snapshot import thaw
 from perdure.projection.state import Effect, State, Turn
 from perdure.values.digest import Json
-from perdure.values.errors import Broken
+from perdure.values.errors import BadInput, Broken
 from perdure.values.limits import READ_PAGE_EVENTS, RECENT_BYTES_MAX
 
 
@@ -58,6 +58,19 @@ def name_for(books: Books, run: str, tenant: str) -> str:
 def shards(books: Books) -> Mapping[str, Books]:
     """Return the parts of ``books`` by name: one without a name, or those of its shards that can be reached."""
     return books.shards() if isinstance(books, Parted) else {"": books}
+
+
+def full_name(books: Books, run: str) -> str:
+    """Return ``run`` with the part that it is in before it, if it has no name without and one part alone has it.
+
+    Raises ``BadInput`` where several have it.
+    """
+    if not isinstance(books, Parted) or books.rows(run):
+        return run
+    found = [f"{name}.{run}" for name, part in books.shards().items() if part.rows(f"{name}.{run}")]
+    if len(found) > 1:
+        raise BadInput(f"there are several runs {run!r}", hint=f"say which: {' or '.join(found)}")
+    return found[0] if found else run
 
 
 def missing(books: Books) -> Mapping[str, str]:
