@@ -15,7 +15,7 @@ SECONDS = 40
 class Running:
     """``perdure gateway`` at a free port, its first line read."""
 
-    def __init__(self, store: Path, upstream: str, *words: str) -> None:
+    def __init__(self, store: Path | str, upstream: str, *words: str) -> None:
         self.store = store
         command = [sys.executable, "-m", "perdure.cli", "gateway", "--port", "0", "--store", str(store)]
         self.process = subprocess.Popen(

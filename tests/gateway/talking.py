@@ -125,7 +125,7 @@ def runs_of(store: Path) -> dict[str, list[Event]]:
         return {row.run: list(opened.events(row.run)) for row in opened.runs() if row.position}
 
 
-def checked_runs(store: Path) -> dict[str, list[Event]]:
+def checked_runs(store: Path | str) -> dict[str, list[Event]]:
     """Return the events of all runs, each of which is as it was written, and is decided the same again."""
     with open_store(store, create=False) as opened:
         found: dict[str, list[Event]] = {}
