@@ -78,6 +78,23 @@ def test_an_act_that_a_person_names_is_put_back_under_the_key_that_its_run_would
         assert world.counts()["m1"] == 1
 
 
+def test_a_store_that_nothing_ails_is_released_on_purpose_only(dsn: str, inside: Inside):
+    with PostgresStore(dsn) as store:
+        scribe = Scribe(store, "run")
+        scribe.write()
+        for more in ((), ("--none-missing",)):
+            refused = inside.type("store", "release", "--by", "ann", *more, "--store", dsn)
+            assert refused.code == 2
+            assert "--anyway" in refused.err
+        scribe.write()
+        assert inside.type("store", "release", "--by", "ann", "--anyway", "--store", dsn).code == 0
+        with pytest.raises(Fenced):
+            scribe.write()
+        assert [run for run, _ in store.takeovers.doubtful(10)] == ["run"]
+        assert inside.type("store", "release", "--by", "ann", "--none-missing", "--store", dsn).code == 0
+        assert store.takeovers.doubtful(10) == []
+
+
 def test_where_nobody_knows_what_is_missing_each_run_waits_for_its_own_answer(dsn: str, inside: Inside):
     with PostgresStore(dsn) as store:
         scribe = Scribe(store, "run")

@@ -68,15 +68,27 @@ def declare(address: Address, *, synchronous: bool) -> None:
 
 
 def release_database(
-    address: Address, by: str, named: Sequence[Named] | None, run: str | None = None
+    address: Address,
+    by: str,
+    named: Sequence[Named] | None,
+    run: str | None = None,
+    *,
+    anyway: bool = False,
 ) -> "Released":
     """``by`` says that this copy counts, and that ``named`` is all that is missing (None: they don't know).
 
-    With ``run`` it is said of that run alone.
+    With ``run`` it is said of that run alone. Where nothing keeps runs from being driven, only ``anyway``: whoever
+    writes them is stopped by it.
     """
     with _database(address) as store:
         lost = None if named is None else tuple(lost_by(store, named))
         if run is None:
+            asks = store.takeovers
+            if not (anyway or asks.suspended() or asks.doubtful(1)):
+                raise BadInput(
+                    "nothing keeps the runs of this store from being driven, and whoever drives them now would be stopped",
+                    hint="if it was put back to an earlier time in a way that can't be seen, say --anyway",
+                )
             return store.takeovers.release(by, lost)
         if lost is None:
             raise BadInput(

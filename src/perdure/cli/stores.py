@@ -97,10 +97,22 @@ def stats(*, store: Address | None, as_json: bool) -> int:
     help="PostgreSQL: all acts that are missing, a JSON object a line: run, tool, arguments, outcome.",
 )
 @click.option("--run", metavar="RUN", help="PostgreSQL: say it of this run alone.")
+@click.option(
+    "--anyway",
+    is_flag=True,
+    help="PostgreSQL: although nothing looks amiss; a disk was put back. It stops whoever drives runs.",
+)
 @store_option
 @json_option
 def release(
-    *, by: str, none_missing: bool, file: Path | None, run: str | None, store: Address | None, as_json: bool
+    *,
+    by: str,
+    none_missing: bool,
+    file: Path | None,
+    run: str | None,
+    anyway: bool,
+    store: Address | None,
+    as_json: bool,
 ) -> int:
     """Say that this copy of a store is the one that counts from here on; its runs may be driven again.
 
@@ -109,7 +121,7 @@ def release(
     """
     address = address_known(store)
     if address.kind == "directory":
-        if none_missing or file or run:
+        if none_missing or file or run or anyway:
             raise BadInput("a store in a directory is released as a whole", hint="say --by NAME alone")
         release_store(address, by)
         back = doubtful = 0
@@ -117,7 +129,7 @@ def release(
         if none_missing and file:
             raise BadInput("--none-missing and --missing FILE contradict each other")
         named = read_named(file) if file is not None else () if none_missing else None
-        back, doubtful = release_database(address, by, named, run)
+        back, doubtful = release_database(address, by, named, run, anyway=anyway)
     if as_json:
         put({"store": str(address), "released": by, "put_back": back, "doubtful": doubtful})
     else:
