@@ -9,7 +9,7 @@ import pytest
 from benchmarks.scale.failing.kept import Scribe
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.values.errors import Suspended
-from tests.servers.postgres import Server, programs
+from tests.servers.postgres import UNSYNCED, Server, programs
 
 
 def made(dsn: str) -> None:
@@ -73,13 +73,14 @@ def test_a_database_copied_within_its_cluster_is_noticed(server: Server, dsn: st
     assert "another database" in is_suspended(server.dsn("twin"))
 
 
-def test_a_base_backup_that_is_started_by_itself_is_noticed(server: Server, dsn: str, tmp_path: Path):
-    made(dsn)
-    backup = Server(tmp_path / "backup")
-    backup.copy_of(server, "backup")
+def test_a_base_backup_that_is_started_by_itself_is_noticed(tmp_path: Path):
+    backup = Server(tmp_path / "backup", UNSYNCED)
+    with Server(tmp_path / "original", UNSYNCED) as original:
+        made(original.database("store"))
+        backup.copy_of(original, "backup")
     (backup.directory / "standby.signal").unlink()
     with backup:
-        assert "base backup" in is_suspended(backup.dsn(dsn.rpartition("/")[2]))
+        assert "base backup" in is_suspended(backup.dsn("store"))
 
 
 def test_a_server_that_merely_crashed_is_the_same_server(tmp_path: Path):

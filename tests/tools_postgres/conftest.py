@@ -7,14 +7,14 @@ import psycopg
 import pytest
 
 from perdure.adapters.tools.postgres.database import PostgresDatabase
-from tests.servers.postgres import Server
+from tests.servers.postgres import UNSYNCED, Server
 
 EMPTIED = "TRUNCATE paid, acts; DROP SCHEMA IF EXISTS perdure_tools CASCADE"
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("postgres") / "tools") as running:
+    with Server(tmp_path_factory.mktemp("postgres") / "tools", UNSYNCED) as running:
         yield running
 
 

@@ -9,13 +9,13 @@ import pytest
 import perdure
 from perdure.assembly.store import Store
 from tests.cli.inside import Inside
-from tests.servers.postgres import Server
+from tests.servers.postgres import UNSYNCED, Server
 from tests.worker.kit import Deeds, Living, workers
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("postgres") / "workers") as running:
+    with Server(tmp_path_factory.mktemp("postgres") / "workers", UNSYNCED) as running:
         yield running
 
 

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 _FAULTS: Final = (RPCError, TemporalError, RuntimeError, OSError)
 """What the client raises where the server is away: its core says most of it as ``RuntimeError``."""
 
-_OPEN: Final = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running'"
+_OPEN: Final = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running' AND TaskQueue = "
 
 
 class TemporalEngine:
@@ -130,7 +130,7 @@ class TemporalEngine:
     async def depth(self) -> Depth:
         client = await self._connected()
         try:
-            found = await client.count_workflows(_OPEN)
+            found = await client.count_workflows(f"{_OPEN}'{self._base}'")
         except _FAULTS as error:
             raise Busy(f"Temporal can't be asked: {error}") from error
         return Depth(found.count, 0.0)
