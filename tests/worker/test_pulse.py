@@ -27,7 +27,7 @@ def test_a_process_whose_signs_of_life_end_for_any_reason_ends(base: Base):
         ends.append(code)
         ended.set()
 
-    def broken() -> int:
+    def broken(_: str) -> int:
         raise KeyError("a fault of ours")
 
     begun = begun_here(address="", version="0", engine="none", agents={}, concurrency=1)

@@ -1,7 +1,8 @@
 """This process in the registry: its signs of life, and its judgement of others.
 
 Invariants:
-- Signs of life come from a thread of its own: whatever the loop waits for, the process is seen as long as it lives.
+- Signs of life come from threads of their own, one for each database: whatever the loop waits for, the process is seen
+  as long as it lives, and a database that is away makes it silent in no other.
 - A process whose signs of life have ended for whatever reason ends.
 - Who may not go on ends at once: it was judged silent, and others have its runs.
 - Nobody judges who has not been seen without a gap for as long as it judges others by: after the store was away, all
@@ -17,7 +18,7 @@ from typing import Final, NamedTuple
 
 from perdure.assembly.fleet import Base, has_ended
 from perdure.log.placing import ProcessBegun
-from perdure.values.errors import PerdureError
+from perdure.values.errors import Busy, PerdureError
 from perdure.values.limits import (
     WORKER_ADRIFT_SECONDS,
     WORKER_ALONE_SECONDS,
@@ -58,6 +59,69 @@ def passed() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+class Sign:
+    """The signs of life of this process in one database, and its judgement of others there."""
+
+    def __init__(self, base: Base, begun: ProcessBegun, bounds: Bounds, tell: Tell) -> None:
+        """Be seen in ``base`` as ``begun``, once ``enter`` was called."""
+        self.base: Base = base
+        self._begun: ProcessBegun = begun
+        self._bounds: Bounds = bounds
+        self._tell: Tell = tell
+        self._entered: bool = False
+        self._since: float = 0.0
+        """since when it has been seen without a gap"""
+        self._forgets: float = passed() + _FORGET_EACH_SECONDS
+        self.seen: float = passed()
+
+    @property
+    def silence_seconds(self) -> float:
+        """How long ago the database saw this process for the last time; where it never has, since it could have."""
+        return passed() - self.seen
+
+    @property
+    def adrift(self) -> bool:
+        """Whether this process may soon be judged there, or isn't known: it begins nothing of that database."""
+        return not self._entered or self.silence_seconds > self._bounds.adrift
+
+    def enter(self) -> None:
+        """The process is in the registry, and is seen from here on. Raises what reaching the database raises."""
+        self.base.registry.enter(self._begun)
+        self._entered = True
+        self.seen = self._since = passed()
+
+    def beat(self, driving: int, *, draining: bool) -> bool | None:
+        """Be seen, and judge: whether something was found that concerns others; None if this process may not go on.
+
+        Raises what reaching the database raises.
+        """
+        if not self._entered:
+            self.enter()
+            return True
+        sent = passed()
+        if not self.base.registry.renew(self._begun.name, driving=driving, draining=draining):
+            return None
+        if sent - self.seen > self._bounds.adrift:
+            self._since = sent
+        self.seen = sent
+        return self._look_around(judges=sent - self._since >= self._bounds.silent)
+
+    def _look_around(self, *, judges: bool) -> bool:
+        """Whoever of this host has ended is proved to have; whoever was not seen has lapsed, if this one may judge."""
+        found, base, me = False, self.base, self._begun.name
+        for process in base.registry.processes():
+            if process.name != me and has_ended(process):
+                found |= base.registry.prove(process.name, "seen to have ended from its own host", me)
+                self._tell("worker.ended", ended=process.name, base=base.name)
+        for name in base.registry.judge(me, self._bounds.silent) if judges else ():
+            found = True
+            self._tell("worker.silent", silent=name, base=base.name)
+        if passed() > self._forgets:
+            self._forgets = passed() + _FORGET_EACH_SECONDS
+            base.registry.forget(WORKER_FORGET_SECONDS)
+        return found
+
+
 class Pulse:
     """The signs of life of this process, in every database of the store."""
 
@@ -67,28 +131,25 @@ class Pulse:
         begun: ProcessBegun,
         *,
         bounds: Bounds,
-        driving: Callable[[], int],
+        driving: Callable[[str], int],
         tell: Tell,
         end: Callable[[int], None] = os._exit,
     ) -> None:
-        """Be seen in ``bases`` as ``begun``; ``end`` ends this process at once."""
-        self._bases: tuple[Base, ...] = tuple(bases)
+        """Be seen in ``bases`` as ``begun``; ``driving`` tells how many runs of one, ``end`` ends this process at once."""
         self._begun: ProcessBegun = begun
         self._bounds: Bounds = bounds
-        self._driving: Callable[[], int] = driving
+        self._driving: Callable[[str], int] = driving
         self._tell: Tell = tell
         self._end: Callable[[int], None] = end
+        self._signs: tuple[Sign, ...] = tuple(Sign(base, begun, bounds, tell) for base in bases)
         self._stop: threading.Event = threading.Event()
-        self._thread: threading.Thread | None = None
-        now = passed()
-        self._seen: list[float] = [now for _ in bases]
-        self._since: list[float] = [now for _ in bases]
-        """since when it has been seen without a gap"""
-        self._told: bool = False
-        self._forgets: float = now + _FORGET_EACH_SECONDS
+        self._going: threading.Lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._told: set[str] = set()
+        """databases of which was said that it is adrift"""
         self.draining: bool = False
         self.found: Callable[[], None] = _nothing
-        """called, in the thread, when another process was judged or its end was proved: its runs want to be looked at"""
+        """called, in a thread, when another process was judged or its end was proved: its runs want to be looked at"""
 
     @property
     def name(self) -> str:
@@ -98,85 +159,94 @@ class Pulse:
     @property
     def silence_seconds(self) -> float:
         """How long ago the store saw this process for the last time, for the worst of its databases."""
-        return passed() - min(self._seen)
+        return max(sign.silence_seconds for sign in self._signs)
+
+    @property
+    def unheard_seconds(self) -> float:
+        """How long ago any of the store's databases saw this process."""
+        return min(sign.silence_seconds for sign in self._signs)
 
     @property
     def adrift(self) -> bool:
-        """Whether this process may soon be judged: it begins nothing now."""
-        return self.silence_seconds > self._bounds.adrift
+        """Whether this process begins nothing now, in none of its databases."""
+        return all(sign.adrift for sign in self._signs)
+
+    def adrift_in(self, base: str) -> bool:
+        """Whether this process may soon be judged in that database, or isn't known there."""
+        return any(sign.adrift for sign in self._signs if sign.base.name == base)
 
     def begin(self) -> None:
-        """The process is in the registry, and is seen from here on. Raises what reaching the store raises."""
-        for at, base in enumerate(self._bases):
-            base.registry.enter(self._begun)
-            self._seen[at] = self._since[at] = passed()
-        self._thread = threading.Thread(target=self._run, name="perdure-pulse", daemon=True)
-        self._thread.start()
+        """The process is in the registry of each database that can be reached, and soon in the others'.
+
+        Raises what reaching them raises where none can be.
+        """
+        away: list[Busy] = []
+        for sign in self._signs:
+            try:
+                sign.enter()
+            except Busy as error:
+                away.append(error)
+                self._tell("worker.unheard", base=sign.base.name, why=str(error), code=error.code)
+        if len(away) == len(self._signs):
+            raise away[0]
+        for sign in self._signs:
+            self._begin(lambda sign=sign: self._beat(sign), f"perdure-pulse {sign.base.name}".rstrip())
+        self._begin(self._watch, "perdure-pulse-watch")
 
     def close(self, *, how: str) -> None:
         """The process has ended as far as runs are concerned, and says so itself: it sends nothing any more."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-        for base in self._bases:
+        for thread in self._threads:
+            thread.join()
+        for sign in self._signs:
             try:
                 if how:
-                    base.registry.prove(self.name, how, self.name)
+                    sign.base.registry.prove(self.name, how, self.name)
             except PerdureError as error:
-                self._tell("worker.end_unsaid", base=base.name, why=str(error))
+                self._tell("worker.end_unsaid", base=sign.base.name, why=str(error))
 
-    def _run(self) -> None:
+    def _begin(self, each: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=self._again_and_again, args=(each,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _again_and_again(self, each: Callable[[], None]) -> None:
         while not self._stop.wait(self._bounds.beat):
             try:
-                for at, base in enumerate(self._bases):
-                    self._beat(at, base)
+                each()
             except Exception as error:  # noqa: BLE001 - whatever it is: unseen, and deaf to a judgement, nobody may go on
                 self._go("worker.broke", f"its signs of life have ended: {type(error).__name__}: {error}")
                 return
-            if self.silence_seconds > self._bounds.alone:
-                self._go(
-                    "worker.alone", f"the store has not been heard of for {self._bounds.alone:.0f} seconds"
-                )
-            if self.adrift and not self._told:
-                self._tell("worker.adrift", seconds=round(self.silence_seconds, 1))
-            self._told = self.adrift
 
-    def _beat(self, at: int, base: Base) -> None:
-        sent = passed()
+    def _beat(self, sign: Sign) -> None:
         try:
-            may_go_on = base.registry.renew(self.name, driving=self._driving(), draining=self.draining)
-            if not may_go_on:
-                self._go(
-                    "worker.judged",
-                    "this process was judged silent, or to have ended, and others have its runs",
-                )
-                return
-            if sent - self._seen[at] > self._bounds.adrift:
-                self._since[at] = sent
-            self._seen[at] = sent
-            self._look_around(base, judges=sent - self._since[at] >= self._bounds.silent)
+            found = sign.beat(self._driving(sign.base.name), draining=self.draining)
         except PerdureError as error:
-            self._tell("worker.unheard", base=base.name, why=str(error), code=error.code)
-
-    def _look_around(self, base: Base, *, judges: bool) -> None:
-        """Whoever of this host has ended is proved to have; whoever was not seen has lapsed, if this one may judge."""
-        found = False
-        for process in base.registry.processes():
-            if process.name != self.name and has_ended(process):
-                found |= base.registry.prove(process.name, "seen to have ended from its own host", self.name)
-                self._tell("worker.ended", ended=process.name, base=base.name)
-        for name in base.registry.judge(self.name, self._bounds.silent) if judges else ():
-            found = True
-            self._tell("worker.silent", silent=name, base=base.name)
-        if found:
+            self._tell("worker.unheard", base=sign.base.name, why=str(error), code=error.code)
+            return
+        if found is None:
+            self._go(
+                "worker.judged",
+                "this process was judged silent, or to have ended, and others have its runs",
+            )
+        elif found:
             self.found()
-        if passed() > self._forgets:
-            self._forgets = passed() + _FORGET_EACH_SECONDS
-            base.registry.forget(WORKER_FORGET_SECONDS)
+
+    def _watch(self) -> None:
+        """Who isn't seen for too long ends, but for a database of which it drives nothing while others see it."""
+        lost = [sign for sign in self._signs if sign.silence_seconds > self._bounds.alone]
+        if lost and (len(lost) == len(self._signs) or any(self._driving(sign.base.name) for sign in lost)):
+            self._go("worker.alone", f"the store has not been heard of for {self._bounds.alone:.0f} seconds")
+        for sign in self._signs:
+            if sign.adrift and sign.base.name not in self._told:
+                self._tell("worker.adrift", base=sign.base.name, seconds=round(sign.silence_seconds, 1))
+        self._told = {sign.base.name for sign in self._signs if sign.adrift}
 
     def _go(self, event: str, why: str) -> None:
-        self._tell(event, why=why)
-        self._end(JUDGED)
+        """The process ends at once, and says why: once, whichever thread finds it first."""
+        if self._going.acquire(blocking=False):
+            self._tell(event, why=why)
+            self._end(JUDGED)
 
 
 def _nothing() -> None:

@@ -24,6 +24,8 @@ from perdure.assembly.opening import OpenedBooks, open_books
 from perdure.assembly.versions import pinned
 from perdure.assembly.watching import counting_in
 from perdure.log.placing import ProcessBegun
+from perdure.values.errors import Busy
+from perdure.values.limits import ENGINE_PAUSE_SECONDS_MAX
 from perdure.worker.driving import Driving
 from perdure.worker.engine import Engine
 from perdure.worker.engines import EngineWish, engine_of
@@ -77,7 +79,10 @@ class Worker:
         self._settings: WorkerSettings = settings
         self._opened: OpenedBooks = opened
         self._tell: Tell = tell
-        self._threads: ThreadPoolExecutor = ThreadPoolExecutor(6, "perdure-store")
+        bases = bases_of(settings.location)
+        # Whoever waits for a shard that is away must not keep the others' runs waiting.
+        spare = settings.concurrency if len(bases) > 1 else 0
+        self._threads: ThreadPoolExecutor = ThreadPoolExecutor(6 + spare, "perdure-store")
         self._house: House = House(
             opened.books,
             SystemClock(),
@@ -99,18 +104,18 @@ class Worker:
                 figures=figures.registry,
             )
         begun = self._begun()
-        self.stations: tuple[Station, ...] = tuple(
-            self._station(base, begun) for base in bases_of(settings.location)
-        )
+        self.stations: tuple[Station, ...] = tuple(self._station(base, begun) for base in bases)
         self.pulse: Pulse = Pulse(
             [each.base for each in self.stations],
             begun,
             bounds=settings.bounds,
-            driving=lambda: len(self.runs),
+            driving=self._driven,
             tell=tell,
         )
         for station in self.stations:
-            station.driving.begins = lambda: not (self.pulse.adrift or self.survey.astray)
+            station.driving.begins = lambda name=station.base.name: (
+                not (self.pulse.adrift_in(name) or self.survey.astray)
+            )
         self.survey: Survey = Survey(
             {each.base.name: each.base.watched for each in self.stations},
             lambda: counting_in(opened.books),
@@ -185,8 +190,7 @@ class Worker:
     async def serve(self, stop: asyncio.Event, hurry: asyncio.Event, serving: Callable[[], None]) -> int:
         """Drive runs until ``stop``, then let go of them, quicker if ``hurry``; return the exit code."""
         loop = asyncio.get_running_loop()
-        for station in self.stations:
-            await station.engine.prepare()
+        await self._prepare()
         await asyncio.to_thread(self.pulse.begin)
         await asyncio.to_thread(self.survey.begin)
         self.pulse.found = lambda: _called_soon(loop, self._hurry)
@@ -194,6 +198,30 @@ class Worker:
             serving()
             await stop.wait()
             return await self._drained(hurry)
+
+    async def _prepare(self) -> None:
+        """Engines have what they need; those of databases that are away get it later, unless all are."""
+        away: list[Busy] = []
+        for station in self.stations:
+            try:
+                await station.engine.prepare()
+            except Busy as error:
+                away.append(error)
+        if len(away) == len(self.stations):
+            raise away[0]
+
+    async def _serve(self, station: Station) -> None:
+        """The engine serves, as soon as it can be prepared."""
+        while True:
+            try:
+                await station.engine.prepare()
+                break
+            except Busy:
+                await asyncio.sleep(ENGINE_PAUSE_SECONDS_MAX)
+        await station.engine.serve(station.driving.look)
+
+    def _driven(self, base: str) -> int:
+        return sum(len(each.driving.runs) for each in self.stations if each.base.name == base)
 
     def _hurry(self) -> None:
         for station in self.stations:
@@ -203,10 +231,11 @@ class Worker:
     async def _tending(self) -> AsyncGenerator[None]:
         """Engines serve, sweeps sweep and notices are heard, until the end of this."""
         tasks = [asyncio.create_task(tidy(self._opened.books), name="tidying")]
-        for base, engine, driving, sweep, tenants in self.stations:
+        for station in self.stations:
+            base, sweep, tenants = station.base, station.sweep, station.tenants
             tasks += (
                 asyncio.create_task(tenants.tend(), name=f"tenants {base.name}"),
-                asyncio.create_task(engine.serve(driving.look), name=f"engine {base.name}"),
+                asyncio.create_task(self._serve(station), name=f"engine {base.name}"),
                 asyncio.create_task(sweep.run(), name=f"sweep {base.name}"),
                 asyncio.create_task(
                     hear(base.address.secret, sweep.called, sweep.hurry), name=f"calls {base.name}"
@@ -258,7 +287,7 @@ class Worker:
             station.base.close()
 
     def _healthy(self) -> Answer:
-        seconds = self.pulse.silence_seconds
+        seconds = self.pulse.unheard_seconds
         well = seconds < self._settings.bounds.alone
         return Answer(well, "alive" if well else f"the store was not heard of for {seconds:.0f} s")
 
@@ -267,7 +296,7 @@ class Worker:
             return Answer(well=False, words="draining")
         if self.pulse.adrift:
             return Answer(
-                well=False, words=f"the store was not heard of for {self.pulse.silence_seconds:.0f} s"
+                well=False, words=f"the store was not heard of for {self.pulse.unheard_seconds:.0f} s"
             )
         if self.survey.obstacle:
             return Answer(well=False, words=self.survey.obstacle)

@@ -196,7 +196,7 @@ def made(wish: EngineWish) -> Engine:
 def make_tables(dsn: str) -> None:
     """The tables of procrastinate are there, and at least as new as this library wants them."""
     try:
-        with psycopg.connect(dsn, autocommit=False) as db:
+        with psycopg.connect(dsn, autocommit=False, connect_timeout=10) as db:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (_PREPARING,))
             row = db.execute(_EXISTS, (f"{SCHEMA}.procrastinate_jobs", SCHEMA)).fetchone()
             there, newest = cast("tuple[str | None, str | None]", row)
