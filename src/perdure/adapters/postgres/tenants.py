@@ -8,7 +8,7 @@ Invariants:
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, cast
+from typing import Final, LiteralString, cast
 
 from perdure.adapters.postgres.connecting import Database
 from perdure.log.tenants import TenantFull, TenantLimit
@@ -21,13 +21,21 @@ SELECT r.number, r.tenant, COALESCE(t.concurrency, d.concurrency) FROM runs r
 LEFT JOIN tenants t ON t.name = r.tenant LEFT JOIN tenants d ON d.name = '' WHERE r.name = %s
 """
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('perdure tenant ' || %s, 0))"
-_USED: Final = """
+_DRIVEN: Final = "r.process IS NOT NULL AND NOT starts_with(r.process, 'moved/')"
+"""Whoever moved a run to another store holds it for ever, and drives nothing."""
+
+
+def _whole(statement: LiteralString) -> LiteralString:
+    return statement.replace("{DRIVEN}", _DRIVEN)
+
+
+_USED: Final = _whole("""
 SELECT (SELECT count(*) FROM runs r JOIN placements p ON p.run = r.number
-        WHERE r.process IS NOT NULL AND r.tenant = %(tenant)s AND p.root IS NULL AND r.number <> %(run)s)
+        WHERE {DRIVEN} AND r.tenant = %(tenant)s AND p.root IS NULL AND r.number <> %(run)s)
     + (SELECT count(*) FROM tenant_places t JOIN runs r ON r.number = t.run
         WHERE t.tenant = %(tenant)s AND t.run <> %(run)s AND r.process IS NULL AND r.epoch = t.epoch
             AND t.at > clock_timestamp() - %(seconds)s * interval '1 second')
-"""
+""")
 _FORGOTTEN: Final = """
 DELETE FROM tenant_places t USING runs r WHERE r.number = t.run AND t.tenant = %(tenant)s
     AND (r.epoch <> t.epoch OR t.at <= clock_timestamp() - %(seconds)s * interval '1 second')
@@ -40,28 +48,28 @@ _SET: Final = """
 INSERT INTO tenants (name, concurrency, by) VALUES (%s, %s, %s)
 ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency, by = excluded.by, at = now()
 """
-_LIMITS: Final = """
+_LIMITS: Final = _whole("""
 SELECT n.name, COALESCE(t.concurrency, d.concurrency), COALESCE(h.driving, 0), COALESCE(t.by, '')
-FROM (SELECT name FROM tenants UNION SELECT DISTINCT tenant FROM runs WHERE process IS NOT NULL) n
+FROM (SELECT name FROM tenants UNION SELECT DISTINCT r.tenant FROM runs r WHERE {DRIVEN}) n
 LEFT JOIN tenants t ON t.name = n.name LEFT JOIN tenants d ON d.name = ''
 LEFT JOIN (SELECT r.tenant, count(*) AS driving FROM runs r JOIN placements p ON p.run = r.number
-    WHERE r.process IS NOT NULL AND p.root IS NULL GROUP BY r.tenant) h ON h.tenant = n.name
+    WHERE {DRIVEN} AND p.root IS NULL GROUP BY r.tenant) h ON h.tenant = n.name
 ORDER BY n.name
-"""
+""")
 # Runs that were put off for their tenant come to the front again as places come free, the longest waiting first.
-_RECALL: Final = """
+_RECALL: Final = _whole("""
 WITH waiting AS (
     SELECT p.run, COALESCE(t.concurrency, d.concurrency) AS most, COALESCE(h.driving, 0) AS driving,
         row_number() OVER (PARTITION BY r.tenant ORDER BY p.later, p.run) AS turn
     FROM placements p JOIN runs r ON r.number = p.run
     LEFT JOIN tenants t ON t.name = r.tenant LEFT JOIN tenants d ON d.name = ''
     LEFT JOIN (SELECT r.tenant, count(*) AS driving FROM runs r JOIN placements p ON p.run = r.number
-        WHERE r.process IS NOT NULL AND p.root IS NULL GROUP BY r.tenant) h ON h.tenant = r.tenant
+        WHERE {DRIVEN} AND p.root IS NULL GROUP BY r.tenant) h ON h.tenant = r.tenant
     WHERE p.waits LIKE 'tenant %%' AND p.parked IS NULL AND p.later > %s
 )
 UPDATE placements p SET later = NULL, wake = 0 FROM waiting w
 WHERE p.run = w.run AND (w.most IS NULL OR w.turn <= w.most - w.driving)
-"""
+""")
 
 
 class PostgresTenants:
