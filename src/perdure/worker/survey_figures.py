@@ -37,10 +37,6 @@ class SurveyFigures(Collector):
         """Tell what ``survey`` has seen."""
         self._survey: Survey = survey
 
-    def describe(self) -> list[Metric]:
-        """Return nothing: a registry that asks is not to make the store be counted."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """Yield each family once."""
         seen = self._survey.scraped()
