@@ -1,10 +1,12 @@
 """``post`` and ``inbox``: an input waits durably until an event takes it in, and is taken in once."""
 
+import time
+
 import pytest
 
 from perdure.values.errors import BadInput, Conflict, UnknownRun
 from perdure.values.limits import INBOX_BYTES_MAX
-from tests.conformance.stores import Store, opened_run, post
+from tests.conformance.stores import SECONDS, Store, opened_run, post
 
 
 def test_posts_wait_in_the_order_they_came(store: Store):
@@ -28,11 +30,16 @@ def test_a_holder_is_told_soon_whether_a_post_waits(store: Store):
     writer = opened_run(store)
     assert not store.has_post("march")
     store.post("march", post("p1"))
-    mark = -1
-    while not store.has_post("march"):
-        mark = store.watch(mark, 0.05)
+    _told(store, waits=True)
     writer.append(writer.batch(2, consumed=["p1"]))
-    while store.has_post("march"):
+    assert store.inbox("march") == []
+    _told(store, waits=False)
+
+
+def _told(store: Store, *, waits: bool) -> None:
+    end, mark = time.monotonic() + 6 * SECONDS, -1
+    while store.has_post("march") != waits:
+        assert time.monotonic() < end
         mark = store.watch(mark, 0.05)
 
 

@@ -12,7 +12,7 @@ from perdure.adapters.shards.reaching import Shards
 from perdure.values.errors import PerdureError
 from perdure.values.limits import SHARD_RETRY_SECONDS
 
-_LOOK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.25
 """How long a thread waits for one shard before it sees whether it should end."""
 
 
