@@ -9,6 +9,7 @@ Invariants:
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psycopg
 from psycopg import conninfo
@@ -17,7 +18,7 @@ from perdure.adapters.postgres.faults import READ_ONLY, refused, said
 from perdure.adapters.postgres.identity import look
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.layout import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, SCHEMA, Setup
-from perdure.values.errors import BadInput, StoreAway, StoreReadOnly
+from perdure.values.errors import BadInput, OldPrimary, PerdureError, StoreAway, StoreReadOnly
 
 Database = psycopg.Connection[tuple[object, ...]]
 """A connection without a transaction of its own: each statement is one, unless it says BEGIN."""
@@ -62,6 +63,22 @@ def without_password(dsn: str) -> str:
     return " ".join(named) or "the default database"
 
 
+def each_host(dsn: str) -> list[str]:
+    """Return the address of each single host where ``dsn`` names several; none where it doesn't."""
+    words = {key: str(value) for key, value in conninfo.conninfo_to_dict(dsn).items() if value is not None}
+    lists = {key: words[key].split(",") for key in ("host", "hostaddr", "port") if key in words}
+    count = max((len(each) for each in lists.values()), default=1)
+    if count < 2:
+        return []
+    # One port may stand for all hosts.
+    return [
+        conninfo.make_conninfo(
+            **{**words, **{key: each[at] if len(each) > 1 else each[0] for key, each in lists.items()}}
+        )
+        for at in range(count)
+    ]
+
+
 class Dialer:
     """Makes connections to one store."""
 
@@ -74,7 +91,17 @@ class Dialer:
 
     def connected(self, *, writes: bool = False) -> Database:
         """Return a new connection that has been looked at; raises what the caller has to do."""
-        db = self.bare()
+        try:
+            return self._connected(self._dsn, writes=writes)
+        except OldPrimary:
+            # libpq takes the first host that writes, and an old primary that came back does.
+            for dsn in each_host(self._dsn):
+                with suppress(PerdureError):
+                    return self._connected(dsn, writes=writes)
+            raise
+
+    def _connected(self, dsn: str, *, writes: bool) -> Database:
+        db = self._dialed(dsn)
         try:
             self._settle(db, writes=writes)
             look(db, self._known)
@@ -87,9 +114,12 @@ class Dialer:
 
     def bare(self) -> Database:
         """Return a new connection that knows nothing of a store yet."""
+        return self._dialed(self._dsn)
+
+    def _dialed(self, dsn: str) -> Database:
         try:
             return psycopg.connect(
-                self._dsn,
+                dsn,
                 autocommit=True,
                 connect_timeout=max(2, round(self.setup.connect_seconds)),
                 application_name=self.setup.application,
