@@ -48,8 +48,8 @@ def test_a_person_s_resume_is_an_errand_of_workers_and_so_are_forks(
     )
     assert made.code == 0
     assert placed_of(calm.books, "kettle-b") is None
-    said = terminal.type("resume", "kettle-b", "--store", calm_dsn)
-    assert (said.code, "workers that have doer" in said.out) == (0, True)
+    said = terminal.type("resume", "kettle-b", "--store", calm_dsn, "--json")
+    assert (said.code, said.json["run"], said.json["workers"]["agent"]) == (0, "kettle-b", "doer")
     rested(calm, "kettle-b", "waiting")
     for run in ("kettle", "kettle-b"):
         said = terminal.type("message", run, "green", "--resume", "--store", calm_dsn)

@@ -59,19 +59,21 @@ def placed_ways(place: Place, placed: Placed) -> list[tuple[str, str]]:
     return []
 
 
-def called_for(place: Place, run: str, *, as_json: bool) -> bool:
-    """Workers go on with the run, if it is theirs, or a fork of one of theirs; False if it is not, or is parked."""
+def called_for(place: Place, run: str) -> Placed | None:
+    """Workers go on with the run, if it is theirs, or a fork of one of theirs; None if it is not, or is parked."""
     placed = adopt(place.store.books, run)
     if placed is None or placed.parked or not call(place.store.books, run):
-        return False
-    if as_json:
-        put({"run": run, "workers": placed_shape(placed)})
-    else:
-        click.echo(
-            f"{inked('✓', 'good', bold=True)} workers that have {clean(placed.agent)} go on with {run}"
-        )
-        click.echo(f"  {inked(f'perdure log {shlex.quote(run)} -f{place.flag}', 'ask')}  to follow it")
-    return True
+        return None
+    return placed
+
+
+def say_called(place: Place, placed: Placed) -> None:
+    """Say that workers go on, and how to follow them."""
+    run = shlex.quote(placed.run)
+    click.echo(
+        f"{inked('✓', 'good', bold=True)} workers that have {clean(placed.agent)} go on with {placed.run}"
+    )
+    click.echo(f"  {inked(f'perdure log {run} -f{place.flag}', 'ask')}  to follow it")
 
 
 def say_submitted(placed: Placed, lines: str, *, as_json: bool) -> int:

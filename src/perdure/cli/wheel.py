@@ -23,7 +23,7 @@ from perdure.cli.ink import clean
 from perdure.cli.origins import agent_of, origin_here, recall, remember
 from perdure.cli.out import put
 from perdure.cli.place import Place
-from perdure.cli.placed import called_for
+from perdure.cli.placed import called_for, placed_shape, say_called
 from perdure.cli.resting import exit_code, rest_shape, say_rest
 from perdure.cli.screen import Screen
 from perdure.values.limits import GRACE_SECONDS
@@ -50,9 +50,14 @@ def go_on(place: Place, run: str, agent: str | None, manner: Manner, *, take_ove
     A run of workers is theirs to go on with, unless an ``agent`` is named.
     """
     place.store.inspector.row(run)
-    if not (agent or take_over) and called_for(place, run, as_json=manner.as_json):
-        return FINISHED
     state = place.store.state(run)
+    placed = None if agent or take_over else called_for(place, run)
+    if placed is not None:
+        if manner.as_json:
+            put({**rest_shape(place, state), "run": run, "workers": placed_shape(placed)})
+        else:
+            say_called(place, placed)
+        return FINISHED
     origin = origin_here(agent) if agent else recall(place, run)
     with tools_speak_aside():
         made = agent_of(origin, state)
