@@ -10,6 +10,7 @@ import pytest
 from perdure.assembly.fleet import bases_of
 from perdure.assembly.store import Store
 from perdure.log.events import NoteMade
+from tests.worker.agents import DEEDS
 from tests.worker.kit import ROOT, Deeds, Living, kinds, rested, told, until, workers
 
 QUICK = ("--takeover-seconds", "2")
@@ -133,3 +134,38 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(dsn: str, store: St
 
 def _env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_a_run_that_somebody_who_is_no_worker_died_with_goes_on_with_workers(
+    dsn: str, store: Store, deeds: Deeds
+):
+    store.submit(
+        "doer",
+        told(("ask_person", {"question": "go?"}), ("peek", {"what": "it", "gate": "it-gate"})),
+        run="r",
+    )
+    with Living(dsn, deeds.path) as one:
+        one.serving()
+        rested(store, "r", "waiting")
+        one.signal(signal.SIGTERM)
+        assert one.ended() == 0
+    resuming = [sys.executable, "-c", _RESUME, dsn]
+    with subprocess.Popen(resuming, cwd=ROOT, env={**_env(), DEEDS: str(deeds.path)}) as stranger:
+        assert deeds.begun("it") == stranger.pid
+        stranger.kill()
+    deeds.open("it-gate")
+    with Living(dsn, deeds.path) as two:
+        two.serving()
+        rested(store, "r")
+
+
+_RESUME = """
+import sys
+import perdure
+from tests.worker.agents import doer
+from tests.worker.test_driving import posted
+
+with perdure.open(sys.argv[1]) as store:
+    posted(store, "r", "yes")
+    store.resume(doer, "r").outcome
+"""

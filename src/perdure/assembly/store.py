@@ -150,7 +150,10 @@ class Store:
         return self._driven(
             run,
             lambda begun: handed_back(
-                self.books, resume(agent, run, take_over=take_over, watcher=watcher, begun=begun)
+                self.books,
+                run,
+                resume(agent, run, take_over=take_over, watcher=watcher, begun=begun),
+                self._clock.now(),
             ),
         )
 

@@ -17,6 +17,7 @@ from perdure.orchestrator.draft import content_of
 from perdure.projection.state import State
 from perdure.values.errors import BadInput, NotPlaced, RunExists
 from perdure.values.ids import checked_name
+from perdure.values.limits import WORKER_LENDS_NS
 
 TAKEN_SECONDS = 1.0
 """How long whoever posts waits for a worker to take it in, so that what is shown then has it."""
@@ -140,11 +141,33 @@ def call(books: Books, run: str) -> bool:
     return placements is not None and placements.call(run)
 
 
-async def handed_back(books: Books, driving: Awaitable[State]) -> State:
-    """Workers look at a run of theirs when it rests that somebody else drives; return the state in which it does."""
-    state = await driving
-    await asyncio.to_thread(call, books, state.run)
-    return state
+async def handed_back(books: Books, run: str, driving: Awaitable[State], now: int) -> State:
+    """Workers look at a run of theirs that somebody else drives when it rests, or when that process has died.
+
+    Return the state in which it rests.
+    """
+    await asyncio.to_thread(_lend, books, run, now)
+    try:
+        return await driving
+    finally:
+        await asyncio.to_thread(_give_back, books, run)
+
+
+def _lend(books: Books, run: str, now: int) -> None:
+    placements = placements_of(books, run)
+    placed = placements.look(run) if placements is not None else None
+    if placements is not None and placed is not None and placed.holding != "living":
+        # Not before it is held, but whatever becomes of who holds it.
+        placements.leave(run, later=now + WORKER_LENDS_NS, waits="")
+        placements.begin(run, counts=False)
+
+
+def _give_back(books: Books, run: str) -> None:
+    placements = placements_of(books, run)
+    placed = placements.look(run) if placements is not None else None
+    if placements is not None and placed is not None and placed.holding != "living":
+        placements.rest(run, wake=0)
+        placements.call(run)
 
 
 async def called(books: Books, run: str) -> bool:

@@ -724,6 +724,9 @@ WORKER_TRY_PAUSE_NS: Final = 1_000_000_000
 WORKER_WAITS_NS: Final = 15_000_000_000
 """A run that no worker may drive now is looked at again after so long."""
 
+WORKER_LENDS_NS: Final = 3_000_000_000
+"""Workers leave a run of theirs to somebody who resumes it for so long, until it is held: that takes milliseconds."""
+
 WORKER_PARKS_NS: Final = 10_000_000_000
 """A run that waits for a time beyond this gives its place to others; a shorter wait isn't worth a new writer."""
 
