@@ -18,7 +18,7 @@ from perdure.assembly.addresses import address_of
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.clusters import migrate
 from perdure.assembly.describing import Description, described
-from perdure.log.metering import FleetSeen, Meter, StandingSeen
+from perdure.log.metering import CommitMeter, FleetSeen, StandingSeen
 from perdure.worker.figures import EFFECT_CLASSES, Figures
 from perdure.worker.probes import Answer, Probes
 from perdure.worker.survey_figures import KINDS as REASONS
@@ -143,7 +143,7 @@ class _Quiet:
 
 
 class _Counting:
-    meter: Meter = Meter()
+    meter: CommitMeter = CommitMeter()
     objects_trouble: str = ""
 
 

@@ -33,7 +33,7 @@ class Spread:
         self.total += figure
 
 
-class Meter:
+class CommitMeter:
     """One store object's work."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Counting(Protocol):
     """A store that counts what it does."""
 
     @property
-    def meter(self) -> Meter:
+    def meter(self) -> CommitMeter:
         """Its figures."""
         ...
 

@@ -11,7 +11,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from perdure.log.metering import FleetSeen, Meter, Spread
+from perdure.log.metering import CommitMeter, FleetSeen, Spread
 from perdure.worker.pulse import passed
 from perdure.worker.surveying import BaseSeen, Survey
 
@@ -96,7 +96,7 @@ def _fleet(fleets: Mapping[str, FleetSeen]) -> Iterator[Metric]:
     )
 
 
-def _meters(meters: Mapping[str, Meter]) -> Iterator[Metric]:
+def _meters(meters: Mapping[str, CommitMeter]) -> Iterator[Metric]:
     seconds = HistogramMetricFamily(
         "perdure_commit_seconds",
         "From the first round trip of a group commit to its answer",

@@ -58,7 +58,7 @@ from perdure.adapters.postgres.writer import Writer
 from perdure.log.envelope import Stored
 from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.garbage import Collected, Tell
-from perdure.log.metering import Meter
+from perdure.log.metering import CommitMeter
 from perdure.log.port import (
     Appended,
     Batch,
@@ -150,9 +150,9 @@ class PostgresStore:
             yield db
 
     @property
-    def meter(self) -> Meter:
+    def meter(self) -> CommitMeter:
         """What it has written so far, in numbers."""
-        return Meter() if self._writer is None else self._writer.meter
+        return CommitMeter() if self._writer is None else self._writer.meter
 
     @property
     def objects_trouble(self) -> str:

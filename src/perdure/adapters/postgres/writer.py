@@ -33,7 +33,7 @@ from perdure.adapters.postgres.group import ROLLBACK, Append, Group
 from perdure.adapters.postgres.known import Known
 from perdure.adapters.postgres.layout import ANSWER_SPARE_SECONDS, GROUP_BYTES_MAX
 from perdure.adapters.postgres.rounds import Rounds
-from perdure.log.metering import Meter
+from perdure.log.metering import CommitMeter
 from perdure.log.port import Appended, Batch, Remembered
 from perdure.values.errors import PerdureError, StoreFailed, Unreplicated
 from perdure.values.limits import GROUP_BATCHES_MAX
@@ -65,7 +65,7 @@ class Writer:
         self._dialer: Dialer = dialer
         self._known: Known = known
         self._fence: Fence = fence
-        self.meter: Meter = Meter()
+        self.meter: CommitMeter = CommitMeter()
         self._changed: Callable[[int], None] = changed
         self._rounds: Rounds | None = None
         self._queue: queue.SimpleQueue[Append | Flush | None] = queue.SimpleQueue()
