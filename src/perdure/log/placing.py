@@ -63,6 +63,8 @@ class Summons(NamedTuple):
 
     run: str
     agent: str
+    broken_off: bool = False
+    """whether it lost its process: what it had under way comes before what hasn't begun"""
 
 
 Holding = Literal["nobody", "living", "lapsed", "ended", "stranger"]

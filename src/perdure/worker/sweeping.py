@@ -53,7 +53,7 @@ class Sweep:
         self._threads: Executor = threads
         self._tell: Tell = tell
         self._clock: SystemClock = SystemClock()
-        self._asked: dict[str, float] = {}
+        self._asked: dict[Summons, float] = {}
         self._hurry: asyncio.Event = asyncio.Event()
         self._living: tuple[str, ...] = (name,)
 
@@ -85,12 +85,12 @@ class Sweep:
             lambda: self._base.placements.called(self._agents, now, WORKER_SWEEP_RUNS_MAX, self._name)
         )
         at = asyncio.get_running_loop().time()
-        self._asked = {run: when for run, when in self._asked.items() if at - when < WORKER_ASKED_SECONDS}
-        fresh = [call for call in calls if call.run not in self._asked]
+        self._asked = {call: when for call, when in self._asked.items() if at - when < WORKER_ASKED_SECONDS}
+        fresh = [call for call in calls if call not in self._asked]
         for call in fresh:
             if not self._renew(call.run):
                 await self._engine.ask(call)
-            self._asked[call.run] = at
+            self._asked[call] = at
         return len(fresh)
 
     async def called(self, run: str, agent: str) -> None:

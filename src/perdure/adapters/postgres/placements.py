@@ -62,7 +62,11 @@ WHERE (h.ended IS NOT NULL OR h.lapsed IS NOT NULL) AND p.root IS NULL AND {OPEN
 """)
 """Whatever the placement says: a run whose process is gone may have been in the middle of something."""
 
-CALLS: Final[Sequence[LiteralString]] = (DUE, POSTED, PROVED, LOST)
+CALLS: Final[Sequence[LiteralString]] = (LOST, PROVED, DUE, POSTED)
+"""In the order in which they come first where there are more than one look takes."""
+
+_BROKEN_OFF: Final = 2
+"""How many of them, from the first, are of runs that lost their process."""
 
 _PAGE: Final = """
 SELECT count(*), coalesce(max(run), 0) FROM (
@@ -139,7 +143,7 @@ class PostgresPlacements:
 
     def called(self, agents: Sequence[str], now: int, limit: int, me: str = "") -> Sequence[Summons]:
         wanted = {"agents": list(agents), "now": now, "limit": limit, "me": me, "after": self._after}
-        found: dict[int, None] = {}
+        found: dict[int, bool] = {}
         children: dict[int, int] = {}
         with self._lent("looking for runs that could go on") as db:
             with db.pipeline():
@@ -147,17 +151,18 @@ class PostgresPlacements:
                 page = db.execute(_PAGE, wanted)
             seen, last = cast("tuple[int, int]", page.fetchone())
             self._after = last if seen >= 10 * limit else 0
-            for cursor in cursors:
+            for place, cursor in enumerate(cursors):
                 for run, root, post in cast("list[tuple[int, int | None, int]]", cursor.fetchall()):
                     if root is None:
-                        found[run] = None
+                        found.setdefault(run, place < _BROKEN_OFF)
                     else:
                         children[run] = post
             if children:
                 db.execute(_CHILDREN, (list(children), list(children.values())))
             rows = db.execute(_NAMED, (list(found)[:limit],)).fetchall() if found else []
         named = {
-            number: Summons(run, agent) for run, agent, number in cast("list[tuple[str, str, int]]", rows)
+            number: Summons(run, agent, found[number])
+            for run, agent, number in cast("list[tuple[str, str, int]]", rows)
         }
         return [named[number] for number in list(found)[:limit] if number in named]
 

@@ -148,9 +148,9 @@ class ProcrastinateEngine:
         options = self._app.configure_task(
             TASK,
             queue=queue_of(call.agent),
-            queueing_lock=call.run if at_ns is None else f"{call.run}@",
+            queueing_lock=_lock_of(call, at_ns),
             schedule_at=None if at_ns is None else datetime.fromtimestamp(at_ns / 1e9, UTC),
-            priority=1 if at_ns is None else 0,
+            priority=_priority_of(call, at_ns),
         )
         try:
             await options.defer_async(run=call.run, agent=call.agent)
@@ -186,6 +186,20 @@ class ProcrastinateEngine:
             except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:
                 raise Busy(f"the engine's database can't be reached: {error}") from error
             self._opened = True
+
+
+def _lock_of(call: Summons, at_ns: int | None) -> str:
+    """Return the name under which at most one job waits: a run that lost its process doesn't wait behind its old job."""
+    if at_ns is not None:
+        return f"{call.run}@"
+    return f"{call.run}!" if call.broken_off else call.run
+
+
+def _priority_of(call: Summons, at_ns: int | None) -> int:
+    """Return what is fetched first, the highest: effects under way, then what is to be done now, then times."""
+    if at_ns is not None:
+        return 0
+    return 2 if call.broken_off else 1
 
 
 def made(wish: EngineWish) -> Engine:
