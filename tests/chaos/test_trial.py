@@ -11,8 +11,18 @@ from tests.servers.postgres import programs
 pytestmark = pytest.mark.skipif(programs() is None, reason="there is no PostgreSQL to start")
 
 
+@pytest.mark.timeout(300)
 def test_two_workers_that_are_killed_stopped_and_cut_off_lose_and_repeat_nothing(tmp_path: Path):
-    wish = Wish(workers=2, runs=10, seconds=6.0, patience=40.0, failovers=0, standby=False, objects=False)
+    wish = Wish(
+        workers=2,
+        runs=6,
+        seconds=4.0,
+        patience=80.0,
+        stopped_seconds=(0.3, 2.5),
+        failovers=0,
+        standby=False,
+        objects=False,
+    )
     with trial_of(wish, tmp_path) as trial:
         verdict, left = trial.run()
     assert verdict.ok, "\n".join(verdict.lines())
