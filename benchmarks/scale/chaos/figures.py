@@ -19,7 +19,7 @@ from benchmarks.scale.chaos.trial import Figures, Wish, figures_of, trial_of
 
 Say = Callable[[str], None]
 
-FLEET_SECONDS: Final = 120.0
+FLEET_SECONDS: Final = 75.0
 ROUNDS_MAX: Final = 4
 """So often a broken build is given the chance to be caught: when its processes meet is the machine's."""
 
