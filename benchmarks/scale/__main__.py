@@ -6,6 +6,7 @@ import time
 from benchmarks.evidence_scale import ROUNDS, feed, parked, workers
 from benchmarks.parts import say
 from benchmarks.scale.page import write_section
+from benchmarks.scale.sizing.measuring import measure
 from benchmarks.scale.turns import MANY, SIZES, turn_figures, undisturbed
 from benchmarks.turns import Timed, measure_parts
 from perdure.adapters.postgres.group import Group
@@ -33,6 +34,8 @@ def main() -> None:
     for part in (feed, parked, workers):
         say(part.__name__)
         figures |= part()
+    say("what plans are made from")
+    measure(figures["takeover_s"])
     print(write_section(figures, parts, time.perf_counter() - began))
 
 
