@@ -156,10 +156,14 @@ def test_each_line_says_of_which_run_it_speaks_and_no_secret(dsn: str, store: St
 def test_a_teller_that_hushes_nothing_is_seen_to_tell(capsys: pytest.CaptureFixture[str]):
     dsn = "postgresql://perdure:hunter2hunter2@db/perdure"
     why = f"connecting to {dsn} with tok-5up3r-s3cret-value failed"
-    Teller(as_json=True)("worker.unheard", why=why)
+    open_to_all = Teller(as_json=True)
+    open_to_all("worker.unheard", why=why)
+    open_to_all.drain()
     assert "hunter2" in capsys.readouterr().err
     hushed = hush_of([address_of(dsn)], {"BANK_TOKEN": "tok-5up3r-s3cret-value"})
-    Teller(as_json=True, hushed=hushed)("worker.unheard", why=why)
+    discreet = Teller(as_json=True, hushed=hushed)
+    discreet("worker.unheard", why=why)
+    discreet.drain()
     said = capsys.readouterr().err
     assert "hunter2" not in said
     assert "s3cret" not in said
