@@ -7,7 +7,7 @@ key, or a tenant.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from perdure.log import events as e
 from perdure.log.envelope import Event
@@ -48,6 +48,8 @@ class Figures:
 
     def __init__(self) -> None:
         """Begin at zero."""
+        # When a counter began is a figure of its own to this library, and doubles their number.
+        disable_created_metrics()
         registry = self.registry = CollectorRegistry()
         self._drives = Counter(
             "perdure_worker_drives", "Drives of runs, by how they ended", ["end"], registry=registry
