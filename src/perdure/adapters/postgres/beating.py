@@ -54,5 +54,5 @@ class Beating:
                 with self._borrowed("giving a sign of life") as db:
                     if read_seal(db).synchronous:
                         self._known.beat(db)
-            except (PerdureError, psycopg.Error):
+            except (PerdureError, psycopg.Error, OSError):
                 self._known.broke()

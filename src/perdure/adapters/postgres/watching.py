@@ -93,7 +93,7 @@ class Watch:
                     while not self._closed.is_set():
                         self._hear(db)
                         pause = 0.0
-            except (psycopg.Error, PerdureError):
+            except (psycopg.Error, PerdureError, OSError):
                 pause = min(PAUSE_SECONDS_MAX, 2 * pause + self._dialer.setup.poll_seconds)
 
     def _hear(self, db: Database) -> None:
