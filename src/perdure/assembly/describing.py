@@ -71,7 +71,7 @@ def described(path: Path) -> Description | Mapping[str, Description]:
 
 
 _FORM: Final = (
-    'as in: postgres = "postgresql://..." and [objects] location = "s3://...", or [shards.NAME] with these'
+    'as in: postgres = "postgresql://..." and [objects] url = "s3://...", or [shards.NAME] with these'
 )
 
 
