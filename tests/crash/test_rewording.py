@@ -4,7 +4,7 @@ import pytest
 
 from tests.crash.rewording import Rewordings, rewordings
 
-SEEDS_IN_MAKE_TEST = 80
+SEEDS_IN_MAKE_TEST = 50
 SEEDS = 1000
 
 

@@ -13,7 +13,7 @@ from tests.crash.broken import patched
 from tests.crash.weather import Planned, clerk
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
-SEEDS_IN_MAKE_TEST = 100
+SEEDS_IN_MAKE_TEST = 60
 SEEDS = 3000
 
 
