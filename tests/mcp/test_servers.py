@@ -1,12 +1,16 @@
 """Which servers a file names, in the forms that clients have, and what several of them look like as one."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from perdure.assembly.sessions import Session
+from perdure.intention.declaration import Declaration
 from perdure.mcp.servers import Server, name_of, servers_in, servers_of
 from perdure.values.errors import BadInput
 from tests.mcp.talking import plain, said, standing
@@ -134,3 +138,21 @@ async def test_a_server_by_its_name_alone_is_not_prefixed(tmp_path: Path):
         assert said(await client.call("pay", {"invoice": "1"})) == "paid 1"
         assert not (tmp_path / "left").exists()
         assert {tool.name.partition("__")[0] for tool in house.hub.declarations()} == {"right"}
+
+
+@pytest.mark.anyio
+async def test_a_call_waits_until_its_tool_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A server's tools are listed in the background; who calls one of them meanwhile is not told that there is none."""
+    adopt = Session.adopt
+
+    async def at_leisure(session: Session, tools: Sequence[Declaration]) -> None:
+        await asyncio.sleep(0.3)
+        await adopt(session, tools)
+
+    monkeypatch.setattr(Session, "adopt", at_leisure)
+    async with standing(tmp_path, plain(tmp_path / "left", "left")) as house, house.client() as client:
+        await client.hello()
+        listing = asyncio.create_task(client.ask("tools/list"))
+        await asyncio.sleep(0.1)
+        assert said(await client.call("pay", {"invoice": "1"})) == "paid 1"
+        await listing

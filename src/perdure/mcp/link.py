@@ -151,7 +151,10 @@ class Link:
         """Tell whether the server has a tool ``name``; it is asked again if it isn't known."""
         if not self._listed.is_set():
             await self.learn()
-        if name not in self.tools and "tools" in self.capabilities:
+        # Who lists them now has them declared before it lets go: a call is judged by what is declared.
+        async with self._listing:
+            there = name in self.tools
+        if not there and "tools" in self.capabilities:
             await self.learn()
         return name in self.tools
 
@@ -161,9 +164,9 @@ class Link:
             if "tools" in self.capabilities:
                 with suppress(MCPError):
                     self.tools = await self._list()
+            if self.client is not None:
+                await self.client.learnt(self, changed=changed)
             self._listed.set()
-        if self.client is not None:
-            await self.client.learnt(self, changed=changed)
 
     @contextmanager
     def busy(self) -> Generator[None]:
