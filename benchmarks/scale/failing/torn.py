@@ -7,11 +7,11 @@ import asyncio
 import contextlib
 from collections.abc import Generator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import psycopg
 
-from benchmarks.scale.failing.twins import DATABASE, Twins
+from benchmarks.scale.failing.twins import DATABASE, Twins, until
 from perdure import Agent
 from perdure.adapters.directory import ObjectDirectory
 from perdure.adapters.holders import this_holder
@@ -27,7 +27,9 @@ from perdure.log.port import NewRun
 from perdure.projection.state import State
 from perdure.testing import ScriptedModel, World, call, say
 from perdure.testing.kit import mail_of
-from perdure.values.errors import OldPrimary, PerdureError, Suspended
+from perdure.values.errors import OldPrimary, StoreAway, Suspended
+
+_ONLY_NEW: Final = "seen on the new primary alone"
 
 
 class Clerk:
@@ -73,6 +75,7 @@ class Torn(NamedTuple):
     fired_twice_blind: int
     """the same in the broken build, which takes any server for its own"""
     old_primary_refused: bool
+    """whether a process that has seen the new primary took no answer of the old one, and wrote nothing there"""
     finished: int
     """runs that came to their end; of two"""
 
@@ -107,23 +110,43 @@ def torn(twins: Twins, place: Path) -> Torn:
 
 
 def comes_back(twins: Twins, store: PostgresStore) -> bool:
-    """Start the old primary, so that the address leads to it again; tell whether ``store`` refuses it."""
+    """Start the old primary, so that the address leads to it again; tell whether ``store`` stays with the new one.
+
+    A store that has seen neither must be led astray, or this would say nothing.
+    """
     twins.primary.start()
     with psycopg.connect(twins.standby.dsn("told"), autocommit=True) as db:
+        db.execute("UPDATE perdure.runs SET status = %s", (_ONLY_NEW,))
         db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-    try:
-        for _ in range(20):
-            store.rows()
-    except OldPrimary:
-        return True
-    except PerdureError:
-        return False
-    return False
+    stays = all(_hears_the_new(store) for _ in range(20))
+    store.create(NewRun("late", "late", "default", 1))
+    with contextlib.closing(PostgresStore(_address(twins, "told"))) as unlearned:
+        if _hears_the_new(unlearned):
+            raise RuntimeError("the address doesn't lead to the old primary")
+        return stays and all(row.run != "late" for row in unlearned.rows())
+
+
+def _hears_the_new(store: PostgresStore) -> bool:
+    """Whether ``store`` answers what the new primary alone holds; nothing is no answer, and is asked again."""
+    heard: list[str] = []
+
+    def answered() -> bool:
+        with contextlib.suppress(StoreAway, OldPrimary):
+            heard.extend(row.status for row in store.rows() if row.run == "before")
+        return bool(heard)
+
+    until(answered)
+    return heard == [_ONLY_NEW]
+
+
+def _address(twins: Twins, name: str) -> str:
+    """Return the address of a database on whichever of the two can be written."""
+    return twins.dsn.replace(f"/{DATABASE}?", f"/{name}?")
 
 
 @contextlib.contextmanager
 def _made(twins: Twins, name: str, place: Path, *, witnessed: bool = True) -> Generator[PostgresStore]:
-    dsn = twins.dsn.replace(f"/{DATABASE}?", f"/{name}?")
+    dsn = _address(twins, name)
     if twins.primary.running:
         with contextlib.suppress(psycopg.errors.DuplicateDatabase):
             twins.primary.database(name)
