@@ -1,4 +1,8 @@
-"""Inputs for runs from people and other runs, waiting until an event takes them in."""
+"""Inputs for runs from people and other runs, waiting until an event takes them in.
+
+Invariant: a run's posts become visible in the order of their numbers. Who posts has the run's turn until the commit:
+what somebody has seen in an inbox stays ahead of everything that they hadn't.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -27,9 +31,12 @@ POSTS_OF: Final = Statement(
 """Only who holds the run's row takes posts in, so that what waits now waits until the commit."""
 
 _POST: Final = """
-INSERT INTO inbox (run, id, kind, body, at) VALUES (%s, %s, %s, %s, %s)
+WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('perdure inbox ' || %s, 0)))
+INSERT INTO inbox (run, id, kind, body, at) SELECT %s, %s, %s, %s, %s FROM turn
 ON CONFLICT (run, id) DO NOTHING RETURNING number
 """
+"""The number is drawn for the row that the turn gives. One statement: the whole post is here before its turn begins."""
+
 _POSTED: Final = "SELECT kind, body, at FROM inbox WHERE run = %s AND id = %s"
 _WAITING: Final = """
 SELECT i.id, i.kind, i.body, i.at FROM runs r LEFT JOIN inbox i ON i.run = r.number AND i.kind IS NOT NULL
@@ -47,7 +54,7 @@ def put_post(db: Database, run: str, post: Post, fence: Fence, *, again: bool) -
     """Within a transaction: the post waits; False if its id was posted before, unless ``again`` it was by us."""
     number = number_of(db, run)
     words = (post.kind, bytes(post.body), post.at)
-    posted = db.execute(_POST, (number, post.id, *words)).fetchone() is not None
+    posted = db.execute(_POST, (run, number, post.id, *words)).fetchone() is not None
     # After the insert, which holds the run's row by its key: who moves the run waits for it, or is seen here.
     check_here(db, run)
     if posted:
