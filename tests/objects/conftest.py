@@ -7,10 +7,18 @@ from uuid import uuid4
 import pytest
 
 from perdure.adapters.objects import open_objects
+from perdure.adapters.postgres import large
 from perdure.log.port import ObjectStore
+from tests.objects.parts import PATIENCE_SECONDS
 from tests.servers.objects import S3Server, moto, seaweed
 
 KINDS = ("local", "cached", "seaweed", "moto")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, content goes to an object store that takes it; what if not, ``test_away`` shows."""
+    monkeypatch.setattr(large, "OBJECT_PUT_SECONDS", float(PATIENCE_SECONDS))
 
 
 @pytest.fixture(scope="session")

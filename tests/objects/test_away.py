@@ -88,6 +88,8 @@ def test_one_stalled_put_does_not_make_the_next_ones_wait(
         proxy.turn(Mood.STALL)
         store.put(*large(4))
         assert isinstance(store.large.breaker.trouble, ObjectsAway)
+        # The put was given up before it was heard of, perhaps.
+        until("it was tried", lambda: proxy.accepted > 0)
         tried = proxy.accepted
         for seed in range(5, 11):
             store.put(*large(seed))
@@ -102,7 +104,7 @@ def test_content_that_a_bucket_refuses_waits_as_well(moto_server: S3Server, tmp_
     with opened(dsn, settings) as store:
         store.put(name, content)
         assert store.get(name) == content
-        assert isinstance(store.large.breaker.trouble, ObjectsRefused)
+        until("it is refused", lambda: isinstance(store.large.breaker.trouble, ObjectsRefused))
     moto_server.bucket(str(settings["url"]).split("/")[2])
     with opened(dsn, settings) as store:
         store.flush()
@@ -138,7 +140,7 @@ def test_a_store_whose_outcomes_wait_for_the_bucket_is_caught(
 
     monkeypatch.setattr(LargeBlobs, "put_within", insists)
     name, content = large(14)
-    with opened(dsn, through(proxy, moto_server, tmp_path)) as store:
+    with opened(dsn, through(proxy, moto_server, tmp_path) | {"timeout_seconds": 0.6}) as store:
         proxy.turn(Mood.STALL)
         with pytest.raises(ObjectsAway):
             store.put(name, content)

@@ -14,12 +14,13 @@ from tests.servers.objects import READER, S3Server
 from tests.servers.ports import free_port
 from tests.servers.proxy import Mood, Proxy
 
-QUICK: dict[str, object] = {"timeout_seconds": 2.0, "retries": 1}
+QUICK_SECONDS = 2.0
+PATIENT_SECONDS = 30.0
 
 
-def refusal(settings: dict[str, object]) -> PerdureError:
+def refusal(settings: dict[str, object], seconds: float = PATIENT_SECONDS) -> PerdureError:
     with pytest.raises((ObjectsRefused, ObjectsAway)) as caught:
-        open_objects(settings | QUICK).check()
+        open_objects(settings | {"timeout_seconds": seconds, "retries": 1}).check()
     return caught.value
 
 
@@ -78,7 +79,7 @@ def test_a_store_that_is_not_reached_is_away(moto_server: S3Server):
         settings = moto_server.bucket("perdure", "proxied") | {"endpoint": f"http://127.0.0.1:{proxy.port}"}
         for mood in (Mood.STALL, Mood.STALL_ANSWERS, Mood.CUT, Mood.REFUSE):
             proxy.turn(mood)
-            assert isinstance(refusal(settings), ObjectsAway), mood
+            assert isinstance(refusal(settings, QUICK_SECONDS), ObjectsAway), mood
         proxy.turn(Mood.SLOW)
         open_objects(settings).check()
     named = canned(1) | {"endpoint": "http://nowhere.invalid:1"}

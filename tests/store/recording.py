@@ -23,6 +23,9 @@ from tests.store.trees import Tree, sealed, taken
 SEEDS = 60
 """Trees are few, so that one is given up and taken again, with all the others between."""
 
+TURNS_MIN = 5
+"""More than these are recorded, however slow the machine is."""
+
 
 def store_at(location: str) -> SqliteStore | PostgresStore:
     database, _, objects = location.partition("|")
@@ -41,7 +44,7 @@ def record(directory: Path | str, run: str, seconds: float) -> None:
         writer = Writer(store, run, lease, row.position, row.head if row.position else GENESIS)
         before = 0
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or writer.position <= TURNS_MIN:
             tree = Tree(chance.randrange(SEEDS), large=chance.random() < 0.1)
             parts = list(tree.blobs.items())
             if chance.random() < 0.3:

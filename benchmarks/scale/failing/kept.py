@@ -52,7 +52,7 @@ class Scribe:
     def write(self) -> None:
         """One batch more is durable, by the store's word."""
         batch = self.batch()
-        answer = self.store.append(batch).result(WAIT_SECONDS * 3)
+        answer = self.store.append(batch).result(WAIT_SECONDS * 1.5)
         if isinstance(answer, Appended):
             self.position, self.head = answer.position, batch.events[-1].digest
             self.acknowledged.append((self.position, self.head))

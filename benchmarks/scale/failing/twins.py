@@ -10,7 +10,7 @@ import psycopg
 from tests.servers.postgres import USER, Server
 
 DATABASE: Final = "store"
-WAIT_SECONDS: Final = 30.0
+WAIT_SECONDS: Final = 60.0
 
 _STREAMS: Final = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
 _SYNC: Final = "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')"
