@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import IO, Final
 
@@ -159,13 +160,19 @@ def _answering(begun: Callable[[], S3Server]) -> Generator[S3Server]:
 
 
 def _listens(server: S3Server) -> bool:
-    """Wait until the server listens; False if it has ended instead. Whether it takes objects, its buckets tell."""
+    """Wait until the server answers; False if it has ended instead. Whether it takes objects, its buckets tell."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if server.process.poll() is not None:
             return False
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 1):
-            return True
+        # Whoever else listens there doesn't answer so, or the server has ended because of it.
+        with (
+            contextlib.suppress(OSError, HTTPException),
+            closing(HTTPConnection("127.0.0.1", server.port, 2)) as asked,
+        ):
+            asked.request("GET", "/")
+            asked.getresponse().read()
+            return server.process.poll() is None
         time.sleep(0.05)
     raise TimeoutError(f"nothing answers on port {server.port}")
 
