@@ -54,6 +54,8 @@ class Opened:
             yield self
         finally:
             watch.cancel()
+            # One that has begun to roll back is waited for: nobody else may close the connection meanwhile.
+            watch.join()
             with self._turn:
                 self._over = self._over or "the tool has returned"
                 with suppress(sqlite3.ProgrammingError):
