@@ -113,6 +113,7 @@ class Deeds:
                 return self._receipts.barred(db, key, sends)
             finally:
                 watch.cancel()
+                watch.join()
 
     @contextmanager
     def _connected(self, seconds: float) -> Generator[Session]:

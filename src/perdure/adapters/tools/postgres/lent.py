@@ -61,6 +61,8 @@ class Lent:
             yield self
         finally:
             watch.cancel()
+            # One that has begun to roll back is waited for: what comes next is ours, and not to be cut off.
+            watch.join()
             with self._turn:
                 self._over = self._over or "the tool has returned"
 
