@@ -167,5 +167,5 @@ from tests.worker.test_driving import posted
 
 with perdure.open(sys.argv[1]) as store:
     posted(store, "r", "yes")
-    store.resume(doer, "r").outcome
+    store.resume(doer, "r").wait()
 """
