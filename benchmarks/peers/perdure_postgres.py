@@ -12,7 +12,7 @@ import meter
 import postgres_meter
 
 import perdure
-from perdure.adapters.postgres import connecting
+from perdure.adapters.postgres.link import connecting
 from perdure.intention.reply import Call, Reply
 from perdure.log.events import Usage
 from perdure.wire.prompt import Prompt

@@ -30,6 +30,12 @@ COUNTED_TURNS = 40
 COUNTED_SECONDS_MAX = 60
 REPORT_TURNS = 6  # each of a few pooled connections has its turn in these
 REPORT_SECONDS = 1.1  # PostgreSQL's PGSTAT_MIN_INTERVAL is one
+IDLE_REPORT_SECONDS = (
+    11  # its PGSTAT_IDLE_INTERVAL is ten: by then a backend that does nothing has reported, too
+)
+SYNCS_MIN = (
+    1.5  # of the two that a turn needs: below that, what is missing may only not have been reported yet
+)
 
 
 class Ask(NamedTuple):
@@ -134,14 +140,19 @@ def _alone(peer: Peer, db: psycopg.Connection) -> dict[str, float]:
         time.sleep(REPORT_SECONDS)
         peer.go(_course(REPORT_TURNS), [f"report-{len(found)}"])
         found.append(_reported(db))
-    counted = [
-        (late - early) / COUNTED_TURNS for early, late in zip(_gap(found, 0), _gap(found, 1), strict=True)
-    ]
-    return {"syncs_per_turn": round(counted[0], 2), "commits_per_turn": round(counted[1], 2)}
+    if _each_turn(found)[0] < SYNCS_MIN:
+        time.sleep(IDLE_REPORT_SECONDS)
+        found[-1] = _reported(db)
+    syncs, commits = _each_turn(found)
+    return {"syncs_per_turn": round(syncs, 2), "commits_per_turn": round(commits, 2)}
 
 
-def _gap(found: Sequence[tuple[int, int]], index: int) -> tuple[int, int]:
-    return found[index + 1][0] - found[index][0], found[index + 1][1] - found[index][1]
+def _each_turn(found: Sequence[tuple[int, int]]) -> tuple[float, float]:
+    first, second, third = found
+    return (
+        (third[0] - 2 * second[0] + first[0]) / COUNTED_TURNS,
+        (third[1] - 2 * second[1] + first[1]) / COUNTED_TURNS,
+    )
 
 
 def _course(turns: int) -> meter.Course:

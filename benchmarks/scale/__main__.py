@@ -9,8 +9,8 @@ from benchmarks.scale.page import write_section
 from benchmarks.scale.sizing.measuring import measure
 from benchmarks.scale.turns import MANY, SIZES, turn_figures, undisturbed
 from benchmarks.turns import Timed, measure_parts
-from perdure.adapters.postgres.group import Group
-from perdure.adapters.postgres.writer import Writer
+from perdure.adapters.postgres.writing.group import Group
+from perdure.adapters.postgres.writing.writer import Writer
 
 IN_POSTGRES: tuple[Timed, ...] = (
     (Group, "look", "first round trip (locks, reads)"),

@@ -21,8 +21,8 @@ from typing import Final, NamedTuple, Protocol, cast
 
 import psycopg
 
-from perdure.adapters.postgres.connecting import Database
-from perdure.adapters.postgres.feed import PostgresFeed
+from perdure.adapters.postgres.following.feed import PostgresFeed
+from perdure.adapters.postgres.link.connecting import Database
 from tests.servers.postgres import Server
 
 RUNS: Final = 12
@@ -30,7 +30,7 @@ SLOW_SECONDS: Final = (0.005, 0.06)
 SLOW, ABORTED = 0.15, 0.1
 """Shares of the transactions."""
 
-MIGRATIONS: Final = Path("src/perdure/adapters/postgres/migrations")
+MIGRATIONS: Final = Path("src/perdure/adapters/postgres/schema/migrations")
 NUMBERED: Final = (
     "ALTER TABLE feed ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY; CREATE INDEX ON feed (number)"
 )

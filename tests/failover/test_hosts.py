@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from benchmarks.scale.failing.twins import DATABASE, Twins
-from perdure.adapters.postgres.connecting import each_host
+from perdure.adapters.postgres.link.connecting import each_host
 from perdure.adapters.postgres.store import PostgresStore
 from tests.conformance.stores import opened_run
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from perdure.adapters.postgres.identity import look
-from perdure.adapters.postgres.known import Known
+from perdure.adapters.postgres.failover.identity import look
+from perdure.adapters.postgres.failover.known import Known
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.envelope import GENESIS, Event, seal
 from perdure.log.events import Content, MessageReceived

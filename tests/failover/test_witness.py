@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.scale.failing.kept import Scribe
 from perdure.adapters.directory import ObjectDirectory
-from perdure.adapters.postgres.outside import OutsideWitness
+from perdure.adapters.postgres.failover.outside import OutsideWitness
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.assembly.witnessing import open_witness
 from perdure.values.errors import BadInput, BlobMissing, OldPrimary, StoreFailed, Suspended, Unwitnessed

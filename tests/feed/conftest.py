@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from benchmarks.scale.feed import laid_out, opened
-from perdure.adapters.postgres.connecting import Database
+from perdure.adapters.postgres.link.connecting import Database
 from tests.servers.postgres import UNSYNCED, Server
 
 EMPTIED = """

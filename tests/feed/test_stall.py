@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 from benchmarks.scale.feed import feed_of, opened
-from perdure.adapters.postgres.connecting import Database
-from perdure.adapters.postgres.stalling import shorn
+from perdure.adapters.postgres.following.stalling import shorn
+from perdure.adapters.postgres.link.connecting import Database
 from perdure.log.feed import Stall
 from tests.feed.conftest import under_way, wrote
 from tests.servers.postgres import Server
@@ -13,7 +13,7 @@ from tests.servers.postgres import Server
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perdure.adapters.postgres.feed.FEED_STALL_SECONDS", 0.0)
+    monkeypatch.setattr("perdure.adapters.postgres.following.feed.FEED_STALL_SECONDS", 0.0)
 
 
 def stall_of(db: Database) -> Stall:

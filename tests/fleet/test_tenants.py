@@ -70,7 +70,7 @@ def test_a_place_that_was_never_used_is_free_again(store: Store, base: Base, mon
     made(store, base, "one", "two")
     base.tenants.set_limit("acme", 1, "Ada")
     assert base.tenants.take("one") is None
-    monkeypatch.setattr("perdure.adapters.postgres.tenants.TENANT_PLACE_SECONDS", 0.0)
+    monkeypatch.setattr("perdure.adapters.postgres.fleet.tenants.TENANT_PLACE_SECONDS", 0.0)
     assert base.tenants.take("two") is None
 
 

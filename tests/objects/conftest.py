@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from perdure.adapters.objects import open_objects
-from perdure.adapters.postgres import large
+from perdure.adapters.postgres.content import large
 from perdure.log.port import ObjectStore
 from tests.objects.parts import PATIENCE_SECONDS
 from tests.servers.objects import S3Server, moto, seaweed

@@ -12,17 +12,17 @@ from typing import TypeVar
 
 from perdure.adapters.objects import open_objects
 from perdure.adapters.objects.bucket import Bucket
-from perdure.adapters.postgres import large as placing
-from perdure.adapters.postgres.blobs import OUTSIDE, Packed
-from perdure.adapters.postgres.collecting import Collector
-from perdure.adapters.postgres.connecting import Dialer
-from perdure.adapters.postgres.desk import Desk
-from perdure.adapters.postgres.frames import Index
-from perdure.adapters.postgres.large import LargeBlobs
+from perdure.adapters.postgres.content import large as placing
+from perdure.adapters.postgres.content.blobs import OUTSIDE, Packed
+from perdure.adapters.postgres.content.collecting import Collector
+from perdure.adapters.postgres.content.frames import Index
+from perdure.adapters.postgres.content.large import LargeBlobs
+from perdure.adapters.postgres.content.marking import Marking
+from perdure.adapters.postgres.content.moving import Mover
 from perdure.adapters.postgres.layout import Setup
-from perdure.adapters.postgres.marking import Marking
-from perdure.adapters.postgres.moving import Mover
-from perdure.adapters.postgres.readers import Readers
+from perdure.adapters.postgres.link.connecting import Dialer
+from perdure.adapters.postgres.link.desk import Desk
+from perdure.adapters.postgres.link.readers import Readers
 from tests.objects.parts import PATIENCE_SECONDS, large
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from perdure.adapters.objects import open_objects
-from perdure.adapters.postgres import breaker, moving
-from perdure.adapters.postgres import large as large_blobs
-from perdure.adapters.postgres.large import LargeBlobs
+from perdure.adapters.postgres.content import breaker, moving
+from perdure.adapters.postgres.content import large as large_blobs
+from perdure.adapters.postgres.content.large import LargeBlobs
 from perdure.values.errors import ObjectsAway, ObjectsRefused
 from tests.conformance.stores import opened_run
 from tests.objects.parts import QUICK, asked, forms, large, lies_outside, names_in, opened, until

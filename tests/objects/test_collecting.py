@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from perdure.adapters.objects import open_objects
 from perdure.adapters.objects.bucket import Bucket
 from perdure.adapters.objects.settings import settings_of
-from perdure.adapters.postgres import collecting
-from perdure.adapters.postgres.collecting import Collector
-from perdure.adapters.postgres.fence import Fence
-from perdure.adapters.postgres.marking import Marking
+from perdure.adapters.postgres.content import collecting
+from perdure.adapters.postgres.content.collecting import Collector
+from perdure.adapters.postgres.content.fence import Fence
+from perdure.adapters.postgres.content.marking import Marking
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log import events as e
 from perdure.log.port import Appended, Batch, NewRun, Post
@@ -349,7 +349,7 @@ class Held(Bucket):
 def test_an_object_that_was_given_up_while_it_was_put_is_kept_here_instead(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("perdure.adapters.postgres.large.OBJECT_PUT_SECONDS", float(SECONDS))
+    monkeypatch.setattr("perdure.adapters.postgres.content.large.OBJECT_PUT_SECONDS", float(SECONDS))
     held = Held(place.settings)
     name, content = large(7)
     with PostgresStore(place.dsn, objects=held) as store:

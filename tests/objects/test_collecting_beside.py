@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from perdure.adapters.objects import open_objects
-from perdure.adapters.postgres.collecting import COLLECTING
-from perdure.adapters.postgres.fence import Fence
+from perdure.adapters.postgres.content.collecting import COLLECTING
+from perdure.adapters.postgres.content.fence import Fence
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log import events as e
 from perdure.log.envelope import Stored

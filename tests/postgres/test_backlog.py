@@ -5,8 +5,8 @@ import os
 import psycopg
 import pytest
 
-from perdure.adapters.postgres import backlog
 from perdure.adapters.postgres.store import PostgresStore
+from perdure.adapters.postgres.writing import backlog
 from perdure.values.digest import digest
 from perdure.values.errors import Busy
 

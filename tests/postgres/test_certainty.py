@@ -6,14 +6,14 @@ from concurrent.futures import Future
 import psycopg
 import pytest
 
-from perdure.adapters.postgres.certainty import found_of
-from perdure.adapters.postgres.connecting import Dialer
-from perdure.adapters.postgres.fence import Fence
-from perdure.adapters.postgres.group import ROLLBACK, Append, Group
-from perdure.adapters.postgres.known import Known
+from perdure.adapters.postgres.content.fence import Fence
+from perdure.adapters.postgres.failover.known import Known
 from perdure.adapters.postgres.layout import Setup
-from perdure.adapters.postgres.rounds import Rounds
+from perdure.adapters.postgres.link.connecting import Dialer
+from perdure.adapters.postgres.link.rounds import Rounds
 from perdure.adapters.postgres.store import PostgresStore
+from perdure.adapters.postgres.writing.certainty import found_of
+from perdure.adapters.postgres.writing.group import ROLLBACK, Append, Group
 from perdure.log.events import CounterSeen
 from perdure.log.port import CounterMoved
 from tests.conformance.stores import opened_run

@@ -7,9 +7,9 @@ from typing import ClassVar, TypeVar
 
 import pytest
 
-from perdure.adapters.postgres.connecting import Database
-from perdure.adapters.postgres.desk import Desk
 from perdure.adapters.postgres.layout import Setup
+from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.desk import Desk
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.port import Appended, NewRun
 from perdure.values.errors import Busy

@@ -8,9 +8,9 @@ from typing import ClassVar
 import psycopg
 import pytest
 
-from perdure.adapters.postgres.group import Group
 from perdure.adapters.postgres.store import PostgresStore
-from perdure.adapters.postgres.writer import Writer as GroupWriter
+from perdure.adapters.postgres.writing.group import Group
+from perdure.adapters.postgres.writing.writer import Writer as GroupWriter
 from perdure.log.events import CounterSeen
 from perdure.log.port import Appended, ClaimClosed, CounterMoved
 from perdure.values.errors import Conflict

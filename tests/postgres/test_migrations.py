@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from perdure.adapters.postgres.connecting import Dialer
-from perdure.adapters.postgres.granting import grant
 from perdure.adapters.postgres.layout import Setup
-from perdure.adapters.postgres.migrating import Migration, check, migrate, migrations, planned, step_of
+from perdure.adapters.postgres.link.connecting import Dialer
+from perdure.adapters.postgres.schema.granting import grant
+from perdure.adapters.postgres.schema.migrating import Migration, check, migrate, migrations, planned, step_of
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.port import Appended
 from perdure.values.errors import (

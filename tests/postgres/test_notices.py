@@ -2,10 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from perdure.adapters.postgres.connecting import Dialer
 from perdure.adapters.postgres.layout import Setup
+from perdure.adapters.postgres.link.connecting import Dialer
+from perdure.adapters.postgres.link.watching import Watch
 from perdure.adapters.postgres.store import PostgresStore
-from perdure.adapters.postgres.watching import Watch
 from tests.conformance.stores import SECONDS, opened_run
 
 NEVER = 10_000.0

@@ -8,10 +8,10 @@ from typing import Final
 import psycopg
 import pytest
 
-from perdure.adapters.postgres.fence import Fence
-from perdure.adapters.postgres.inbox import put_post
+from perdure.adapters.postgres.content.fence import Fence
 from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.store import PostgresStore
+from perdure.adapters.postgres.writing.inbox import put_post
 from perdure.values.errors import PerdureError
 from tests.conformance.stores import SECONDS, opened_run, post
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from perdure.adapters.postgres.layout import Setup
-from perdure.adapters.postgres.migrating import migrate
+from perdure.adapters.postgres.schema.migrating import migrate
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.port import Appended, NewRun
 from perdure.values.errors import (
@@ -179,7 +179,7 @@ def test_a_migration_needs_a_server_that_writes(empty: str):
     with psycopg.connect(empty, autocommit=True) as db:
         name = empty.rpartition("/")[2]
         db.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
-    from perdure.adapters.postgres.connecting import Dialer
+    from perdure.adapters.postgres.link.connecting import Dialer
 
     with pytest.raises(StoreReadOnly):
         migrate(Dialer(empty, Setup()))

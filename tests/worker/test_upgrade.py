@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import psycopg
 
-from perdure.adapters.postgres.migrating import migrations
+from perdure.adapters.postgres.schema.migrating import migrations
 from perdure.assembly.fleet import bases_of
 from perdure.assembly.store import Store
 from perdure.assembly.versions import pinned

@@ -12,9 +12,9 @@ import psycopg
 
 from benchmarks.scale.failing.twins import DATABASE, WAIT_SECONDS, Twins, until
 from perdure.adapters.holders import this_holder
-from perdure.adapters.postgres.group import Group
 from perdure.adapters.postgres.store import PostgresStore
-from perdure.adapters.postgres.writer import Writer
+from perdure.adapters.postgres.writing.group import Group
+from perdure.adapters.postgres.writing.writer import Writer
 from perdure.log.envelope import GENESIS, Event, seal
 from perdure.log.events import Content, MessageReceived
 from perdure.log.port import Appended, Batch, ClaimOpened, NewRun

@@ -15,9 +15,9 @@ from benchmarks.scale.failing.twins import DATABASE, Twins, until
 from perdure import Agent
 from perdure.adapters.directory import ObjectDirectory
 from perdure.adapters.holders import this_holder
-from perdure.adapters.postgres.losses import accept
-from perdure.adapters.postgres.outside import OutsideWitness
-from perdure.adapters.postgres.sealing import Facts, Gone, ServerLife, read_seal
+from perdure.adapters.postgres.failover.losses import accept
+from perdure.adapters.postgres.failover.outside import OutsideWitness
+from perdure.adapters.postgres.failover.sealing import Facts, Gone, ServerLife, read_seal
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.house import House

@@ -96,10 +96,10 @@ def migrate(
     The roles ``workers`` have a worker's rights from here on; those that had them keep them. Where any role has, the
     engine's tables are there, too.
     """
-    from perdure.adapters.postgres.connecting import Dialer  # noqa: PLC0415 - an extra
-    from perdure.adapters.postgres.granting import grant, workers_in  # noqa: PLC0415 - an extra
     from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - an extra
-    from perdure.adapters.postgres.migrating import migrate as done  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.link.connecting import Dialer  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.schema.granting import grant, workers_in  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.schema.migrating import migrate as done  # noqa: PLC0415 - an extra
 
     found: dict[str, tuple[str, ...]] = {}
     for name, each in _databases(address).items():
@@ -118,9 +118,9 @@ def rights_lacking(
     address: Address, workers: Sequence[str] = (), beside: Beside | None = None
 ) -> Mapping[str, Sequence[str]]:
     """Return what ``workers``, or the roles that have some of a worker's rights, lack in each database; nothing is changed."""
-    from perdure.adapters.postgres.connecting import Dialer  # noqa: PLC0415 - an extra
-    from perdure.adapters.postgres.granting import lacks, workers_in  # noqa: PLC0415 - an extra
     from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.link.connecting import Dialer  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.schema.granting import lacks, workers_in  # noqa: PLC0415 - an extra
 
     found: dict[str, Sequence[str]] = {}
     for name, each in _databases(address).items():
@@ -173,9 +173,9 @@ def _standing(store: "PostgresStore") -> DatabaseStanding:
 
 
 def _steps(address: Address) -> Steps:
-    from perdure.adapters.postgres.connecting import Dialer  # noqa: PLC0415 - an extra
     from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - an extra
-    from perdure.adapters.postgres.migrating import planned  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.link.connecting import Dialer  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.schema.migrating import planned  # noqa: PLC0415 - an extra
 
     with hushed(address):
         done, left = planned(Dialer(address.secret, Setup()))

@@ -20,8 +20,8 @@ from perdure.values.errors import BadInput, UnknownRun
 from perdure.values.limits import DOUBTFUL_SHOWN_MAX, MISSING_BYTES_MAX
 
 if TYPE_CHECKING:
-    from perdure.adapters.postgres.losses import LostClaim
-    from perdure.adapters.postgres.releasing import Failover, Missed, Released
+    from perdure.adapters.postgres.failover.losses import LostClaim
+    from perdure.adapters.postgres.failover.releasing import Failover, Missed, Released
     from perdure.adapters.postgres.store import PostgresStore
 
 
@@ -147,7 +147,7 @@ def lost_by(books: Books, named: Iterable[Named]) -> "Generator[LostClaim]":
 
 
 def _lost(books: Books, inspector: Inspector, row: RunRow, named: Named) -> "LostClaim":
-    from perdure.adapters.postgres.losses import LostClaim  # noqa: PLC0415 - psycopg is an extra
+    from perdure.adapters.postgres.failover.losses import LostClaim  # noqa: PLC0415 - psycopg is an extra
 
     state = read_state(books, row.run).state
     declaration = inspector.law(state).definition.tool(named.tool)

@@ -71,13 +71,13 @@ def _base(name: str, address: Address, application: str) -> Base:
         raise BadInput(
             f"{address}: the parts of PostgreSQL aren't installed", hint="pip install 'perdure[worker]'"
         )
-    from perdure.adapters.postgres.connecting import Dialer  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.fleet.placements import PostgresPlacements  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.fleet.processes import PostgresProcesses  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.fleet.tenants import PostgresTenants  # noqa: PLC0415 - as above
     from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - as above
-    from perdure.adapters.postgres.line import OwnLine  # noqa: PLC0415 - as above
-    from perdure.adapters.postgres.migrating import migrations  # noqa: PLC0415 - as above
-    from perdure.adapters.postgres.placements import PostgresPlacements  # noqa: PLC0415 - as above
-    from perdure.adapters.postgres.processes import PostgresProcesses  # noqa: PLC0415 - as above
-    from perdure.adapters.postgres.tenants import PostgresTenants  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.link.connecting import Dialer  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.link.line import OwnLine  # noqa: PLC0415 - as above
+    from perdure.adapters.postgres.schema.migrating import migrations  # noqa: PLC0415 - as above
     from perdure.adapters.postgres.watched import PostgresWatched  # noqa: PLC0415 - as above
 
     with hushed(address):

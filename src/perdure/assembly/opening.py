@@ -14,7 +14,7 @@ from perdure.assembly.site import scratch_of
 from perdure.values.errors import BadInput, PerdureError
 
 if TYPE_CHECKING:
-    from perdure.adapters.postgres.outside import OutsideWitness
+    from perdure.adapters.postgres.failover.outside import OutsideWitness
     from perdure.adapters.postgres.store import PostgresStore
     from perdure.adapters.shards.reaching import Shard
     from perdure.assembly.describing import Description

@@ -8,7 +8,7 @@ from perdure.adapters.directory import ObjectDirectory
 from perdure.values.errors import BadInput
 
 if TYPE_CHECKING:
-    from perdure.adapters.postgres.outside import OutsideWitness
+    from perdure.adapters.postgres.failover.outside import OutsideWitness
     from perdure.log.port import ObjectStore
 
 _CLAIMS: Final = ("before", "heads")
@@ -20,7 +20,7 @@ def open_witness(words: Mapping[str, str | int | float | bool]) -> "OutsideWitne
     ``location`` is a directory, or an address of object storage (whose other words go along). ``claims`` says what is
     told: ``before``, every claim before it is committed; ``heads``, ends of runs alone.
     """
-    from perdure.adapters.postgres.outside import OutsideWitness  # noqa: PLC0415 - psycopg is an extra
+    from perdure.adapters.postgres.failover.outside import OutsideWitness  # noqa: PLC0415 - psycopg is an extra
 
     location, claims = words.get("location"), words.get("claims", "before")
     if not isinstance(location, str) or not location:

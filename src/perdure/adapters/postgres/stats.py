@@ -7,9 +7,9 @@ from typing import Final, cast
 
 import msgspec
 
-from perdure.adapters.postgres.connecting import Database
-from perdure.adapters.postgres.garbage import waiting
-from perdure.adapters.postgres.stalling import found_stall
+from perdure.adapters.postgres.content.garbage import waiting
+from perdure.adapters.postgres.following.stalling import found_stall
+from perdure.adapters.postgres.link.connecting import Database
 from perdure.log.feed import Stall
 from perdure.values.limits import FEED_STALL_SECONDS
 

@@ -17,19 +17,33 @@ from typing import ClassVar, Self
 
 from perdure.adapters import holders
 from perdure.adapters.holders import Fate, Proof
-from perdure.adapters.postgres.beating import Beating
-from perdure.adapters.postgres.blobs import check_blob, is_large, lasts, pack_blob
-from perdure.adapters.postgres.carrying import PostgresCarrier
-from perdure.adapters.postgres.collecting import Collector
-from perdure.adapters.postgres.connecting import Database, Dialer
-from perdure.adapters.postgres.desk import Desk
-from perdure.adapters.postgres.feed import PostgresFeed
-from perdure.adapters.postgres.fence import Fence
-from perdure.adapters.postgres.inbox import check_post, put_post, sweeps, waiting_posts
-from perdure.adapters.postgres.known import Known
-from perdure.adapters.postgres.large import LargeBlobs
+from perdure.adapters.postgres.content.blobs import check_blob, is_large, lasts, pack_blob
+from perdure.adapters.postgres.content.collecting import Collector
+from perdure.adapters.postgres.content.fence import Fence
+from perdure.adapters.postgres.content.large import LargeBlobs
+from perdure.adapters.postgres.content.moving import Mover
+from perdure.adapters.postgres.content.preparing import Preparing
+from perdure.adapters.postgres.failover.beating import Beating
+from perdure.adapters.postgres.failover.known import Known
+from perdure.adapters.postgres.failover.outside import OutsideWitness
+from perdure.adapters.postgres.fleet.placements import PostgresPlacements
+from perdure.adapters.postgres.fleet.processes import recorded
+from perdure.adapters.postgres.fleet.roster import PostgresRoster
+from perdure.adapters.postgres.following.feed import PostgresFeed
+from perdure.adapters.postgres.judging.reading import read_events, read_rows
+from perdure.adapters.postgres.judging.remembered import read_claims, read_counters
 from perdure.adapters.postgres.layout import Setup
-from perdure.adapters.postgres.leases import (
+from perdure.adapters.postgres.link.connecting import Database, Dialer
+from perdure.adapters.postgres.link.desk import Desk
+from perdure.adapters.postgres.link.readers import Readers
+from perdure.adapters.postgres.link.silence import end_silent
+from perdure.adapters.postgres.link.watching import Watch, read_mark
+from perdure.adapters.postgres.schema.migrating import prepared
+from perdure.adapters.postgres.stats import ServerStats, stats_of
+from perdure.adapters.postgres.takeovers import Takeovers
+from perdure.adapters.postgres.writing.carrying import PostgresCarrier
+from perdure.adapters.postgres.writing.inbox import check_post, put_post, sweeps, waiting_posts
+from perdure.adapters.postgres.writing.leases import (
     check_here,
     end_lease,
     grant_lease,
@@ -38,23 +52,9 @@ from perdure.adapters.postgres.leases import (
     prove_writers,
     seen_lease,
 )
-from perdure.adapters.postgres.mail import Mail
-from perdure.adapters.postgres.migrating import prepared
-from perdure.adapters.postgres.moving import Mover
-from perdure.adapters.postgres.outside import OutsideWitness
-from perdure.adapters.postgres.placements import PostgresPlacements
-from perdure.adapters.postgres.preparing import Preparing
-from perdure.adapters.postgres.processes import recorded
-from perdure.adapters.postgres.readers import Readers
-from perdure.adapters.postgres.reading import read_events, read_rows
-from perdure.adapters.postgres.remembered import read_claims, read_counters
-from perdure.adapters.postgres.roster import PostgresRoster
-from perdure.adapters.postgres.silence import end_silent
-from perdure.adapters.postgres.snapshots import latest_snapshot, read_chunk, saving
-from perdure.adapters.postgres.stats import ServerStats, stats_of
-from perdure.adapters.postgres.takeovers import Takeovers
-from perdure.adapters.postgres.watching import Watch, read_mark
-from perdure.adapters.postgres.writer import Writer
+from perdure.adapters.postgres.writing.mail import Mail
+from perdure.adapters.postgres.writing.snapshots import latest_snapshot, read_chunk, saving
+from perdure.adapters.postgres.writing.writer import Writer
 from perdure.log.envelope import Stored
 from perdure.log.events import ClaimSeen, CounterSeen
 from perdure.log.garbage import Collected, Tell

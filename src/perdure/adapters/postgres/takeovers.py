@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 
-from perdure.adapters.postgres.connecting import Database
-from perdure.adapters.postgres.desk import Desk
-from perdure.adapters.postgres.identity import ground
-from perdure.adapters.postgres.known import Known
-from perdure.adapters.postgres.losses import LostClaim
-from perdure.adapters.postgres.readers import Readers
-from perdure.adapters.postgres.releasing import (
+from perdure.adapters.postgres.failover.identity import ground
+from perdure.adapters.postgres.failover.known import Known
+from perdure.adapters.postgres.failover.losses import LostClaim
+from perdure.adapters.postgres.failover.releasing import (
     Failover,
     Missed,
     Released,
@@ -20,7 +17,10 @@ from perdure.adapters.postgres.releasing import (
     missed_of,
     release,
 )
-from perdure.adapters.postgres.sealing import Gone, read_seal
+from perdure.adapters.postgres.failover.sealing import Gone, read_seal
+from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.desk import Desk
+from perdure.adapters.postgres.link.readers import Readers
 from perdure.values.errors import Suspended, Unreplicated
 
 

@@ -7,10 +7,10 @@ Invariants:
 
 from typing import Final, cast
 
-from perdure.adapters.postgres.connecting import Database
-from perdure.adapters.postgres.garbage import waiting
-from perdure.adapters.postgres.line import Lend
-from perdure.adapters.postgres.migrating import migrations
+from perdure.adapters.postgres.content.garbage import waiting
+from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.line import Lend
+from perdure.adapters.postgres.schema.migrating import migrations
 from perdure.adapters.postgres.stats import feed_behind
 from perdure.log.metering import FleetSeen, StandingSeen
 from perdure.values.limits import FEED_STALL_SECONDS, WATCH_FLEET_SECONDS_MAX, WORKER_SILENT_SECONDS

@@ -1,0 +1,1 @@
+"""Which server counts, and what one that took over may lack."""

@@ -1,0 +1,1 @@
+"""All runs' events in one order, and what holds that order back."""

@@ -1,0 +1,1 @@
+"""What one transaction sees of runs, events and claims, and judges a batch by."""

@@ -1,0 +1,159 @@
+"""Connections to the server: made in one way, told what they may take, and looked at before they are used.
+
+Invariants:
+- A commit is durable before it is answered, whatever the database's own default says.
+- A connection whose process doesn't go on holds up others for a bounded time: the server ends its transaction.
+- Nobody uses a connection before ``identity.look`` has seen whose store is at its other end.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import psycopg
+from psycopg import conninfo
+
+from perdure.adapters.postgres.failover.identity import look
+from perdure.adapters.postgres.failover.known import Known
+from perdure.adapters.postgres.layout import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, SCHEMA, Setup
+from perdure.adapters.postgres.link.faults import READ_ONLY, refused, said
+from perdure.values.errors import BadInput, OldPrimary, PerdureError, StoreAway, StoreReadOnly
+
+Database = psycopg.Connection[tuple[object, ...]]
+"""A connection without a transaction of its own: each statement is one, unless it says BEGIN."""
+
+_SETTLED = """
+SELECT set_config('search_path', %s, false),
+    set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
+    set_config('statement_timeout', %s, false),
+    set_config('lock_timeout', %s, false),
+    set_config('idle_in_transaction_session_timeout', %s, false),
+    set_config('plan_cache_mode', 'force_generic_plan', false),
+    set_config('max_parallel_workers_per_gather', '0', false),
+    set_config('jit', 'off', false),
+    pg_is_in_recovery(), current_setting('transaction_read_only')
+"""
+"""One plan for all values can't know how few rows they find. It looks dear where the tables are large, and starting
+other processes or compiling it would then cost forty milliseconds for a look of one."""
+
+
+def checked_dsn(dsn: str) -> str:
+    """Return ``dsn``, or raise ``BadInput`` if libpq couldn't read it."""
+    try:
+        words = conninfo.conninfo_to_dict(dsn)
+        for port in filter(None, str(words.get("port") or "").split(",")):
+            int(port)
+    except (psycopg.Error, ValueError) as error:
+        raise BadInput(
+            f"{without_password(dsn)} is no address of a PostgreSQL database: {str(error).strip()}",
+            hint="write it as postgresql://USER@HOST:PORT/DATABASE",
+        ) from error
+    return dsn
+
+
+def without_password(dsn: str) -> str:
+    """Return the address as it may be shown."""
+    try:
+        words = conninfo.conninfo_to_dict(dsn)
+    except psycopg.Error:
+        return "what was given"
+    named = [f"{key}={words[key]}" for key in ("host", "port", "dbname", "user") if words.get(key)]
+    return " ".join(named) or "the default database"
+
+
+def each_host(dsn: str) -> list[str]:
+    """Return the address of each single host where ``dsn`` names several; none where it doesn't."""
+    words = {key: str(value) for key, value in conninfo.conninfo_to_dict(dsn).items() if value is not None}
+    lists = {key: words[key].split(",") for key in ("host", "hostaddr", "port") if key in words}
+    count = max((len(each) for each in lists.values()), default=1)
+    if count < 2:
+        return []
+    # One port may stand for all hosts.
+    return [
+        conninfo.make_conninfo(
+            **{**words, **{key: each[at] if len(each) > 1 else each[0] for key, each in lists.items()}}
+        )
+        for at in range(count)
+    ]
+
+
+class Dialer:
+    """Makes connections to one store."""
+
+    def __init__(self, dsn: str, setup: Setup, known: Known | None = None) -> None:
+        """Know where the store is; nothing is connected yet."""
+        self._dsn: str = checked_dsn(dsn)
+        self.setup: Setup = setup
+        self.place: str = without_password(dsn)
+        self._known: Known = known or Known()
+
+    def connected(self, *, writes: bool = False) -> Database:
+        """Return a new connection that has been looked at; raises what the caller has to do."""
+        try:
+            return self._connected(self._dsn, writes=writes)
+        except OldPrimary:
+            # libpq takes the first host that writes, and an old primary that came back does.
+            for dsn in each_host(self._dsn):
+                with suppress(PerdureError):
+                    return self._connected(dsn, writes=writes)
+            raise
+
+    def _connected(self, dsn: str, *, writes: bool) -> Database:
+        db = self._dialed(dsn)
+        try:
+            self._settle(db, writes=writes)
+            look(db, self._known)
+        except BaseException as error:
+            db.close()
+            if isinstance(error, psycopg.Error):
+                raise said(error, f"connecting to {self.place}") from error
+            raise
+        return db
+
+    def bare(self) -> Database:
+        """Return a new connection that knows nothing of a store yet."""
+        return self._dialed(self._dsn)
+
+    def _dialed(self, dsn: str) -> Database:
+        try:
+            return psycopg.connect(
+                dsn,
+                autocommit=True,
+                connect_timeout=max(2, round(self.setup.connect_seconds)),
+                application_name=self.setup.application,
+                client_encoding="UTF8",
+                keepalives=1,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+                tcp_user_timeout=round(self.setup.statement_seconds * 1000),
+            )
+        except psycopg.Error as error:
+            raise refused(error, f"connecting to {self.place}") from error
+
+    def persistently(self, seconds: float, stopped: Callable[[], bool]) -> Database:
+        """Return a connection that writes, made within ``seconds`` if the server comes back by then."""
+        deadline = time.monotonic() + seconds
+        pause = PAUSE_SECONDS_MIN
+        while True:
+            try:
+                return self.connected(writes=True)
+            except (StoreAway, StoreReadOnly):
+                # A standby that is being promoted only reads until it is.
+                left = deadline - time.monotonic()
+                if left <= 0 or stopped():
+                    raise
+            time.sleep(min(left, pause * (0.5 + random.random())))  # noqa: S311 - chance keeps processes apart
+            pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    def _settle(self, db: Database, *, writes: bool) -> None:
+        """The connection has our bounds; raise ``StoreReadOnly`` if it ``writes`` and can't."""
+        setup = self.setup
+        bounds = (setup.statement_seconds, setup.lock_seconds, setup.idle_seconds)
+        # pg_temp last: nobody's temporary table stands before one of ours
+        words = (f"{SCHEMA}, pg_temp", *(f"{round(seconds * 1000)}ms" for seconds in bounds))
+        row = db.execute(_SETTLED, words, prepare=False).fetchone()
+        if writes and row is not None and (row[-2] is True or row[-1] == "on"):
+            raise StoreReadOnly(f"{self.place} can be read and not written", hint=READ_ONLY)

@@ -1,0 +1,1 @@
+"""What changes the store: the one writer with its group commits, and small changes of runs and inboxes."""
