@@ -100,7 +100,7 @@ PARTS: tuple[Part, ...] = (
         workers,
         ("workers_4_over_1", "takeover_s", "cold_start_s"),
     ),
-    ("histories of concurrent writers", histories, ("history_explained", "history_broken_caught")),
+    ("histories of concurrent writers", histories, ("history_unexplained", "history_broken_caught")),
     (
         "failovers and chaos",
         faults,
