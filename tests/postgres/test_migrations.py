@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -219,3 +220,13 @@ def test_a_step_does_not_stand_before_the_tables_of_busy_workers(database: str):
         with pytest.raises(Busy):
             migrate(Dialer(database, Setup(lock_seconds=0.2)), steps)
     assert migrate(dialer(database), steps) == ("9901_later",)
+
+
+def test_who_was_given_a_schema_fills_it_without_a_right_to_make_another(empty: str):
+    role = f"filler_{uuid.uuid4().hex}"
+    with psycopg.connect(empty) as db:
+        db.execute(f"CREATE ROLE {role} LOGIN".encode())
+        db.execute(f"CREATE SCHEMA perdure AUTHORIZATION {role}".encode())
+    assert migrate(dialer(empty.replace("//perdure@", f"//{role}@"))) == tuple(
+        step.name for step in migrations()
+    )

@@ -34,8 +34,9 @@ def placements_of(books: Books, run: str) -> Placements | None:
 def submit(books: Books, agent: str, message: str, *, run: str, tenant: str, now: int) -> str:
     """Workers that have ``agent`` begin a run with ``message``; return its name, which says its shard.
 
-    Submitting it once more, after a crash on the way, makes no second one. Raises ``RunExists``, ``BadName``, and
-    ``BadInput`` where workers can't share the store.
+    Submitting it once more, after a crash on the way, makes no second one; of several who submit a name in different words,
+    or for different agents, one is heard and the others are told. Raises ``RunExists``, ``BadName``, and ``BadInput`` where
+    workers can't share the store.
     """
     checked_name(agent, field="agent name")
     checked_name(run, field="run")
@@ -47,18 +48,27 @@ def submit(books: Books, agent: str, message: str, *, run: str, tenant: str, now
             "workers can't share this store: it is a directory of one machine",
             hint="name a PostgreSQL database as the store, or start the run with `perdure run`",
         )
-    if not books.create(NewRun(name, name, tenant, now)) and _begun(books, placements, name):
+    body, blob = _opening(message)
+    if not books.create(NewRun(name, name, tenant, now)) and _taken(books, placements, name, tenant):
         raise RunExists(f"there is a run {name!r} already")
-    text, blob = content_of(message)
     if blob is not None:
         books.put(*blob)
         books.flush()
-    said = e.MessageReceived("start", "user", text)
-    body = msgspec.Raw(msgspec.json.encode(said))
-    books.post(name, Post("start", e.KIND_OF[e.MessageReceived], body, now))
-    placements.place(name, agent)
+    start = Post("start", e.KIND_OF[e.MessageReceived], body, now)
+    begins = books.post(name, start) or any(_is_same(post, start) for post in books.inbox(name))
+    if not begins or not (placements.place(name, agent) or _is_placed_for(placements, name, agent)):
+        raise RunExists(f"there is a run {name!r} already, which somebody else has just submitted")
     placements.call(name)
     return name
+
+
+def _opening(message: str) -> tuple[msgspec.Raw, tuple[str, bytes] | None]:
+    """Return the first post's body and its blob. Raises ``BadInput`` for what is no text."""
+    try:
+        text, blob = content_of(message)
+        return msgspec.Raw(msgspec.json.encode(e.MessageReceived("start", "user", text))), blob
+    except UnicodeEncodeError as error:
+        raise BadInput(f"the task holds what is no character: {error.reason}") from error
 
 
 def placed_among(books: Books, runs: Sequence[str]) -> Mapping[str, Placed]:
@@ -182,6 +192,19 @@ async def called(books: Books, run: str) -> bool:
     return True
 
 
-def _begun(books: Books, placements: Placements, name: str) -> bool:
+def _taken(books: Books, placements: Placements, name: str, tenant: str) -> bool:
+    """Tell whether the run is more than what a crash on the way has left of this one."""
     rows = books.rows(name)
-    return bool(rows) and (rows[0].position > 0 or placements.look(name) is not None)
+    if not rows:
+        return False
+    row = rows[0]
+    return row.tenant != tenant or row.epoch > 0 or row.position > 0 or placements.look(name) is not None
+
+
+def _is_same(post: Post, other: Post) -> bool:
+    return (post.id, post.kind, bytes(post.body)) == (other.id, other.kind, bytes(other.body))
+
+
+def _is_placed_for(placements: Placements, name: str, agent: str) -> bool:
+    placed = placements.look(name)
+    return placed is not None and placed.agent == agent

@@ -21,8 +21,9 @@ from psycopg import sql
 
 from perdure.adapters.postgres.columns import asked
 from perdure.adapters.postgres.layout import MIGRATING, SCHEMA, SERVER_MIN
-from perdure.adapters.postgres.link.connecting import Database, Dialer
+from perdure.adapters.postgres.link.connecting import Dialer
 from perdure.adapters.postgres.link.faults import said
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.schema.granting import granted, workers_of
 from perdure.values.errors import (
     BadInput,
@@ -44,6 +45,9 @@ CREATE TABLE IF NOT EXISTS migrations (
 )
 """
 
+
+_HAS_SCHEMA: Final = "SELECT to_regnamespace(%s) IS NOT NULL"
+"""Who was given an empty schema may fill it, and needs no right to make another: ``IF NOT EXISTS`` would ask for that."""
 
 _DONE: Final = 'SELECT number, name, beside, digest FROM "perdure".migrations ORDER BY number'
 
@@ -160,9 +164,9 @@ def _settle(db: Database, dialer: Dialer) -> None:
         )
     # A step may take longer than any statement of a worker, but must not stand before their tables and wait.
     words = (f"{SCHEMA}, pg_temp", f"{round(dialer.setup.lock_seconds * 1000)}ms")
+    db.take_long()
     db.execute(
-        "SELECT set_config('search_path', %s, false), set_config('statement_timeout', '0', false),"
-        " set_config('lock_timeout', %s, false)",
+        "SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false)",
         words,
         prepare=False,
     )
@@ -181,7 +185,8 @@ def _take(db: Database, dialer: Dialer, steps: tuple[Migration, ...]) -> tuple[s
         left = [step for step in steps if step.number not in known]
         taken = left if done is None else left[:1]
         if done is None:
-            db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode(), prepare=False)
+            if not asked(db, bool, _HAS_SCHEMA, (SCHEMA,))[0]:
+                db.execute(f"CREATE SCHEMA {SCHEMA}".encode(), prepare=False)
             db.execute(_KEPT.encode(), prepare=False)
         workers = workers_of(db)
         for step in taken:
