@@ -121,6 +121,7 @@ def test_a_worker_that_drains_is_not_ready(lone: Living, store: Store, deeds: De
     deeds.begun("slow")
     lone.process.terminate()
     lone.heard("worker.drains")
+    assert all(each["event"] != "worker.exposed" for each in lone.said)
     assert answered(lone, "readyz") == (503, "draining\n")
     assert answered(lone, "healthz")[0] == 200
     assert figure(lone, "perdure_worker_draining") == 1
@@ -133,7 +134,7 @@ def test_each_line_says_of_which_run_it_speaks_and_no_secret(dsn: str, store: St
     token = "tok-5up3r-s3cret-value"
     secret = dsn.replace("perdure@", "perdure:hunter2hunter2@")
     env = {"BANK_TOKEN": token}
-    with Living(secret, deeds.path, env=env).serving() as worker:
+    with Living(secret, deeds.path, "--listen", "0.0.0.0:0", env=env).serving() as worker:
         store.submit("doer", told(("fail", {"until": "never", "say": token})), run="ill", tenant="acme")
         store.submit("doer", told(("send", {"what": "pen"})), run="well", tenant="acme")
         rested(store, "well")
@@ -143,6 +144,9 @@ def test_each_line_says_of_which_run_it_speaks_and_no_secret(dsn: str, store: St
         assert said["epoch"] == 1
         failed = worker.heard("run.failed", run="ill")
         assert (failed["tenant"], failed["level"]) == ("acme", "warning")
+        waits = until(lambda: waits_of(dsn, "ill"), "it is kept why")
+        assert waits.endswith("this agent is ill: [secret]")
+        assert "other machines reach it" in str(worker.heard("worker.exposed")["why"])
         worker.process.terminate()
         worker.ended()
     words = [each for each in worker.said if each["event"] != "over"]
@@ -151,6 +155,15 @@ def test_each_line_says_of_which_run_it_speaks_and_no_secret(dsn: str, store: St
     assert token not in str(words)
     assert "[secret]" in str(failed["why"])
     assert "hunter2" not in str(words)
+
+
+def waits_of(dsn: str, run: str) -> str:
+    (base,) = bases_of(dsn)
+    try:
+        placed = base.placements.look(run)
+    finally:
+        base.close()
+    return placed.waits if placed is not None else ""
 
 
 def test_a_teller_that_hushes_nothing_is_seen_to_tell(capsys: pytest.CaptureFixture[str]):

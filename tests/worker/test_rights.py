@@ -1,5 +1,6 @@
 """A worker whose role has a worker's rights, and no more, starts on a database that the owner has made ready."""
 
+import asyncio
 import json
 import uuid
 
@@ -9,8 +10,9 @@ import pytest
 import perdure
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.assembly.store import Store
+from perdure.log.placing import Summons
 from perdure.values.errors import EngineMissing
-from perdure.worker.engines.procrastinate import make_tables
+from perdure.worker.engines.procrastinate import ProcrastinateEngine, make_tables
 from tests.cli.inside import Inside
 from tests.servers.postgres import USER
 from tests.worker.kit import Deeds, rested, told, workers
@@ -78,3 +80,27 @@ def test_who_can_not_make_the_engine_s_tables_hears_who_has_to(
     with pytest.raises(EngineMissing) as caught:
         make_tables(fleet)
     assert "perdure store migrate --worker" in caught.value.hint
+
+
+def test_a_role_that_was_given_an_empty_schema_fills_it_and_what_an_address_asks_for_is_kept(
+    dsn: str, role: str
+):
+    with psycopg.connect(dsn, autocommit=True) as db:
+        row = db.execute("SELECT current_database()").fetchone()
+        assert row is not None
+        db.execute(f"CREATE ROLE {role}_may_be LOGIN NOINHERIT IN ROLE {role}".encode())
+        db.execute(f"GRANT CONNECT ON DATABASE {row[0]} TO {role}, {role}_may_be".encode())
+        db.execute(f"CREATE SCHEMA perdure_queue AUTHORIZATION {role}".encode())
+    make_tables(dsn.replace(f"//{USER}@", f"//{role}@"))
+
+    async def counted() -> int:
+        # Only as the role that its address names it may do anything; and it finds its schema all the same.
+        other = dsn.replace(f"//{USER}@", f"//{role}_may_be@") + f"?options=-crole%3D{role}"
+        engine = ProcrastinateEngine(other, ("doer",), concurrency=1, name="w")
+        try:
+            await engine.ask(Summons("r", "doer"))
+            return (await engine.depth()).waiting
+        finally:
+            await engine.close()
+
+    assert asyncio.run(counted()) == 1

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import click
 
@@ -13,6 +13,7 @@ from perdure import __version__
 from perdure.assembly.addresses import Address
 from perdure.assembly.agent import Agent
 from perdure.assembly.fleet import bases_of
+from perdure.assembly.gateways import is_loopback
 from perdure.assembly.hushing import hush_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.options import example, json_option, store_option
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from perdure.worker.telling import Tell
 
 _Serve = Callable[["WorkerSettings", "Tell", Callable[["Worker"], None]], Coroutine[None, None, int]]
+
+
+_EXPOSED: Final = "other machines reach it, and no password is asked: let only your monitoring through to it"
 
 
 @click.group(
@@ -114,8 +118,10 @@ def worker(
     from perdure.worker.telling import Teller  # noqa: PLC0415 - as above
 
     host, port = _listening(listen)
+    location = address_meant(store).absolute()
+    hushed = hush_of([base.address for base in bases_of(location)], os.environ)
     settings = WorkerSettings(
-        address_meant(store).absolute(),
+        location,
         _agents(spoken),
         __version__,
         concurrency,
@@ -124,14 +130,16 @@ def worker(
         port,
         drain_seconds,
         Bounds.of(takeover_seconds),
+        hushed,
     )
-    addresses = [base.address for base in bases_of(settings.location)]
-    teller = Teller(as_json=log_json, hushed=hush_of(addresses, os.environ))
+    teller = Teller(as_json=log_json, hushed=hushed)
 
     def serving(now: "Worker") -> None:
         teller.process = now.pulse.name
         names = ", ".join(settings.agents)
         teller("worker.serving", store=str(settings.location), agents=names, probes=now.address)
+        if port is not None and not is_loopback(host):
+            teller("worker.exposed", probes=now.address, why=_EXPOSED)
         if as_json:
             put({"process": now.pulse.name, "probes": now.address, "agents": list(settings.agents)})
 

@@ -808,6 +808,9 @@ TOLD_SECONDS: Final = 1.0
 TENANT_PLACE_SECONDS: Final = 30.0
 """A worker that was allowed to take a run, and hasn't acquired it after so long, has died or thought otherwise."""
 
+WORKER_WORDS_MAX: Final = 2000
+"""Characters of an error that are kept beside a run and in its log: an agent's own code may say megabytes."""
+
 TENANT_RECALL_SECONDS: Final = 1.0
 """Between two looks of a worker whether tenants that have runs waiting have places free; it reads the few that wait."""
 

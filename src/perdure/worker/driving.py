@@ -52,7 +52,7 @@ from perdure.values.limits import (
 from perdure.worker.engine import Again
 from perdure.worker.gates import Elsewhere, Gate, first_reason
 from perdure.worker.resting import wake_of
-from perdure.worker.telling import Tell
+from perdure.worker.telling import Tell, words_of
 from perdure.worker.watch import Durable, Watch, unwatched
 
 T = TypeVar("T")
@@ -76,10 +76,11 @@ class Driving:
         tell: Tell,
         gates: Sequence[Gate] = (),
         durable: Durable = unwatched,
+        hushed: Callable[[str], str] = str,
     ) -> None:
         """Drive runs of ``agents`` in ``house``; ``slots`` are this process's places, ``threads`` ask the store.
 
-        ``durable`` is told each run's events.
+        ``durable`` is told each run's events; what is kept of an error is what ``hushed`` returns of it.
         """
         self._house: House = house
         self._placements: Placements = placements
@@ -89,6 +90,7 @@ class Driving:
         self._tell: Tell = tell
         self._gates: tuple[Gate, ...] = tuple(gates)
         self._durable: Durable = durable
+        self._hushed: Callable[[str], str] = hushed
         self._clock: SystemClock = SystemClock()
         self._suspects: asyncio.Lock = asyncio.Lock()
         self._drives: dict[str, asyncio.Task[Again | None]] = {}
@@ -112,9 +114,10 @@ class Driving:
         """
         try:
             return await self._looked(run)
-        except PerdureError as error:
+        except Exception as error:  # noqa: BLE001 - an engine would print it with all that it holds
             # The store is away, or this run's rows are: the sweep comes back to it.
-            self._tell("run.unseen", run=run, code=error.code, why=str(error))
+            code = error.code if isinstance(error, PerdureError) else ""
+            self._tell("run.unseen", run=run, code=code, why=words_of(error))
             return None
 
     async def _looked(self, run: str) -> Again | None:
@@ -303,7 +306,7 @@ class Driving:
     async def _failed(self, watch: Watch, error: Exception, tries: int) -> Again | None:
         run = watch.run
         code = error.code if isinstance(error, PerdureError) else ""
-        said = f"{type(error).__name__}: {error}"
+        said = self._hushed(words_of(error))
         match error:
             case Held() | Fenced():
                 # Whoever has it keeps the count; it says itself how the run rests.

@@ -59,6 +59,8 @@ class WorkerSettings(NamedTuple):
     """where probes are answered; None for nowhere"""
     drain_seconds: float = 20.0
     bounds: Bounds = Bounds()
+    hushed: Callable[[str], str] = str
+    """returns a text without credentials"""
 
 
 class Station(NamedTuple):
@@ -175,6 +177,7 @@ class Worker:
             tell=self.figures.counting(tell),
             gates=(versions, tenants),
             durable=self.figures.durable,
+            hushed=settings.hushed,
         )
         sweep = Sweep(
             base,

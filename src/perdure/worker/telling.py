@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from perdure.values.digest import Json
+from perdure.values.limits import WORKER_WORDS_MAX
 from perdure.worker.outlet import Outlet
 
 Tell = Callable[..., None]
@@ -24,6 +25,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "run.unseen": "the store could not be asked about the run",
     "sweep.failed": "the store could not be asked for runs that are called",
     "worker.serving": "it takes runs from here on",
+    "worker.exposed": "its figures and probes, which ask for no password, are answered to other machines as well",
     "worker.drains": "it was told to end, and gives its runs back",
     "worker.leaves": "it could not give these runs back in time",
     "worker.ended": "it has ended, with this code; or another process of this host has, which is named",
@@ -52,11 +54,12 @@ WARNINGS: Final = frozenset(
         "worker.alone",
         "worker.astray",
         "worker.broke",
+        "worker.exposed",
         "worker.leaves",
         "worker.outdated",
     }
 )
-"""What somebody may want to be woken for."""
+"""What somebody may want to know of at once."""
 
 
 class Teller:
@@ -93,6 +96,13 @@ class Teller:
     def drain(self) -> None:
         """What was said is written, unless nobody reads it."""
         self._outlet.drain()
+
+
+def words_of(error: BaseException) -> str:
+    """Return what is wrong as a text that any store can keep, whatever somebody's code has put into it."""
+    said = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
+    said = said.encode("utf-8", "replace").decode()
+    return said if len(said) <= WORKER_WORDS_MAX else f"{said[:WORKER_WORDS_MAX]}..."
 
 
 def _spelled(value: Json) -> str:

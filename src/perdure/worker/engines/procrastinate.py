@@ -20,6 +20,7 @@ import psycopg
 from procrastinate import exceptions, jobs
 from procrastinate.schema import SchemaManager
 from procrastinate.worker import Worker
+from psycopg import conninfo
 
 from perdure.log.placing import Summons
 from perdure.values.digest import short_digest
@@ -42,7 +43,9 @@ _QUEUE_CHARACTERS_MAX: Final = 36
 """procrastinate notifies by ``procrastinate_queue_v1#NAME``, and PostgreSQL's channels end at 63 bytes."""
 
 _PREPARING: Final = 0x50455251
-_EXISTS: Final = "SELECT to_regclass(%s), obj_description(to_regnamespace(%s), 'pg_namespace')"
+_EXISTS: Final = """
+SELECT to_regclass(%(jobs)s), to_regnamespace(%(schema)s), obj_description(to_regnamespace(%(schema)s), 'pg_namespace')
+"""
 _DEPTH: Final = """
 SELECT count(*)::bigint AS waiting,
     COALESCE(extract(epoch FROM now() - min(e.at)), 0)::float8 AS oldest
@@ -77,7 +80,8 @@ class ProcrastinateEngine:
         self._connector: procrastinate.PsycopgConnector = procrastinate.PsycopgConnector(
             conninfo=dsn,
             kwargs={
-                "options": f"-c search_path={SCHEMA} -c statement_timeout=10000",
+                # What the address says stays said: a role to take, an endpoint to be led to.
+                "options": f"{_options_of(dsn)} -c search_path={SCHEMA} -c statement_timeout=10000".strip(),
                 "application_name": "perdure worker engine",
             },
             min_size=1,
@@ -188,6 +192,10 @@ class ProcrastinateEngine:
             self._opened = True
 
 
+def _options_of(dsn: str) -> str:
+    return str(conninfo.conninfo_to_dict(dsn).get("options") or "")
+
+
 def _lock_of(call: Summons, at_ns: int | None) -> str:
     """Return the name under which at most one job waits: a run that lost its process doesn't wait behind its old job."""
     if at_ns is not None:
@@ -212,12 +220,14 @@ def make_tables(dsn: str) -> None:
     try:
         with psycopg.connect(dsn, autocommit=False, connect_timeout=10) as db:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (_PREPARING,))
-            row = db.execute(_EXISTS, (f"{SCHEMA}.procrastinate_jobs", SCHEMA)).fetchone()
-            there, newest = cast("tuple[str | None, str | None]", row)
+            row = db.execute(_EXISTS, {"jobs": f"{SCHEMA}.procrastinate_jobs", "schema": SCHEMA}).fetchone()
+            there, room, newest = cast("tuple[str | None, str | None, str | None]", row)
             steps = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
             if there is not None and newest is not None and newest >= steps[-1].name:
                 return
-            db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            if room is None:
+                # ``IF NOT EXISTS`` would ask for a right that whoever was given an empty schema doesn't need.
+                db.execute(f"CREATE SCHEMA {SCHEMA}")
             db.execute(f"SET LOCAL search_path TO {SCHEMA}")
             if there is None:
                 db.execute(SchemaManager.get_schema())
