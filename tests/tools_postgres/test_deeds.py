@@ -1,4 +1,4 @@
-"""A transactional tool's writes and its outcome are one commit in the user's PostgreSQL."""
+"""Transactional tools in the user's PostgreSQL: what they can't reach, and what they are told."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from perdure.adapters.tools.context import Transaction
-from perdure.adapters.tools.outcomes import Found, Never, NotDone, Unknown
+from perdure.adapters.tools.outcomes import Never, NotDone, Unknown
 from perdure.adapters.tools.postgres.database import PostgresDatabase
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput, BadTool, ToolTooMighty
@@ -33,31 +33,6 @@ def saying(statement: str) -> Callable[[Transaction], Json]:
     return body
 
 
-def test_a_deed_and_its_outcome_are_committed_together(books: PostgresDatabase, dsn: str):
-    assert books.perform("k", 1, 5, paying("a")) == {"paid": "a"}
-    assert paid(dsn) == ["a"]
-    assert books.resolve("k", 1) == Found({"paid": "a"})
-
-
-def test_a_key_that_is_done_is_answered_and_not_done_again(books: PostgresDatabase, dsn: str):
-    books.perform("k", 1, 5, paying("a"))
-    assert books.perform("k", 1, 5, paying("b")) == {"paid": "a"}
-    assert books.perform("k", 2, 5, paying("b")) == {"paid": "a"}
-    assert paid(dsn) == ["a"]
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), NotDone("no"), KeyError("no")])
-def test_a_tool_that_raises_is_known_not_done(books: PostgresDatabase, dsn: str, error: Exception):
-    def body(transaction: Transaction) -> Json:
-        transaction.execute("INSERT INTO paid VALUES ('a')")
-        raise error
-
-    with pytest.raises(NotDone, match="no"):
-        books.perform("k", 1, 5, body)
-    assert paid(dsn) == []
-    assert books.perform("k", 1, 5, paying("b")) == {"paid": "b"}
-
-
 def test_a_statement_that_fails_leaves_nothing_behind_even_where_the_tool_swallows_it(
     books: PostgresDatabase, dsn: str
 ):
@@ -71,16 +46,6 @@ def test_a_statement_that_fails_leaves_nothing_behind_even_where_the_tool_swallo
         books.perform("k", 1, 5, body)
     assert paid(dsn) == []
     assert books.resolve("k", 1) == Never(barred=True)
-
-
-def test_never_is_for_ever_since_the_sends_are_barred(books: PostgresDatabase, dsn: str):
-    assert books.resolve("k", 2) == Never(barred=True)
-    for send in (1, 2):
-        with pytest.raises(NotDone, match="barred"):
-            books.perform("k", send, 5, paying("a"))
-    assert books.perform("k", 3, 5, paying("a")) == {"paid": "a"}
-    assert books.resolve("k", 3) == Found({"paid": "a"})
-    assert paid(dsn) == ["a"]
 
 
 def test_a_sender_that_is_barred_in_mid_transaction_can_not_commit(books: PostgresDatabase, dsn: str):
@@ -100,7 +65,7 @@ def test_a_tool_that_sleeps_past_its_limit_is_rolled_back_while_it_sleeps(books:
     def sleeping(transaction: Transaction) -> Json:
         transaction.execute("INSERT INTO paid VALUES ('late')")
         inside.set()
-        free.wait(10)
+        free.wait(60)
         transaction.execute("INSERT INTO paid VALUES ('later')")
         return None
 
@@ -112,7 +77,7 @@ def test_a_tool_that_sleeps_past_its_limit_is_rolled_back_while_it_sleeps(books:
 
     hanging = threading.Thread(target=run)
     hanging.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     # The row is locked by the tool until it is rolled back; so this waits for that.
     assert books.perform("l", 1, 10, paying("late")) == {"paid": "late"}
     free.set()
@@ -155,19 +120,6 @@ def test_a_tool_can_not_end_its_transaction_or_reach_the_receipts(
 def test_nothing_hides_behind_another_statement(books: PostgresDatabase, dsn: str, statement: str):
     with pytest.raises(NotDone):
         books.perform("k", 1, 5, saying(statement))
-    assert paid(dsn) == []
-
-
-def test_a_transaction_kept_for_later_is_refused(books: PostgresDatabase, dsn: str):
-    kept: list[Transaction] = []
-
-    def body(transaction: Transaction) -> Json:
-        kept.append(transaction)
-        return None
-
-    books.perform("k", 1, 5, body)
-    with pytest.raises(NotDone, match="has returned"):
-        kept[0].execute("INSERT INTO paid VALUES ('late')")
     assert paid(dsn) == []
 
 
