@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
+
 import perdure
 from perdure.assembly.store import Store
 from perdure.assembly.submitting import hand_over, placed_of, placements_of
+from perdure.log.port import NewRun
 from tests.cli.inside import Inside
-from tests.worker.agents import doer
-from tests.worker.kit import Deeds, kinds, rested, told
+from tests.worker.agents import DEEDS, doer
+from tests.worker.kit import AGENTS, Deeds, kinds, rested, told
 
 
 def _line(said: str, run: str) -> str:
@@ -56,6 +59,24 @@ def test_a_person_s_resume_is_an_errand_of_workers_and_so_are_forks(
         assert said.code == 0
         assert "workers that have doer" in said.out
         rested(calm, run)
+
+
+def test_who_resumes_a_submitted_run_before_any_worker_begins_it_with_the_agent_that_it_was_given_to(
+    dsn: str, store: Store, terminal: Inside, deeds: Deeds, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(DEEDS, str(deeds.path))
+    store.submit("doer", told(("send", {"what": "ink"})), run="fresh")
+    command = ("resume", "fresh", "--store", dsn, "--agent")
+    refused = terminal.type(*command, f"{AGENTS}:boss")
+    assert (refused.code, "submitted to the agent 'doer'" in refused.err) == (2, True)
+    said = terminal.type(*command, f"{AGENTS}:doer")
+    assert (said.code, said.out.strip()) == (0, "all is done")
+    assert len(deeds.lines("done", "ink")) == 1
+    assert store.books.create(NewRun("cut-off", "cut-off", "default", 1))
+    lost = terminal.type("resume", "cut-off", "--store", dsn, "--agent", f"{AGENTS}:doer")
+    assert lost.code == 2
+    assert "has not begun" in lost.err
+    assert "perdure submit" in lost.err
 
 
 def test_whoever_drives_a_run_of_workers_has_them_look_at_it_afterwards(store: Store):

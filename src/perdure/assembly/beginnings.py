@@ -19,6 +19,9 @@ from perdure.values.errors import AgentChanged
 FORK_SIGN: Final = "~"
 """Between the name of a directory and the fork that works in a copy of it."""
 
+BEGIN: Final = "begin it with `perdure run`, or with `perdure submit` where workers drive it"
+"""What to do with a run that was named and not begun: whoever began it was cut off before anything was said to it."""
+
 _SERVICES_GONE: Final = (
     "Your services died with the program that ran them. What was done since can't be done again, so the "
     "files are as they were left. Start the services anew that you need."

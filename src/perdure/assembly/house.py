@@ -18,6 +18,7 @@ from perdure.adapters.holders import this_holder
 from perdure.adapters.workspace.export import refuse_taken
 from perdure.assembly.agent import Agent
 from perdure.assembly.beginnings import (
+    BEGIN,
     acquired,
     bereaved,
     bereft,
@@ -44,13 +45,7 @@ from perdure.log.port import Appended, Lease, NewRun, Remembered, RunRow
 from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.wanted import RestoreTree
 from perdure.projection.state import State
-from perdure.values.errors import (
-    BadPosition,
-    Held,
-    PerdureError,
-    RunExists,
-    UnknownRun,
-)
+from perdure.values.errors import BadPosition, Held, PerdureError, RunExists, UnknownRun
 from perdure.values.ids import checked_name
 
 T = TypeVar("T")
@@ -130,13 +125,13 @@ class House:
         watcher: Watcher = NOBODY,
         begun: Callable[[], None] | None = None,
     ) -> State:
-        """Go on with the run until it rests.
+        """Go on with the run until it rests; one that was submitted, and has not begun, is begun.
 
         Raises ``UnknownRun``, ``Held``, or ``AgentChanged`` if the agent lacks a tool that an open
         effect needs.
         """
-        self._known(run)
-        return await self._drive(agent, run, (), Going(watcher, begun, take_over))
+        self._known(run, begun=not self.store.inbox(run))
+        return await self.take_up(agent, run, Going(watcher, begun, take_over))
 
     async def take_up(self, agent: Agent, run: str, going: Going) -> State:
         """Go on with a run that was made, or begin it, until it rests. Raises as ``resume`` does."""
@@ -393,6 +388,8 @@ class House:
 
     def _known(self, run: str, *, begun: bool = True) -> RunRow:
         rows = self.store.rows(run)
-        if not rows or (begun and not (rows[0].position or rows[0].parent)):
+        if not rows:
             raise UnknownRun(f"there is no run {run!r} in this store")
+        if begun and not (rows[0].position or rows[0].parent):
+            raise UnknownRun(f"the run {run!r} has not begun", hint=BEGIN)
         return rows[0]

@@ -141,19 +141,19 @@ class Store:
         on_text: Callable[[str], None] | None = None,
         progress: Progress | None = None,
     ) -> Run:
-        """Go on with a run. Raises ``Held`` if another live process drives it, unless ``take_over``.
+        """Go on with a run, or begin one that was submitted. Raises ``Held`` if a live process has it, unless ``take_over``.
 
         If workers drive it as a rule, they are called when it rests.
         """
         watcher = Watcher(progress, on_text)
-        resume = self.house.resume
         return self._driven(
             run,
             lambda begun: handed_back(
                 self.books,
                 run,
-                resume(agent, run, take_over=take_over, watcher=watcher, begun=begun),
-                self._clock.now(),
+                lambda: self.house.resume(agent, run, take_over=take_over, watcher=watcher, begun=begun),
+                agent=agent.name,
+                now=self._clock.now(),
             ),
         )
 

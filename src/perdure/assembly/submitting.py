@@ -4,7 +4,7 @@ Invariant: a run is placed last, when all that it begins with is durable: worker
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from perdure.log.placing import Placed, Placements, SharedStore
 from perdure.log.port import NewRun, Post
 from perdure.orchestrator.draft import content_of
 from perdure.projection.state import State
-from perdure.values.errors import BadInput, NotPlaced, RunExists
+from perdure.values.errors import AgentChanged, BadInput, NotPlaced, RunExists
 from perdure.values.ids import checked_name
 from perdure.values.limits import WORKER_LENDS_NS
 
@@ -151,21 +151,25 @@ def call(books: Books, run: str) -> bool:
     return placements is not None and placements.call(run)
 
 
-async def handed_back(books: Books, run: str, driving: Awaitable[State], now: int) -> State:
+async def handed_back(
+    books: Books, run: str, driving: Callable[[], Awaitable[State]], *, agent: str, now: int
+) -> State:
     """Workers look at a run of theirs that somebody else drives when it rests, or when that process has died.
 
-    Return the state in which it rests.
+    Return the state in which it rests. Raises ``AgentChanged`` if it was submitted to another than ``agent``.
     """
-    await asyncio.to_thread(_lend, books, run, now)
+    await asyncio.to_thread(_lend, books, run, agent, now)
     try:
-        return await driving
+        return await driving()
     finally:
         await asyncio.to_thread(_give_back, books, run)
 
 
-def _lend(books: Books, run: str, now: int) -> None:
+def _lend(books: Books, run: str, agent: str, now: int) -> None:
     placements = placements_of(books, run)
     placed = placements.look(run) if placements is not None else None
+    if placed is not None and not placed.position and placed.agent != agent:
+        raise AgentChanged(f"run {run} was submitted to the agent {placed.agent!r}, not to {agent!r}")
     if placements is not None and placed is not None and placed.holding != "living":
         # Not before it is held, but whatever becomes of who holds it.
         placements.leave(run, later=now + WORKER_LENDS_NS, waits="")
