@@ -35,12 +35,12 @@ def test_what_drifted_later_is_found_recorded_and_told(tmp_path: Path):
         tools=(set_record, perdure.ask_person),
     )
     with perdure.open(tmp_path / "s") as store:
-        store.start(setter, "go", run="r").wait(10)
+        store.start(setter, "go", run="r").wait(60)
         assert store.look_for_drift(setter, "r") == ()
         world["dns"] = "gone"
         assert store.look_for_drift(setter, "r") == ("the record is gone and not set",)
         assert "drift.found" in kinds(store, "r")
         store.message("r", "no")
-        store.resume(setter, "r").wait(10)
+        store.resume(setter, "r").wait(60)
         assert any("the record is gone" in text for text in heard)
         assert store.replay("r").difference is None

@@ -60,13 +60,13 @@ def test_what_was_approved_is_done_once(tmp_path: Path):
     bank = Bank()
     payer = bank.agent(PAY_A, say("paid"), contract=APPROVED)
     with perdure.open(tmp_path / "s") as store:
-        waiting = store.start(payer, "go", run="r").wait(10)
+        waiting = store.start(payer, "go", run="r").wait(60)
         assert isinstance(waiting, perdure.Waiting)
         assert waiting.why == "approval"
         assert bank.paid == []
         asked = question(store, "r")
         store.approve("r", asked, by="ann")
-        assert store.resume(payer, "r").wait(10) == perdure.Finished("r", "paid")
+        assert store.resume(payer, "r").wait(60) == perdure.Finished("r", "paid")
         assert bank.paid == ["a"]
         with pytest.raises(Unsettled, match="used"):
             store.approve("r", asked)
@@ -76,13 +76,13 @@ def test_what_was_denied_stays_denied_after_a_rewind(tmp_path: Path):
     bank = Bank()
     payer = bank.agent(PAY_A, lambda prompt: say(last_answer(prompt)), contract=APPROVED)
     with perdure.open(tmp_path / "s") as store:
-        store.start(payer, "go", run="r").wait(10)
+        store.start(payer, "go", run="r").wait(60)
         store.deny("r", question(store, "r"), by="ann", note="not this month")
-        outcome = store.resume(payer, "r").wait(10)
+        outcome = store.resume(payer, "r").wait(60)
         assert isinstance(outcome, perdure.Finished)
         assert "not this month" in outcome.answer
         store.rewind("r", to=4)
-        again = store.resume(payer, "r").wait(10)
+        again = store.resume(payer, "r").wait(60)
         assert isinstance(again, perdure.Finished)
         assert "ann denied" in again.answer
         assert bank.paid == []
@@ -92,10 +92,10 @@ def test_an_approval_does_not_outlive_a_rewind(tmp_path: Path):
     bank = Bank()
     payer = bank.agent(PAY_A, say("paid"), contract=APPROVED)
     with perdure.open(tmp_path / "s") as store:
-        store.start(payer, "go", run="r").wait(10)
+        store.start(payer, "go", run="r").wait(60)
         store.approve("r", question(store, "r"))
         store.rewind("r", to=4)
-        waiting = store.resume(payer, "r").wait(10)
+        waiting = store.resume(payer, "r").wait(60)
         assert isinstance(waiting, perdure.Waiting)
         assert bank.paid == []
 
@@ -105,14 +105,14 @@ def test_a_doubt_about_once_waits_for_a_person_and_is_settled(tmp_path: Path):
     bank.silent = True
     payer = bank.agent(PAY_A, lambda prompt: say(last_answer(prompt)))
     with perdure.open(tmp_path / "s") as store:
-        waiting = store.start(payer, "go", run="r").wait(10)
+        waiting = store.start(payer, "go", run="r").wait(60)
         assert isinstance(waiting, perdure.Waiting)
         assert waiting.why == "doubt"
         (key,) = store.state("r").world.open
         with pytest.raises(Unsettled):
             store.settle("r", "0" * 40, "failed")
         store.settle("r", key[:8], "succeeded", result={"paid": "by the bank's word"}, by="ann")
-        outcome = store.resume(payer, "r").wait(10)
+        outcome = store.resume(payer, "r").wait(60)
         assert isinstance(outcome, perdure.Finished)
         assert "by the bank's word" in outcome.answer
         assert bank.paid == ["a"]
@@ -123,11 +123,11 @@ def test_a_person_may_say_that_it_was_not_done_and_have_it_tried_again(tmp_path:
     bank.silent = True
     payer = bank.agent(PAY_A, say("end"))
     with perdure.open(tmp_path / "s") as store:
-        store.start(payer, "go", run="r").wait(10)
+        store.start(payer, "go", run="r").wait(60)
         (key,) = store.state("r").world.open
         bank.silent = False
         store.settle("r", key, "retry")
-        assert store.resume(payer, "r").wait(10) == perdure.Finished("r", "end")
+        assert store.resume(payer, "r").wait(60) == perdure.Finished("r", "end")
         assert store.state("r").world.receipts[key].send == 2
 
 
@@ -140,10 +140,10 @@ def test_after_a_rewind_the_world_remembers_and_the_model_is_told(tmp_path: Path
         return call("pay", cents=100, reference="other words", invoice="a")
 
     with perdure.open(tmp_path / "s") as store:
-        store.start(bank.agent(PAY_A, say("paid")), "go", run="r").wait(10)
+        store.start(bank.agent(PAY_A, say("paid")), "go", run="r").wait(60)
         store.rewind("r", to=4)
         second = bank.agent(again, lambda prompt: say(last_answer(prompt)))
-        outcome = store.resume(second, "r").wait(10)
+        outcome = store.resume(second, "r").wait(60)
         assert isinstance(outcome, perdure.Finished)
         assert "not done again" in outcome.answer
         assert any("the world did not" in text.lower() and "invoice=a" in text for text in told)
@@ -155,9 +155,9 @@ def test_after_a_rewind_the_world_remembers_and_the_model_is_told(tmp_path: Path
 def test_a_fork_is_fenced_by_what_its_lineage_did_later(tmp_path: Path):
     bank = Bank()
     with perdure.open(tmp_path / "s") as store:
-        store.start(bank.agent(PAY_A, say("paid")), "go", run="r").wait(10)
+        store.start(bank.agent(PAY_A, say("paid")), "go", run="r").wait(60)
         store.fork("r", at=4, run="f")
-        store.resume(bank.agent(PAY_A, say("end")), "f").wait(10)
+        store.resume(bank.agent(PAY_A, say("end")), "f").wait(60)
         assert bank.paid == ["a"]
         assert kinds(store, "f").count("effect.replayed") == 1
         with pytest.raises(RunExists):
@@ -169,9 +169,9 @@ def test_a_fork_is_fenced_by_what_its_lineage_did_later(tmp_path: Path):
 def test_a_tenants_identity_holds_across_runs(tmp_path: Path):
     bank = Bank("tenant")
     with perdure.open(tmp_path / "s") as store:
-        store.start(bank.agent(PAY_A, say("paid")), "go", run="one", tenant="acme").wait(10)
-        store.start(bank.agent(PAY_A, say("paid")), "go", run="two", tenant="acme").wait(10)
-        store.start(bank.agent(PAY_A, say("paid")), "go", run="three", tenant="other").wait(10)
+        store.start(bank.agent(PAY_A, say("paid")), "go", run="one", tenant="acme").wait(60)
+        store.start(bank.agent(PAY_A, say("paid")), "go", run="two", tenant="acme").wait(60)
+        store.start(bank.agent(PAY_A, say("paid")), "go", run="three", tenant="other").wait(60)
         assert bank.paid == ["a", "a"]
         assert "memory.learned" in kinds(store, "two")
         assert all(store.verify(run).ok for run in ("one", "two", "three"))
@@ -182,17 +182,17 @@ def test_one_effect_is_reverted_by_its_undo_and_may_be_done_again(tmp_path: Path
     bank = Bank()
     with perdure.open(tmp_path / "s") as store:
         payer = bank.agent(PAY_A, say("paid"))
-        store.start(payer, "go", run="r").wait(10)
+        store.start(payer, "go", run="r").wait(60)
         (receipt,) = store.state("r").world.receipts.values()
         effect, dependents = store.revert("r", receipt.started)
         assert (effect.key, dependents) == (receipt.key, ())
-        store.resume(payer, "r").wait(10)
+        store.resume(payer, "r").wait(60)
         assert bank.refunded == ["a"]
         assert store.state("r").world.receipts[receipt.key].outcome == "compensated"
         with pytest.raises(NoUndo):
             store.revert("r", receipt.started)
         store.rewind("r", to=4)
-        store.resume(payer, "r").wait(10)
+        store.resume(payer, "r").wait(60)
         assert bank.paid == ["a", "a"]
         assert store.verify("r").ok
         assert store.replay("r").difference is None
@@ -200,7 +200,7 @@ def test_one_effect_is_reverted_by_its_undo_and_may_be_done_again(tmp_path: Path
 
 def test_a_read_has_no_undo(tmp_path: Path):
     with perdure.open(tmp_path / "s") as store:
-        store.start(agent(call("look", name="x"), say("end")), "go", run="r").wait(10)
+        store.start(agent(call("look", name="x"), say("end")), "go", run="r").wait(60)
         with pytest.raises(NoUndo):
             store.revert("r", 7)
 
@@ -220,7 +220,7 @@ def test_a_budget_of_the_tenant_holds_under_concurrent_runs(tmp_path: Path):
             )
             for n in range(8)
         ]
-        assert all(isinstance(run.wait(20), perdure.Finished) for run in runs)
+        assert all(isinstance(run.wait(60), perdure.Finished) for run in runs)
         assert len(bank.paid) == 3
         assert all(store.replay(run.name).difference is None for run in runs)
 
@@ -229,12 +229,12 @@ def test_another_agent_takes_over_a_run_only_if_it_can(tmp_path: Path):
     bank = Bank()
     bank.silent = True
     with perdure.open(tmp_path / "s") as store:
-        store.start(bank.agent(PAY_A, say("end")), "go", run="r").wait(10)
+        store.start(bank.agent(PAY_A, say("end")), "go", run="r").wait(60)
         with pytest.raises(AgentChanged, match="gone"):
             store.resume(agent(say("end")), "r")
         (key,) = store.state("r").world.open
         store.settle("r", key, "succeeded", result={"paid": "a"})
-        outcome = store.resume(agent(say("never"), say("new words")), "r").wait(10)
+        outcome = store.resume(agent(say("never"), say("new words")), "r").wait(60)
         assert outcome == perdure.Finished("r", "new words")
         assert "contract.adopted" in kinds(store, "r")
         assert store.replay("r").difference is None
@@ -243,7 +243,7 @@ def test_another_agent_takes_over_a_run_only_if_it_can(tmp_path: Path):
 def test_the_same_message_is_heard_once(tmp_path: Path):
     asking = agent(call("ask_person", question="well?"), say("end"), tools=(perdure.ask_person,))
     with perdure.open(tmp_path / "s") as store:
-        store.start(asking, "go", run="r").wait(10)
+        store.start(asking, "go", run="r").wait(60)
         for _ in range(3):
             store.message("r", "yes", name="answer-1")
         assert kinds(store, "r").count("message.received") == 2

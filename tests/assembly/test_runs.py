@@ -17,7 +17,7 @@ from tests.assembly.kit import agent, kinds
 def test_a_run_finishes_with_the_models_answer(tmp_path: Path):
     with perdure.open(tmp_path / "s") as store:
         run = store.start(agent(call("look", name="cat"), say("it is there")), "where?", run="r")
-        assert run.wait(10) == perdure.Finished("r", "it is there")
+        assert run.wait(60) == perdure.Finished("r", "it is there")
         assert store.verify("r").ok
 
 
@@ -30,7 +30,7 @@ def test_a_run_can_be_awaited(tmp_path: Path):
 def test_text_is_streamed_and_the_whole_reply_is_logged(tmp_path: Path):
     pieces: list[str] = []
     with perdure.open(tmp_path / "s") as store:
-        store.start(agent(say("one two three")), "hi", run="r", on_text=pieces.append).wait(10)
+        store.start(agent(say("one two three")), "hi", run="r", on_text=pieces.append).wait(60)
         assert "".join(pieces) == "one two three"
         assert len(pieces) > 1
         assert kinds(store, "r").count("model.replied") == 1
@@ -38,7 +38,7 @@ def test_text_is_streamed_and_the_whole_reply_is_logged(tmp_path: Path):
 
 def test_a_name_is_used_once(tmp_path: Path):
     with perdure.open(tmp_path / "s") as store:
-        store.start(agent(say("a")), "hi", run="r").wait(10)
+        store.start(agent(say("a")), "hi", run="r").wait(60)
         with pytest.raises(RunExists):
             store.start(agent(say("a")), "hi", run="r")
 
@@ -57,7 +57,7 @@ def test_a_run_that_is_driven_is_held(tmp_path: Path):
     @perdure.tool(effect="read")
     def slow() -> str:
         """Wait for the test."""
-        gate.wait(10)
+        gate.wait(60)
         return "done"
 
     with perdure.open(tmp_path / "s") as store, perdure.open(tmp_path / "s") as other:
@@ -66,7 +66,7 @@ def test_a_run_that_is_driven_is_held(tmp_path: Path):
         with pytest.raises(Held):
             other.resume(first, "r")
         gate.set()
-        assert run.wait(10) == perdure.Finished("r", "end")
+        assert run.wait(60) == perdure.Finished("r", "end")
 
 
 def test_a_question_to_a_person_waits_for_the_answer(tmp_path: Path):
@@ -76,17 +76,17 @@ def test_a_question_to_a_person_waits_for_the_answer(tmp_path: Path):
 
     asking = agent(call("ask_person", question="blue or red?"), reply, tools=(perdure.ask_person,))
     with perdure.open(tmp_path / "s") as store:
-        outcome = store.start(asking, "paint it", run="r").wait(10)
+        outcome = store.start(asking, "paint it", run="r").wait(60)
         assert isinstance(outcome, perdure.Waiting)
         assert outcome.why == "person"
         store.message("r", "blue")
-        assert store.resume(asking, "r").wait(10) == perdure.Finished("r", "you said blue")
+        assert store.resume(asking, "r").wait(60) == perdure.Finished("r", "you said blue")
 
 
 def test_a_wait_is_a_timer_in_the_log(tmp_path: Path):
     waiting = agent(call("wait", seconds=0.05), say("rested"), tools=(perdure.wait,))
     with perdure.open(tmp_path / "s") as store:
-        assert store.start(waiting, "rest", run="r").wait(10) == perdure.Finished("r", "rested")
+        assert store.start(waiting, "rest", run="r").wait(60) == perdure.Finished("r", "rested")
         assert [kind for kind in kinds(store, "r") if kind.startswith("timer")] == [
             "timer.set",
             "timer.fired",
@@ -95,7 +95,7 @@ def test_a_wait_is_a_timer_in_the_log(tmp_path: Path):
 
 def test_a_closed_run_hears_no_more(tmp_path: Path):
     with perdure.open(tmp_path / "s") as store:
-        store.start(agent(say("a")), "hi", run="r").wait(10)
+        store.start(agent(say("a")), "hi", run="r").wait(60)
         with pytest.raises(BadInput, match="finished"):
             store.message("r", "more")
 
@@ -107,14 +107,14 @@ def test_a_running_run_can_be_cancelled_and_says_what_is_in_doubt(tmp_path: Path
     def send(name: str) -> str:
         """Send a letter."""
         begun.set()
-        gate.wait(10)
+        gate.wait(60)
         return name
 
     with perdure.open(tmp_path / "s") as store:
         run = store.start(agent(call("send", name="x"), say("end"), tools=(send,)), "go", run="r")
-        begun.wait(10)
+        begun.wait(60)
         run.cancel("enough")
-        assert run.wait(10) == perdure.Failed("r", "cancelled", "enough")
+        assert run.wait(60) == perdure.Failed("r", "cancelled", "enough")
         gate.set()
         (effect,) = store.state("r").world.open.values()
         assert effect.phase == "doubted"
@@ -129,7 +129,7 @@ def test_a_child_run_answers_its_parent(tmp_path: Path):
         model=ScriptedModel([call("tester", task="find the dog"), lambda prompt: say(last_answer(prompt))]),
     )
     with perdure.open(tmp_path / "s") as store:
-        outcome = store.start(parent, "go", run="r").wait(10)
+        outcome = store.start(parent, "go", run="r").wait(60)
         assert isinstance(outcome, perdure.Finished)
         assert "the dog is there" in outcome.answer
         names = [row.run for row in store.runs()]
@@ -145,7 +145,7 @@ def test_the_model_that_breaks_the_schema_is_told_why_and_stopped_in_time(tmp_pa
         return call("look", nme="cat")
 
     with perdure.open(tmp_path / "s") as store:
-        outcome = store.start(agent(*[wrong] * 20), "go", run="r").wait(10)
+        outcome = store.start(agent(*[wrong] * 20), "go", run="r").wait(60)
         assert isinstance(outcome, perdure.Failed)
         assert "nothing usable" in outcome.why
         assert all("name" in text for text in told)
@@ -167,7 +167,7 @@ def test_a_secret_never_reaches_the_log(tmp_path: Path):
 
     leaking = agent(call("peek"), call("fail"), say("ok"), tools=(peek, fail), secrets={"token": secret})
     with perdure.open(tmp_path / "s") as store:
-        store.start(leaking, "go", run="r").wait(10)
+        store.start(leaking, "go", run="r").wait(60)
     found = [
         path
         for path in (tmp_path / "s").rglob("*")

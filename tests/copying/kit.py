@@ -89,10 +89,10 @@ def ends(store: Store) -> None:
         writer.events(1),
         opened=[ClaimOpened("k9", "s1", "acme", "pay", 1, 1, "a")],
     )
-    remembered = store.append(again).result(10)
+    remembered = store.append(again).result(60)
     assert [seen.key for seen in getattr(remembered, "claims", ())] == ["k1", "k2"]
     over = again._replace(opened=(), counters=[CounterMoved(COUNTER, 94, 100)])
-    assert getattr(store.append(over).result(10), "counters", ())
+    assert getattr(store.append(over).result(60), "counters", ())
     assert not store.post("march", Post("p1", "timer.fired", msgspec.Raw(b"{}"), 1))
     assert [post.id for post in store.inbox("march")] == ["p2"]
     writer.append()

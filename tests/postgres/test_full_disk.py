@@ -2,16 +2,18 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.port import Appended
 from perdure.values.errors import Busy, StoreFailed
-from tests.conformance.stores import Writer, opened_run
+from tests.conformance.stores import SECONDS, Writer, opened_run
 from tests.servers.postgres import Server
 
 SMALL = "150m"
@@ -38,6 +40,22 @@ def fill(ballast: Path) -> None:
     ballast.write_bytes(bytes(disk.f_bavail * disk.f_frsize - (2 << 20)))
 
 
+def until_it_answers(server: Server) -> None:
+    """It is there again: a server that found no room for its log has ended, or puts itself in order."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        if not server.running:
+            server.start()
+        try:
+            with psycopg.connect(server.dsn(), connect_timeout=10) as db:
+                # What it can write, it is done with: it isn't about to end.
+                db.execute("SELECT pg_logical_emit_message(true, 'test', '')")
+                return
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 def write_much(writer: Writer) -> None:
     for _ in range(400):
         writer.append(writer.batch(text=os.urandom(32 * 1024).hex()))
@@ -54,8 +72,7 @@ def test_a_full_disk_refuses_and_loses_nothing(small: Server):
         acknowledged = writer.position
         assert "room" in caught.value.hint or "reached" in caught.value.hint
         ballast.unlink()
-        if not small.running:
-            small.start()
+        until_it_answers(small)
         assert len(store.read("march", 0, 1000)) >= acknowledged
         (row,) = store.rows("march")
         assert row.position == acknowledged, "what was refused isn't there"
