@@ -852,6 +852,15 @@ WATCH_FLEET_SECONDS: Final = 15.0
 WATCH_FLEET_SECONDS_MAX: Final = 5.0
 """The longest that one of those counts may take: with ten million runs they take a second or two."""
 
+WATCH_CLAIMS_PAGE: Final = 250_000
+"""Claims that one statement reads: a tenth of the time that it may take."""
+
+WATCH_CLAIMS_PAGES: Final = 4
+"""Such statements of one count: a table of fifty million is read in a quarter of an hour, once in a process's life."""
+
+WATCH_OPEN_MAX: Final = 100_000
+"""Open effects that are counted: more of them say nothing more, and each is looked at in each count."""
+
 WATCH_FLEET_SHARE: Final = 20
 """A count that takes long is made as much more seldom: at most a twentieth of one connection's time."""
 
