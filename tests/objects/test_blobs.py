@@ -9,8 +9,12 @@ from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.port import ObjectStore
 from tests.conformance import test_blobs as suite
 from tests.conformance.stores import blob
+from tests.objects.conftest import KINDS
 from tests.objects.parts import forms
 from tests.servers.shared import database_of
+
+# What is asked of Google is shown by the suite of object stores.
+pytestmark = pytest.mark.parametrize("objects", [kind for kind in KINDS if kind != "google"], indirect=True)
 
 LARGE = ("larger than a row", "larger than a row, compressible")
 

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from perdure.adapters.objects import bucket
 from perdure.log.port import ObjectStore
 from perdure.values.errors import BlobMissing
 
@@ -78,6 +79,26 @@ def test_names_come_in_order_a_page_at_a_time_and_end(objects: ObjectStore):
         name for name, _ in expected if name.startswith("a3/")
     ]
     assert objects.names("none") == []
+
+
+def test_pages_join_however_many_listings_go_on_at_once(
+    objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bucket, "OBJECT_NAMES_PAGE", 5)
+    expected = sorted(f"a/{number:02}" for number in range(13))
+    for name in expected:
+        objects.put(name, b"x")
+    heard = dict.fromkeys(range(5), "")
+    found: dict[int, list[str]] = {number: [] for number in heard}
+    while heard:
+        for number, after in list(heard.items()):
+            page = [name for name, _ in objects.names("a" if number % 2 else "", after)]
+            found[number] += page
+            if page:
+                heard[number] = page[-1]
+            else:
+                del heard[number]
+    assert all(names == expected for names in found.values())
 
 
 def test_what_is_deleted_is_gone_and_may_be_deleted_again(objects: ObjectStore):

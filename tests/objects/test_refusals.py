@@ -10,6 +10,8 @@ import pytest
 
 from perdure.adapters.objects import open_objects
 from perdure.values.errors import BadInput, ObjectsAway, ObjectsRefused, PerdureError
+from tests.servers.azurite import AzureServer
+from tests.servers.google import GoogleServer
 from tests.servers.objects import READER, S3Server
 from tests.servers.ports import free_port
 from tests.servers.proxy import Mood, Proxy
@@ -63,6 +65,48 @@ def test_each_refusal_of_s3_has_its_cure(status: int, code: str, what: str, cure
     assert what in str(error)
     assert code in str(error)
     assert cure in error.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "what"),
+    [
+        (401, "AuthenticationRequired", "doesn't accept these keys"),
+        (403, "AccessDenied", "may not do that"),
+        (404, "NoSuchBucket", "no such bucket"),
+        (404, "", "no such bucket"),
+        (429, "", "can't serve now (429)"),
+        (503, "ServiceUnavailable", "can't serve now"),
+    ],
+)
+def test_each_refusal_of_google_is_understood(status: int, code: str, what: str, google_server: GoogleServer):
+    heard: list[dict[str, str]] = []
+    with answering(status, code, heard) as port:
+        error = refusal(google_server.elsewhere(port))
+    assert what in str(error)
+    assert isinstance(error, ObjectsAway if status in (429, 503) else ObjectsRefused)
+    assert heard[0]["x-goog-if-generation-match"] == "0"
+
+
+def test_a_container_that_is_not_there_and_a_wrong_key_of_azure_are_told_apart(azure_server: AzureServer):
+    missing = refusal(azure_server.settings("no-such-container"))
+    wrong = refusal(azure_server.container("told-apart") | {"account_key": "a2V5" * 8})
+    assert "there is no such bucket (ContainerNotFound: The specified container does not exist.)" in str(
+        missing
+    )
+    assert "(AuthorizationFailure: Server failed to authenticate the request." in str(wrong)
+    assert isinstance(missing, ObjectsRefused)
+    assert isinstance(wrong, ObjectsRefused)
+
+
+def test_azure_that_is_not_reached_is_away(azure_server: AzureServer):
+    azure_server.container("proxied")
+    with Proxy(azure_server.port) as proxy:
+        settings = azure_server.settings("proxied", port=proxy.port)
+        for mood in (Mood.STALL, Mood.STALL_ANSWERS, Mood.CUT, Mood.REFUSE):
+            proxy.turn(mood)
+            assert isinstance(refusal(settings, QUICK_SECONDS), ObjectsAway), mood
+        proxy.turn(Mood.SLOW)
+        open_objects(settings).check()
 
 
 @pytest.mark.parametrize(("status", "code"), [(503, "SlowDown"), (500, "InternalError")])

@@ -16,10 +16,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from tests.servers.ending import Guard
 from tests.servers.ports import free_port
+
+T = TypeVar("T", bound="ObjectServer")
 
 KEY: Final = "perdure"
 SECRET: Final = "perdure-secret"
@@ -46,14 +48,28 @@ _IDENTITIES: Final = {
 }
 
 
-class S3Server:
-    """One S3 server: its port, and settings for a bucket of it."""
+class ObjectServer:
+    """A process that serves objects on a port."""
 
     def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
         """``process`` listens on ``port``."""
         self.port = port
         self.process = process
         self._guard: Guard = Guard(process.pid)
+
+    def end(self) -> None:
+        """The server's process has ended."""
+        self._guard.end()
+        self.process.kill()
+        self.process.wait()
+
+
+class S3Server(ObjectServer):
+    """One S3 server, and settings for a bucket of it."""
+
+    def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
+        """``process`` listens on ``port``."""
+        super().__init__(port, process)
         self._buckets: set[str] = set()
 
     def bucket(self, name: str, prefix: str = "runs") -> dict[str, object]:
@@ -78,12 +94,6 @@ class S3Server:
             "cache_bytes": 0,
         }
 
-    def end(self) -> None:
-        """The server's process has ended."""
-        self._guard.end()
-        self.process.kill()
-        self.process.wait()
-
 
 @contextlib.contextmanager
 def moto() -> Generator[S3Server]:
@@ -95,7 +105,7 @@ def moto() -> Generator[S3Server]:
         words = [program, "-H", "127.0.0.1", "-p", str(port)]
         return S3Server(port, _process(words, subprocess.DEVNULL))
 
-    with _answering(begun) as server:
+    with answering(begun) as server:
         yield server
 
 
@@ -129,7 +139,7 @@ def seaweed(directory: Path) -> Generator[S3Server]:
         with (directory / "server.log").open("ab") as log:
             return S3Server(ports["s3"], _process(words, log))
 
-    with _answering(begun) as server:
+    with answering(begun) as server:
         yield server
 
 
@@ -144,7 +154,7 @@ def _process(words: Sequence[str], log: "int | IO[bytes]") -> "subprocess.Popen[
 
 
 @contextlib.contextmanager
-def _answering(begun: Callable[[], S3Server]) -> Generator[S3Server]:
+def answering(begun: Callable[[], T]) -> Generator[T]:
     """It answers from here on, and has ended afterwards; one that ends before it has answered is begun anew."""
     for left in reversed(range(STARTS_MAX)):
         server = begun()
@@ -159,7 +169,7 @@ def _answering(begun: Callable[[], S3Server]) -> Generator[S3Server]:
         return
 
 
-def _listens(server: S3Server) -> bool:
+def _listens(server: ObjectServer) -> bool:
     """Wait until the server answers; False if it has ended instead. Whether it takes objects, its buckets tell."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:

@@ -7,8 +7,10 @@ Invariants:
 
 import heapq
 import os
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypedDict, TypeVar, cast
 from uuid import uuid4
@@ -38,6 +40,9 @@ _Client = S3Store | GCSStore | AzureStore | LocalStore
 
 _FIRST_PAUSE: Final = timedelta(milliseconds=100)
 _LONGEST_PAUSE: Final = timedelta(seconds=5)
+LISTINGS_MAX: Final = 4
+"""Listings under way that are kept; more than a collection and a witness have at once, and none is large."""
+
 _MISSING_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound")
 
 
@@ -62,6 +67,10 @@ class Bucket:
         self._prefix = f"{place.prefix}/" if place.prefix else ""
         self._root = place.directory if isinstance(settings, LocalSettings) else None
         self._ordered = self._root is None
+        # Azure begins at the first name whatever is asked for: a listing that somebody may go on with is kept.
+        self._restarts = isinstance(settings, AzureSettings)
+        self._guard = threading.Lock()
+        self._listings: dict[tuple[str, str], Iterator[tuple[str, int]]] = {}
         self.where = settings.url
         """how messages name it"""
         try:
@@ -80,7 +89,11 @@ class Bucket:
                 return False
             return True
 
-        made = self._asked(attempt)
+        try:
+            made = self._asked(attempt)
+        except FileNotFoundError as error:
+            # There is nothing else that could be missing, whatever words the store has for it.
+            raise said_by(self.where, error) from error
         if self._root is not None:
             self._sync(self._root, name)
         return made
@@ -107,16 +120,13 @@ class Bucket:
         """Return names and sizes past ``after``, in order."""
 
         def attempt() -> list[tuple[str, int]]:
-            offset = self._prefix + after if after else None
-            lister = cast("_Lister", cast("object", self._client))
-            stream = lister.list(self._prefix + prefix or None, offset=offset, chunk_size=OBJECT_NAMES_PAGE)
-            found = (
-                (meta["path"].removeprefix(self._prefix), meta["size"]) for chunk in stream for meta in chunk
-            )
-            past = ((name, size) for name, size in found if name > after)
-            if self._ordered:
-                return [pair for pair, _ in zip(past, range(OBJECT_NAMES_PAGE), strict=False)]
-            return heapq.nsmallest(OBJECT_NAMES_PAGE, past)
+            past = self._gone_on(prefix, after) or self._past(prefix, after)
+            if not self._ordered:
+                return heapq.nsmallest(OBJECT_NAMES_PAGE, past)
+            page = list(islice(past, OBJECT_NAMES_PAGE))
+            if page and self._restarts:
+                self._keep(prefix, page[-1][0], past)
+            return page
 
         try:
             return self._asked(attempt)
@@ -166,6 +176,29 @@ class Bucket:
             raise
         except (BaseError, OSError, ValueError) as error:
             raise said_by(self.where, error) from error
+
+    def _gone_on(self, prefix: str, after: str) -> Iterator[tuple[str, int]] | None:
+        """Return the listing that has come as far as ``after``, for one caller."""
+        with self._guard:
+            return self._listings.pop((prefix, after), None)
+
+    def _keep(self, prefix: str, last: str, listing: Iterator[tuple[str, int]]) -> None:
+        """Whoever asks for names past ``last`` goes on with ``listing``."""
+        with self._guard:
+            self._listings[prefix, last] = listing
+            while len(self._listings) > LISTINGS_MAX:
+                del self._listings[next(iter(self._listings))]
+
+    def _past(self, prefix: str, after: str) -> Iterator[tuple[str, int]]:
+        """Yield names and sizes past ``after`` as the store lists them."""
+        offset = self._prefix + after if after else None
+        lister = cast("_Lister", cast("object", self._client))
+        stream = lister.list(self._prefix + prefix or None, offset=offset, chunk_size=OBJECT_NAMES_PAGE)
+        for chunk in stream:
+            for meta in chunk:
+                name = meta["path"].removeprefix(self._prefix)
+                if name > after:
+                    yield name, meta["size"]
 
     def _delete_one(self, path: str) -> None:
         try:

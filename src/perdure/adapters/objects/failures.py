@@ -7,7 +7,8 @@ from perdure.values.errors import ObjectsAway, ObjectsRefused, PerdureError
 
 _CODE: Final = re.compile(r"<Code>\s*([\w.]+)\s*</Code>|\"reason\":\s*\"(\w+)\"")
 _STATUS: Final = re.compile(r"status code: (\d{3})")
-_MESSAGE: Final = re.compile(r"<Message>([^<]{1,300})</Message>|\"message\":\s*\"([^\"]{1,300})\"")
+_MESSAGE: Final = re.compile(r"<Message>([^<\n]{1,300})|\"message\":\s*\"([^\"]{1,300})\"")
+"""Azure adds lines of its own for its support."""
 _NO_KEYS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|169\.254\.170\.2|[Cc]redential")
 
 
