@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, Protocol, cast
 import psycopg
 
 from perdure.adapters.postgres.following.feed import PostgresFeed
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from tests.servers.postgres import Server
 
 RUNS: Final = 12
@@ -64,7 +64,7 @@ class Figures(NamedTuple):
 
 def opened(dsn: str) -> Database:
     """Return a connection as the store has them."""
-    return psycopg.connect(dsn, autocommit=True, options="-c search_path=perdure")
+    return Database.connect(dsn, autocommit=True, options="-c search_path=perdure")
 
 
 def laid_out(dsn: str) -> None:

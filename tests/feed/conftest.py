@@ -3,11 +3,10 @@
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
-import psycopg
 import pytest
 
 from benchmarks.scale.feed import laid_out, opened
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from tests.servers.postgres import UNSYNCED, Server
 
 EMPTIED = """
@@ -48,7 +47,7 @@ def db(dsn: str) -> Iterator[Database]:
 @contextmanager
 def under_way(dsn: str, run: int, first: int, name: str = "") -> Generator[Database]:
     """A transaction that has written a batch and not ended; what its user does then ends it, or the end does."""
-    with psycopg.connect(dsn, application_name=name, options="-c search_path=perdure") as slow:
+    with Database.connect(dsn, application_name=name, options="-c search_path=perdure") as slow:
         wrote(slow, run, first)
         yield slow
         if not slow.closed:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.scale.feed import BY_NUMBER, NUMBERED, Naive, feed_of, laid_out, opened, raced
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.feed import FedBatch
 from tests.feed.conftest import under_way, wrote
 from tests.servers.postgres import Server

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.scale.feed import feed_of
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.values.errors import BadInput, CursorElsewhere, CursorForgotten
 from tests.feed.conftest import under_way, wrote
 

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.scale.feed import feed_of, opened
 from perdure.adapters.postgres.following.stalling import shorn
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.feed import Stall
 from tests.feed.conftest import under_way, wrote
 from tests.servers.postgres import Server
@@ -45,7 +45,7 @@ def test_a_transaction_of_another_database_holds_the_feed_back_too(db: Database,
 
 
 def test_a_prepared_transaction_that_nobody_ends_is_named(db: Database, dsn: str):
-    with psycopg.connect(dsn, autocommit=True, options="-c search_path=perdure") as other:
+    with Database.connect(dsn, autocommit=True, options="-c search_path=perdure") as other:
         other.execute("BEGIN")
         wrote(other, 1, 1)
         other.execute("PREPARE TRANSACTION 'left behind'")

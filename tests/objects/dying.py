@@ -19,6 +19,7 @@ from perdure.adapters.postgres.content.frames import Index
 from perdure.adapters.postgres.content.large import LargeBlobs
 from perdure.adapters.postgres.content.marking import Marking
 from perdure.adapters.postgres.content.moving import Mover
+from perdure.adapters.postgres.failover.known import Known
 from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.link.connecting import Dialer
 from perdure.adapters.postgres.link.desk import Desk
@@ -59,7 +60,7 @@ class RowFirst(LargeBlobs):
         there = index.object_name(self.store(), name)
         self.promise(there)
         row = Packed(bytes.fromhex(name), size, OUTSIDE, index.stored())
-        self._desk.do("writing the row", lambda db, _: placing._enter(db, row, there))
+        self._desk.do("writing the row", lambda db, _: placing._enter(db, row, there, self.store()))
         return self.put_within(there, b"".join(frames))
 
 
@@ -89,7 +90,7 @@ def live(order: dict[str, object]) -> None:
         case "move":
             mover.move()
         case _:
-            Collector(dialer, blobs, lambda *_: None, grace_seconds=0).collect()
+            Collector(dialer, Known(), blobs, lambda *_: None, grace_seconds=0).collect()
 
 
 def main() -> None:

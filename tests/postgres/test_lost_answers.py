@@ -8,8 +8,8 @@ from typing import ClassVar, TypeVar
 import pytest
 
 from perdure.adapters.postgres.layout import Setup
-from perdure.adapters.postgres.link.connecting import Database
 from perdure.adapters.postgres.link.desk import Desk
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.port import Appended, NewRun
 from perdure.values.errors import Busy
@@ -168,8 +168,14 @@ def test_posts_runs_and_leases_given_back_are_answered_as_the_first_time(trial: 
 class _Forgetful(Desk):
     """Makes a change again as if it had never been tried."""
 
-    def _done(self, db: Database, verb: Callable[[Database, bool], T], sent: list[str]) -> T:
-        return super()._done(db, lambda db, _: verb(db, False), sent)
+    def do(
+        self,
+        doing: str,
+        verb: Callable[[Database, bool], T],
+        *,
+        blocked: Callable[[Database], None] | None = None,
+    ) -> T:
+        return super().do(doing, lambda db, _: verb(db, False), blocked=blocked)
 
 
 class _ForgetfulStore(PostgresStore):

@@ -15,7 +15,7 @@ from perdure.log.port import Post
 from perdure.orchestrator.draft import content_of
 from perdure.projection.state import Approval, Effect, State
 from perdure.values.digest import Json
-from perdure.values.errors import BadInput, BadPosition, NoUndo, Unsettled
+from perdure.values.errors import BadInput, BadPosition, NoUndo, StoreFailed, Unsettled
 from perdure.values.limits import INBOX_BYTES_MAX
 
 _encode = msgspec.json.Encoder().encode
@@ -44,7 +44,13 @@ class People:
         if sender == "perdure":
             raise BadInput("sender: 'perdure' is our own name", hint="choose another sender")
         name = name or self._mint()
-        return self._post(run, e.MessageReceived(name, sender, self._content(text)), name)
+        try:
+            return self._post(run, e.MessageReceived(name, sender, self._content(text)), name)
+        except StoreFailed as error:
+            # Whoever says it again without this name says it twice.
+            raise type(error)(
+                str(error), hint=f"{error.hint}; say this message again with --id {name}"
+            ) from error
 
     def approve(self, run: str, approval: str, *, by: str, note: str = "") -> bool:
         """Allow what ``approval`` asks; raises ``Unsettled`` unless the question is open."""

@@ -334,6 +334,16 @@ class MigrationChanged(StopNow):
     next_step: ClassVar[str] = "use the perdure that made the tables, or one of its later releases"
 
 
+class StandbyAway(StoreFailed):
+    """A change is on the primary, and the synchronous standby that has to have it as well doesn't answer."""
+
+    code: ClassVar[str] = "P416"
+    next_step: ClassVar[str] = (
+        "start the standby, or take it out of synchronous_standby_names; then ask again: what was done is found, and not "
+        "done twice"
+    )
+
+
 class ObjectsRefused(StoreFailed):
     """The object store answers and says no, for good: a person has to put something right there or in the settings."""
 

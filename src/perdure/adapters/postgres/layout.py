@@ -29,9 +29,6 @@ LAZY_HARD: Final = 8
 GROUP_BYTES_MAX: Final = 32 << 20
 """What one group commit sends at most beyond its first batch: more would hold its runs' rows for seconds."""
 
-ANSWER_SPARE_SECONDS: Final = 5.0
-"""How much later than the server's own timeout we give up on an answer: a healthy server speaks first."""
-
 LEASE_LOCK_MS: Final = 2000
 """How long who takes a run waits for its row before they look who holds it: healthy writers do for milliseconds."""
 
@@ -49,6 +46,10 @@ class Setup(NamedTuple):
     """connections for reading; beside them there is one that writes and one that listens"""
     statement_seconds: float = 30.0
     """one statement; the longest healthy one reads a page of events"""
+    spare_seconds: float = 5.0
+    """how much later than the server's own bound we give up on an answer: a healthy server speaks first"""
+    cancel_seconds: float = 5.0
+    """until a server that was told to end what it does has ended it: one that can be heard takes a moment"""
     lock_seconds: float = 10.0
     """waiting for another process's transaction; longer than ``idle_seconds``, after which the server ends it"""
     idle_seconds: float = 4.0
@@ -59,9 +60,14 @@ class Setup(NamedTuple):
     """how long a write waits for a server that can't be reached before it is refused as ``Busy``"""
     unsure_seconds: float = 60.0
     """how long a write whose commit was sent, and not answered, waits to learn its outcome: a failover's time"""
-    poll_seconds: float = 0.25
-    """between two looks for changes whose notice was lost"""
+    poll_seconds: float = 1.0
+    """between two looks for changes whose notice was lost: by a process that ended just after its commit, or with a connection"""
     idle_connection_seconds: float = 300.0
     """a reading connection that nobody used for so long is closed: the server has better uses for its memory"""
     application: str = "perdure"
     """what ``pg_stat_activity`` calls our connections"""
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long anything is waited for: what takes longer waits for a standby, or for a server that can't be heard."""
+        return self.statement_seconds + self.spare_seconds

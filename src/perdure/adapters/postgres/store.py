@@ -33,10 +33,11 @@ from perdure.adapters.postgres.following.feed import PostgresFeed
 from perdure.adapters.postgres.judging.reading import read_events, read_rows
 from perdure.adapters.postgres.judging.remembered import read_claims, read_counters
 from perdure.adapters.postgres.layout import Setup
-from perdure.adapters.postgres.link.connecting import Database, Dialer
+from perdure.adapters.postgres.link.connecting import Dialer
 from perdure.adapters.postgres.link.desk import Desk
 from perdure.adapters.postgres.link.readers import Readers
 from perdure.adapters.postgres.link.silence import end_silent
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.link.watching import Watch, read_mark
 from perdure.adapters.postgres.schema.migrating import prepared
 from perdure.adapters.postgres.stats import ServerStats, stats_of
@@ -339,7 +340,8 @@ class PostgresStore:
 
         Raises ``BlobMissing`` or ``StoreDamaged`` if what is reached can't be told, before anything goes.
         """
-        return Collector(self._dialer, self.large, tell, grace_seconds=grace_seconds).collect(trial=trial)
+        made = Collector(self._dialer, self._known, self.large, tell, grace_seconds=grace_seconds)
+        return made.collect(trial=trial)
 
     def placements(self) -> PostgresPlacements:
         """Return what says which runs workers are to drive."""

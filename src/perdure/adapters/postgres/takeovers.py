@@ -18,9 +18,9 @@ from perdure.adapters.postgres.failover.releasing import (
     release,
 )
 from perdure.adapters.postgres.failover.sealing import Gone, read_seal
-from perdure.adapters.postgres.link.connecting import Database
 from perdure.adapters.postgres.link.desk import Desk
 from perdure.adapters.postgres.link.readers import Readers
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.values.errors import Suspended, Unreplicated
 
 

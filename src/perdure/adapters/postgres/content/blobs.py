@@ -16,7 +16,7 @@ from perdure.adapters.postgres.columns import raw, whole
 from perdure.adapters.postgres.content.zstd import packed, unpacked
 from perdure.adapters.postgres.judging.batch import Asked, columns_of
 from perdure.adapters.postgres.layout import COMPRESSED_BYTES_MIN
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.wire import BYTES, INT, SMALL, Many, Statement
 from perdure.values.digest import digest
 from perdure.values.errors import BadInput, StoreDamaged

@@ -26,8 +26,11 @@ from perdure.adapters.postgres.content.frames import index_of
 from perdure.adapters.postgres.content.garbage import REACHED, UNREACHED, heap, heap_of
 from perdure.adapters.postgres.content.large import LargeBlobs
 from perdure.adapters.postgres.content.marking import Marking
-from perdure.adapters.postgres.link.connecting import Database, Dialer
+from perdure.adapters.postgres.failover.identity import ground
+from perdure.adapters.postgres.failover.known import Known
+from perdure.adapters.postgres.link.connecting import Dialer
 from perdure.adapters.postgres.link.faults import said
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.garbage import Collected, Heap, Tell, in_all
 from perdure.values.errors import Busy, Suspended
 from perdure.values.limits import COLLECT_GRACE_SECONDS
@@ -78,10 +81,17 @@ class Collector:
     """One collection, on a connection of its own."""
 
     def __init__(
-        self, dialer: Dialer, large: LargeBlobs, tell: Tell, *, grace_seconds: float = COLLECT_GRACE_SECONDS
+        self,
+        dialer: Dialer,
+        known: Known,
+        large: LargeBlobs,
+        tell: Tell,
+        *,
+        grace_seconds: float = COLLECT_GRACE_SECONDS,
     ) -> None:
-        """Collect where ``dialer`` leads; ``tell`` hears of progress."""
+        """Collect where ``dialer`` leads, whose store ``known`` has seen; ``tell`` hears of progress."""
         self._dialer = dialer
+        self._life = known
         self._large = large
         self._tell = tell
         self._grace_ns = int(grace_seconds * 1e9)
@@ -100,13 +110,14 @@ class Collector:
 
     def _begin(self, db: Database) -> None:
         """Only this process collects, and this is the store that counts."""
-        db.execute("SET statement_timeout = 0", prepare=False)
+        db.take_long()
         if not _one(db, "SELECT pg_try_advisory_lock(%s)", COLLECTING):
             raise Busy("another process collects garbage of this store", hint="wait until it has ended")
-        why = _one(db, "SELECT suspended FROM store")
-        if why is not None:
+        try:
+            ground(db, self._life)
+        except Suspended as error:
             # The original may still need what this copy doesn't know of.
-            raise Suspended(f"garbage isn't collected here: {text(why)}")
+            raise Suspended(f"garbage isn't collected here: {error.args[0]}", hint=error.hint) from error
 
     def _collected(self, db: Database, marks: Marking) -> Collected:
         with db.transaction():

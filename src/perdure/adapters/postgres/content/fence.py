@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 
 from perdure.adapters.postgres.columns import raw
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.wire import BYTES, Many, Row, Statement, Value, read_bytes, read_int
 from perdure.checkpoint.tree import objects
 from perdure.log import events as e

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from perdure.adapters.postgres.columns import raw, whole
 from perdure.adapters.postgres.content.blobs import OUTSIDE
 from perdure.adapters.postgres.content.frames import index_of
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.garbage import Heap, in_all
 
 REACHED: Final = "EXISTS (SELECT FROM pg_temp.reached r WHERE r.digest = b.digest)"

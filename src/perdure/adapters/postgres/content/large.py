@@ -5,6 +5,8 @@ Invariants:
   the row and the end of the promise are one transaction. So a process that is killed at any moment leaves a promise,
   which the collector finds, and never a row without its object.
 - A promise that is gone can't be kept: the collector may be deleting the object. The blob is kept here then.
+- Nobody leans on a condemned object: where the database was put back to an earlier moment, it may be gone already,
+  taken away after that moment. Whoever needs the blob puts it anew, and the old object is doomed.
 - Nobody waits for the object store longer than ``OBJECT_PUT_SECONDS`` and what the size takes; whoever has waited
   in vain makes the next ones not wait at all for a while.
 """
@@ -27,9 +29,9 @@ from perdure.adapters.postgres.content.blobs import (
 )
 from perdure.adapters.postgres.content.breaker import Breaker
 from perdure.adapters.postgres.content.frames import FrameSpan, Index, cut, index_of, part_of, span_of, split
-from perdure.adapters.postgres.link.connecting import Database
 from perdure.adapters.postgres.link.desk import Desk
 from perdure.adapters.postgres.link.readers import Readers
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.port import ObjectStore
 from perdure.values.errors import BlobMissing, Busy, ObjectsAway, ObjectsRefused, PerdureError, StoreDamaged
 from perdure.values.limits import OBJECT_PUT_BYTES_PER_SECOND, OBJECT_PUT_SECONDS, OBJECT_PUTS_TOGETHER
@@ -47,7 +49,15 @@ KEPT: Final = "DELETE FROM puts WHERE name = %s AND NOT doomed RETURNING name"
 _INSERT: Final = """
 INSERT INTO blobs (digest, size, form, content) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING size
 """
-_PARDON: Final = "UPDATE blobs SET condemned = NULL WHERE digest = %s RETURNING content"
+_PARDON: Final = "UPDATE blobs SET condemned = NULL WHERE digest = %s AND form <> 2 RETURNING content"
+_ANEW: Final = """
+UPDATE blobs b SET form = %s, content = %s, condemned = NULL
+FROM (SELECT digest, content FROM blobs WHERE digest = %s AND form = 2 AND condemned IS NOT NULL FOR UPDATE) was
+WHERE b.digest = was.digest RETURNING was.content
+"""
+_DOOM: Final = """
+INSERT INTO puts (name, at, doomed) VALUES (%s, 0, true) ON CONFLICT (name) DO UPDATE SET doomed = true
+"""
 _FRAME: Final = "INSERT INTO frames (digest, number, content) VALUES (%s, %s, %s)"
 _FRAMES: Final = """
 SELECT content FROM frames WHERE digest = %s AND number BETWEEN %s AND %s ORDER BY number
@@ -87,18 +97,19 @@ class LargeBlobs:
                     return
             except BrokenPromise:
                 index = index.renamed()
-        row = Packed(key, len(content), SPILLED, index.stored())
-        self._desk.do(f"keeping blob {name}", lambda db, _: _spill(db, row, frames))
+        row, store = Packed(key, len(content), SPILLED, index.stored()), self.store()
+        self._desk.do(f"keeping blob {name}", lambda db, _: _spill(db, row, frames, store))
         self.spilled.set()
 
     def _place(self, name: str, size: int, index: Index, frames: Sequence[bytes]) -> bool:
         """Put the blob into the object store, then write its row; False if the object store didn't take it in time."""
-        there = index.object_name(self.store(), name)
+        store = self.store()
+        there = index.object_name(store, name)
         self.promise(there)
         if not self.put_within(there, b"".join(frames)):
             return False
         row = Packed(bytes.fromhex(name), size, OUTSIDE, index.stored())
-        self._desk.do(f"writing the row of blob {name}", lambda db, _: _enter(db, row, there))
+        self._desk.do(f"writing the row of blob {name}", lambda db, _: _enter(db, row, there, store))
         return True
 
     def promise(self, there: str) -> None:
@@ -208,15 +219,26 @@ class LargeBlobs:
 
 
 def _pardoned(db: Database, key: bytes) -> bytes | None:
-    """Within a transaction: return the row's content if there is one, which isn't condemned any more."""
+    """Within a transaction: return the row's content if there is one to lean on, which isn't condemned any more."""
     row = db.execute("SELECT content FROM blobs WHERE digest = %s AND condemned IS NULL", (key,), binary=True)
     found = row.fetchone() or db.execute(_PARDON, (key,), binary=True).fetchone()
     return None if found is None else raw(found[0])
 
 
-def _enter(db: Database, row: Packed, there: str) -> None:
-    """Within a transaction: the row says that the object is there, if it was still promised."""
+def _takes(db: Database, row: Packed, store: str) -> bool:
+    """Within a transaction: the row stands for its blob, for which there was none, or one whose object is condemned."""
     if db.execute(_INSERT, row, binary=True).fetchone() is not None:
+        return True
+    was = db.execute(_ANEW, (row.form, row.content, row.digest), binary=True).fetchone()
+    if was is None:
+        return False
+    db.execute(_DOOM, (index_of(raw(was[0])).object_name(store, row.digest.hex()),))
+    return True
+
+
+def _enter(db: Database, row: Packed, there: str, store: str) -> None:
+    """Within a transaction: the row says that the object is there, if it was still promised."""
+    if _takes(db, row, store):
         if db.execute(KEPT, (there,)).fetchone() is None:
             raise BrokenPromise(there)
         return
@@ -226,9 +248,9 @@ def _enter(db: Database, row: Packed, there: str) -> None:
         raise Busy(f"blob {row.digest.hex()} was taken away while it was put: try again")
 
 
-def _spill(db: Database, row: Packed, frames: Sequence[bytes]) -> None:
+def _spill(db: Database, row: Packed, frames: Sequence[bytes], store: str) -> None:
     """Within a transaction: the blob is kept here."""
-    if db.execute(_INSERT, row, binary=True).fetchone() is not None:
+    if _takes(db, row, store):
         with db.cursor() as cursor:
             cursor.executemany(_FRAME, [(row.digest, number, frame) for number, frame in enumerate(frames)])
     elif _pardoned(db, row.digest) is None:

@@ -19,7 +19,7 @@ from perdure.adapters.postgres.columns import raw, text, whole
 from perdure.adapters.postgres.content.blobs import OUTSIDE, SPILLED, Packed, small_part
 from perdure.adapters.postgres.content.large import LargeBlobs
 from perdure.adapters.postgres.judging.reading import digest_at, stretches
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.checkpoint.tree import read_directory, read_recipe, read_root
 from perdure.log import events as e
 from perdure.log.envelope import GENESIS, Stored, chain, peek, unseal

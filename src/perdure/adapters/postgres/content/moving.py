@@ -17,9 +17,9 @@ from perdure.adapters.postgres.columns import raw
 from perdure.adapters.postgres.content.blobs import OUTSIDE, SPILLED
 from perdure.adapters.postgres.content.frames import Index, index_of
 from perdure.adapters.postgres.content.large import KEPT, PROMISE, BrokenPromise, LargeBlobs
-from perdure.adapters.postgres.link.connecting import Database
 from perdure.adapters.postgres.link.desk import Desk
 from perdure.adapters.postgres.link.readers import Readers
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.values.errors import PerdureError
 from perdure.values.limits import OBJECT_MOVE_SECONDS
 

@@ -6,9 +6,9 @@ has introduced a shard sees every placement that was made without it.
 
 from typing import Final, cast
 
-from perdure.adapters.postgres.link.connecting import Database
 from perdure.adapters.postgres.link.desk import Desk
 from perdure.adapters.postgres.link.readers import Readers
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.roster import Roster
 from perdure.values.errors import StoreDamaged
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Final, LiteralString, NamedTuple, TypeAlias, cast
 
 from perdure.adapters.postgres.following.stalling import found_stall
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.feed import FedBatch, FeedCursor, FeedPage
 from perdure.values.errors import BadInput, CursorElsewhere, CursorForgotten
 from perdure.values.limits import (

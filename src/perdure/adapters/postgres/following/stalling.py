@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, cast
 
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.feed import Stall
 from perdure.values.limits import FEED_QUERY_CHARACTERS
 

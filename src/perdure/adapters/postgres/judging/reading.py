@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from perdure.adapters.postgres.columns import asked, asked_one
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.envelope import GENESIS, Stored
 from perdure.log.port import Holder, RunRow
 from perdure.values.errors import StoreDamaged, UnknownRun

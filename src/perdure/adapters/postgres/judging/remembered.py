@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from perdure.adapters.postgres.columns import asked, raw, text, whole
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.wire import (
     INT,
     TEXT,

@@ -3,6 +3,7 @@
 Invariants:
 - A commit is durable before it is answered, whatever the database's own default says.
 - A connection whose process doesn't go on holds up others for a bounded time: the server ends its transaction.
+- Whatever is asked over one is answered within a bound, or refused: see ``waiting``.
 - Nobody uses a connection before ``identity.look`` has seen whose store is at its other end.
 """
 
@@ -10,6 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import ClassVar
 
 import psycopg
 from psycopg import conninfo
@@ -18,10 +20,8 @@ from perdure.adapters.postgres.failover.identity import look
 from perdure.adapters.postgres.failover.known import Known
 from perdure.adapters.postgres.layout import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, SCHEMA, Setup
 from perdure.adapters.postgres.link.faults import READ_ONLY, refused, said
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.values.errors import BadInput, OldPrimary, PerdureError, StoreAway, StoreReadOnly
-
-Database = psycopg.Connection[tuple[object, ...]]
-"""A connection without a transaction of its own: each statement is one, unless it says BEGIN."""
 
 _SETTLED = """
 SELECT set_config('search_path', %s, false),
@@ -82,6 +82,8 @@ def each_host(dsn: str) -> list[str]:
 class Dialer:
     """Makes connections to one store."""
 
+    DATABASE: ClassVar[type[Database]] = Database
+
     def __init__(self, dsn: str, setup: Setup, known: Known | None = None) -> None:
         """Know where the store is; nothing is connected yet."""
         self._dsn: str = checked_dsn(dsn)
@@ -117,21 +119,24 @@ class Dialer:
         return self._dialed(self._dsn)
 
     def _dialed(self, dsn: str) -> Database:
+        setup = self.setup
         try:
-            return psycopg.connect(
+            db = self.DATABASE.connect(
                 dsn,
                 autocommit=True,
-                connect_timeout=max(2, round(self.setup.connect_seconds)),
-                application_name=self.setup.application,
+                connect_timeout=max(2, round(setup.connect_seconds)),
+                application_name=setup.application,
                 client_encoding="UTF8",
                 keepalives=1,
                 keepalives_idle=10,
                 keepalives_interval=5,
                 keepalives_count=3,
-                tcp_user_timeout=round(self.setup.statement_seconds * 1000),
+                tcp_user_timeout=round(setup.statement_seconds * 1000),
             )
         except psycopg.Error as error:
             raise refused(error, f"connecting to {self.place}") from error
+        db.bounded(setup.answer_seconds, setup.cancel_seconds, lambda: self._dialed(dsn))
+        return db
 
     def persistently(self, seconds: float, stopped: Callable[[], bool]) -> Database:
         """Return a connection that writes, made within ``seconds`` if the server comes back by then."""

@@ -2,7 +2,8 @@
 
 Invariants:
 - A change that was answered is durable. One whose answer was lost is looked for before it is made again, and what
-  was only found there is answered after a commit of our own has reached where commits have to.
+  was only found there, or committed without its standby, is answered after a commit of our own has reached where
+  commits have to. Where none does within a bound, the change is in doubt, and whoever asked is told so.
 - Who waits for changes is told after the commit, never within it: the notice would make all commits wait in line.
 """
 
@@ -15,8 +16,9 @@ import psycopg
 
 from perdure.adapters.postgres.columns import whole
 from perdure.adapters.postgres.layout import CHANNEL, PAUSE_SECONDS_MAX, Setup
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.faults import Unconfirmed
 from perdure.adapters.postgres.link.readers import Readers
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.values.errors import Busy, PerdureError, StoreFailed, StoreReadOnly
 
 T = TypeVar("T")
@@ -65,7 +67,7 @@ class Desk:
         while True:
             try:
                 with self._readers.borrowed(doing, fresh=lost) as db:
-                    return self._done(db, verb, sent)
+                    return self._done(db, verb, sent, begun + self._setup.unsure_seconds)
             except (Busy, StoreReadOnly) as error:
                 cause = error.__cause__
                 state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
@@ -82,25 +84,30 @@ class Desk:
         bound = self._setup.unsure_seconds if sent else self._setup.away_seconds
         return time.monotonic() < begun + bound and (bool(sent) or not known)
 
-    def _done(self, db: Database, verb: Callable[[Database, bool], T], sent: list[str]) -> T:
+    def _done(self, db: Database, verb: Callable[[Database, bool], T], sent: list[str], until: float) -> T:
         """Do it once; ``sent`` holds something as long as a commit was sent and nobody knows what became of it."""
         again = bool(sent)
-        notices: list[object] = []
-        note = notices.append
-        db.add_notice_handler(note)
+        answers: list[T] = []
         try:
             with db.transaction():
-                answer = verb(db, again)
+                answers.append(verb(db, again))
                 if again:
                     db.execute(_SURE)
                 sent.append("a commit")
-            while notices:
-                # A commit that didn't wait for its standby says so in a notice.
-                notices.clear()
-                db.execute(_SURE)
-        finally:
-            db.remove_notice_handler(note)
+        except Unconfirmed:
+            if not answers:
+                raise
+            self._confirm(db, until)
         with suppress(psycopg.Error):
             row = db.execute(TELL, binary=True).fetchone()
             self._changed(0 if row is None else whole(row[0]))
-        return answer
+        return answers[0]
+
+    def _confirm(self, db: Database, until: float) -> None:
+        """What was committed before is where commits have to go. Raises ``Unconfirmed`` once ``until`` has passed."""
+        while True:
+            if time.monotonic() >= until:
+                raise Unconfirmed
+            with suppress(Unconfirmed):
+                db.execute(_SURE)
+                return

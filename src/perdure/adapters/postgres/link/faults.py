@@ -13,6 +13,7 @@ from perdure.values.errors import (
     BadInput,
     Busy,
     PerdureError,
+    StandbyAway,
     StoreAway,
     StoreDamaged,
     StoreDenied,
@@ -46,12 +47,32 @@ class Lost(Exception):
     """The connection is gone; whether what was sent was done is not known from here."""
 
 
+class Unanswered(psycopg.OperationalError):
+    """The server said nothing for longer than it lets anything take; the connection is closed."""
+
+    def __init__(self, seconds: float) -> None:
+        """Nothing came within ``seconds``."""
+        super().__init__(f"no answer within {seconds:g} seconds")
+
+
+class Unconfirmed(psycopg.OperationalError):
+    """What was asked is committed on this server, and may not be where its commits have to be."""
+
+    def __init__(self) -> None:
+        """Nobody has said that a standby has it."""
+        super().__init__(
+            "it is committed on the primary, and the synchronous standby doesn't answer: whether it lasts isn't known"
+        )
+
+
 def said(error: BaseException, doing: str) -> PerdureError:
     """Return ``error`` of PostgreSQL or the system in perdure's words."""
     if isinstance(error, PerdureError):
         return error
     what = f"{doing}: {_sentence(error)}"
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    if isinstance(error, Unconfirmed):
+        return StandbyAway(what)
     if state is not None:
         return _by_state(state, what, error)
     if isinstance(error, Lost | psycopg.OperationalError | OSError):

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 import psycopg
 
-from perdure.adapters.postgres.link.connecting import Database, Dialer
+from perdure.adapters.postgres.link.connecting import Dialer
 from perdure.adapters.postgres.link.faults import said
+from perdure.adapters.postgres.link.waiting import Database
 
 Lend = Callable[[str], AbstractContextManager[Database]]
 """Lends a connection on which each statement is a transaction, and tells errors in perdure's words."""
@@ -33,7 +34,7 @@ class OwnLine:
                 self._db = self._dialer.connected(writes=True)
             try:
                 yield self._db
-            except (psycopg.Error, OSError) as error:
+            except (psycopg.Error, UnicodeError, OSError) as error:
                 if self._db.closed or self._db.broken:
                     self._db.close()
                     self._db = None

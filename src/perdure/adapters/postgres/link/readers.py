@@ -13,8 +13,9 @@ from typing import Final, TypeVar
 
 import psycopg
 
-from perdure.adapters.postgres.link.connecting import Database, Dialer
-from perdure.adapters.postgres.link.faults import said
+from perdure.adapters.postgres.link.connecting import Dialer
+from perdure.adapters.postgres.link.faults import Unanswered, Unconfirmed, said
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.values.errors import Busy, StoreFailed
 
 T = TypeVar("T")
@@ -108,4 +109,6 @@ class Readers:
 
 def _is_gone(error: psycopg.Error) -> bool:
     """Tell whether ``error`` says that the connection is gone, and nothing of what was asked."""
+    if isinstance(error, Unanswered | Unconfirmed):
+        return False
     return error.sqlstate is None or error.sqlstate.startswith(("57P", "08"))

@@ -15,8 +15,8 @@ from psycopg import pq
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 
-from perdure.adapters.postgres.link.connecting import Database
 from perdure.adapters.postgres.link.faults import Lost
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.wire import Many, Row, Statement, Value, encoded
 
 _DONE: Final = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)

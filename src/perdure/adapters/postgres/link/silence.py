@@ -8,7 +8,7 @@ Invariant: only who waits for the words of its own process is ended, never who c
 
 from typing import Final
 
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 
 _END: Final = """
 SELECT pg_terminate_backend(a.pid, 1000) FROM pg_stat_activity a

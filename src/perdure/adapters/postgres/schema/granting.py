@@ -15,8 +15,9 @@ from psycopg import sql
 
 from perdure.adapters.postgres.columns import asked
 from perdure.adapters.postgres.layout import SCHEMA
-from perdure.adapters.postgres.link.connecting import Database, Dialer
+from perdure.adapters.postgres.link.connecting import Dialer
 from perdure.adapters.postgres.link.faults import said
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.values.errors import BadInput
 
 KEPT: Final[dict[str, LiteralString]] = {

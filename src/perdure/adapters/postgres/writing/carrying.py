@@ -7,9 +7,9 @@ import msgspec
 
 from perdure.adapters.postgres.judging.reading import holder_of, number_of
 from perdure.adapters.postgres.judging.remembered import locks_of_counters, read_claims
-from perdure.adapters.postgres.link.connecting import Database
 from perdure.adapters.postgres.link.desk import Desk
 from perdure.adapters.postgres.link.readers import Readers
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.writing.leases import make_run, process_of
 from perdure.log.carrying import Carried, CarriedClaim, CarriedPost, CarriedWriter, received
 from perdure.log.events import ClaimSeen

@@ -7,17 +7,31 @@ Invariants:
   have to go.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
+
+import psycopg
 
 from perdure.adapters.postgres.failover.identity import REPLICATED
 from perdure.adapters.postgres.judging.heads import LOCK_RUNS
+from perdure.adapters.postgres.link.faults import Lost
 from perdure.adapters.postgres.link.rounds import Rounds
 from perdure.adapters.postgres.wire import BYTES, INT, Many, Statement, read_bool, read_int, read_text
 from perdure.adapters.postgres.writing.group import BEGIN, COMMIT, ROLLBACK, TELL, Group
+from perdure.values.errors import PerdureError, StandbyAway, StoreFailed
 
 SURE: Final = Statement("SELECT pg_logical_emit_message(true, 'perdure', '') IS NOT NULL", (), (read_bool,))
 """Writes a record that means nothing, so that its commit waits for whatever commits wait for."""
 
+_STOOD_UP: Final = Statement(
+    """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE wait_event = 'SyncRep' AND datname = current_database() AND usename = current_user
+    """,
+    (),
+    (read_int,),
+)
 _STATUS: Final = Statement("SELECT coalesce(pg_xact_status($1::text::xid8), '')", (INT,), (read_text,))
 _THERE: Final = Statement(
     """
@@ -72,3 +86,16 @@ def made_sure(rounds: Rounds) -> bool:
     rounds.ask(TELL)
     *_, replicated, _ = rounds.go()
     return rounds.notices == before and replicated[0][0] is True
+
+
+def unsure(why: str, connected: Callable[[], Rounds]) -> StoreFailed:
+    """Return what to tell of a batch of which it couldn't be learned whether it was written, and the cause if it shows."""
+    what = "it isn't known whether a batch was written"
+    with suppress(Lost, psycopg.Error, PerdureError):
+        rounds = connected()
+        rounds.ask(_STOOD_UP)
+        if rounds.go()[0][0][0]:
+            return StandbyAway(f"{what}: the synchronous standby doesn't answer")
+    return StoreFailed(
+        f"{what}: {why}", hint="resume the run: it reads what was written, and goes on from there"
+    )

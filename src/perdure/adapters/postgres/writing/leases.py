@@ -15,7 +15,7 @@ from perdure.adapters.postgres.failover.known import Known
 from perdure.adapters.postgres.failover.losses import lost_of
 from perdure.adapters.postgres.judging.reading import digest_at, holder_of, number_of, stretches
 from perdure.adapters.postgres.layout import LEASE_LOCK_MS
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.carrying import check_moved
 from perdure.log.envelope import GENESIS
 from perdure.log.port import Holder, Lease, NewRun

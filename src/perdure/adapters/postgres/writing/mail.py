@@ -10,7 +10,7 @@ import time
 from typing import Final
 
 from perdure.adapters.postgres.columns import text
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 
 _CALLED: Final = """
 SELECT r.name FROM unnest(%s::text[]) AS asked (name) JOIN runs r ON r.name = asked.name

@@ -7,7 +7,7 @@ from perdure.adapters.postgres.columns import asked_one
 from perdure.adapters.postgres.content.zstd import packed, unpacked
 from perdure.adapters.postgres.judging.batch import Asked
 from perdure.adapters.postgres.judging.reading import stretches
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.wire import BYTES, INT, TEXT, Many, Statement
 
 _SAVE: Final = Statement(

@@ -26,12 +26,12 @@ from perdure.adapters.postgres.content.blobs import Packed, check_blob, pack_blo
 from perdure.adapters.postgres.content.fence import Fence
 from perdure.adapters.postgres.failover.known import Known
 from perdure.adapters.postgres.judging.batch import Asked
-from perdure.adapters.postgres.layout import ANSWER_SPARE_SECONDS, GROUP_BYTES_MAX
+from perdure.adapters.postgres.layout import GROUP_BYTES_MAX
 from perdure.adapters.postgres.link.connecting import Dialer
 from perdure.adapters.postgres.link.faults import UNSAYABLE, Lost, said
 from perdure.adapters.postgres.link.rounds import Rounds
 from perdure.adapters.postgres.writing.backlog import Backlog, Later
-from perdure.adapters.postgres.writing.certainty import found_of, made_sure
+from perdure.adapters.postgres.writing.certainty import found_of, made_sure, unsure
 from perdure.adapters.postgres.writing.group import ROLLBACK, Append, Group
 from perdure.log.metering import CommitMeter
 from perdure.log.port import Appended, Batch, Remembered
@@ -292,7 +292,7 @@ class Writer:
             left = max(0.0, deadline - time.monotonic())
             db = self._dialer.persistently(left, self._closing.is_set)
             self.meter.dialed += 1
-            self._rounds = Rounds(db, self._dialer.setup.statement_seconds + ANSWER_SPARE_SECONDS)
+            self._rounds = Rounds(db, self._dialer.setup.answer_seconds)
         return self._rounds
 
     def _hang_up(self) -> None:
@@ -338,10 +338,7 @@ class Writer:
                 why = str(error)
                 self._hang_up()
             if time.monotonic() >= deadline:
-                raise StoreFailed(
-                    f"it isn't known whether a batch was written: {why}",
-                    hint="resume the run: it reads what was written, and goes on from there",
-                )
+                raise unsure(why, lambda: self._connected(time.monotonic()))
             time.sleep(_PAUSE_SECONDS)
 
     # -- refusing ------------------------------------------------------------------------------------
