@@ -3,18 +3,26 @@
 import time
 
 import pytest
+from msgspec import Raw
 
 from perdure import Context, Contract, NotDone, Unknown, tool, wait
 from perdure.adapters.tools.tool import AnyTool
 from perdure.contract import ApprovalRule
+from perdure.driver.drive import portions
 from perdure.intention.identity import masked
 from perdure.intention.reply import Call, Reply
 from perdure.log.envelope import Event, seal
-from perdure.log.events import ApprovalGranted
+from perdure.log.events import ApprovalGranted, MessageReceived
+from perdure.log.port import Post
 from perdure.testing import World, call, say
 from perdure.testing.kit import mail_of
 from perdure.values.errors import BadInput
-from perdure.values.limits import INBOX_BYTES_MAX, WORDS_CHARACTERS_MAX
+from perdure.values.limits import (
+    INBOX_BYTES_MAX,
+    INBOX_TAKEN_BYTES_MAX,
+    INBOX_TAKEN_MAX,
+    WORDS_CHARACTERS_MAX,
+)
 from tests.orchestrator.bench import Bench, told
 
 HALF = "half a pair: \ud800"
@@ -124,10 +132,10 @@ def test_whatever_fits_the_inbox_fits_an_event():
 @pytest.mark.parametrize("word", ["x", "-", "_", "ab-"])
 def test_a_megabyte_of_one_word_is_masked_in_no_time(word: str):
     text = word * 1_000_000
-    begin = time.perf_counter()
+    begin = time.thread_time()
     assert masked({"content": text}) == {"content": text}
     assert masked(f"{text}1") == "#"
-    assert time.perf_counter() - begin < 5
+    assert time.thread_time() - begin < 5
 
 
 def test_a_run_with_a_large_argument_finishes():
@@ -140,3 +148,24 @@ def test_what_the_world_counts_is_counted():
     with World() as world:
         world.apply("a")
         assert world.counts() == {"a": 1}
+
+
+def test_a_flood_of_posts_is_taken_in_by_parts_and_in_its_order(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("perdure.driver.drive.INBOX_TAKEN_MAX", 3)
+    rules = Contract(approvals=(ApprovalRule(name="all"),))
+    with Bench(lambda world: (mail_of(world),), [call("mail", act="m"), say("ok")], contract=rules) as bench:
+        (asked,) = bench.start().world.approvals
+        for number in range(10):
+            bench.people.message("run", f"word {number}", sender="operator")
+        bench.people.approve("run", asked, by="operator")
+        assert bench.resume().status == "finished"
+        heard = [event.body.text.text for event in bench.events() if isinstance(event.body, MessageReceived)]
+        assert heard[-10:] == [f"word {number}" for number in range(10)]
+
+
+def test_posts_come_in_parts_that_fit_a_batch():
+    small = [Post(str(number), "note.made", Raw(b"0"), 0) for number in range(2 * INBOX_TAKEN_MAX + 1)]
+    assert [len(part) for part in portions(small)] == [INBOX_TAKEN_MAX, INBOX_TAKEN_MAX, 1]
+    large = [Post(str(number), "note.made", Raw(bytes(INBOX_TAKEN_BYTES_MAX // 2)), 0) for number in range(5)]
+    assert [[post.id for post in part] for part in portions(large)] == [["0", "1"], ["2", "3"], ["4"]]
+    assert list(portions([])) == []

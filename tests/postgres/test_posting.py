@@ -11,7 +11,7 @@ import pytest
 from perdure.adapters.postgres.content.fence import Fence
 from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.store import PostgresStore
-from perdure.adapters.postgres.writing.inbox import put_post
+from perdure.adapters.postgres.writing.inbox import POSTS_OF, put_post
 from perdure.values.errors import PerdureError
 from tests.conformance.stores import SECONDS, opened_run, post
 
@@ -73,3 +73,18 @@ def test_a_process_that_stops_in_the_middle_of_a_post_holds_up_the_next_for_a_mo
         with pytest.raises(PerdureError), writing(store, "stopped", idle_ms=200):
             assert store.post("march", post("next"))
         assert named(store) == ["next"]
+
+
+def test_a_burst_of_posts_is_looked_up_by_whole_names_whatever_the_server_believes_of_it(database: str):
+    """Else each of them is compared with every other, and a group commit takes half a minute for ten thousand."""
+    with PostgresStore(database) as store:
+        opened_run(store)
+    with psycopg.connect(database, autocommit=True) as db:
+        db.execute("SET search_path = perdure; SET plan_cache_mode = force_generic_plan; ANALYZE inbox")
+        db.execute("""
+            INSERT INTO inbox (run, id, kind, body, at)
+            SELECT r.number, 'p' || i, 'note.made', '{}', i FROM runs r, generate_series(1, 3000) AS i
+        """)
+        db.execute(f"PREPARE posts (text[], text[]) AS {POSTS_OF.text}".encode())
+        plan = [str(row[0]).strip() for row in db.execute("EXPLAIN EXECUTE posts ('{}', '{}')")]
+    assert "Index Cond: ((run = r.number) AND (id = u.id))" in plan, plan

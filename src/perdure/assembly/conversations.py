@@ -18,7 +18,7 @@ from perdure.assembly.beginnings import acquired
 from perdure.contract import Contract, Law
 from perdure.driver.answers import Answers
 from perdure.driver.books import Books, Recent, events_after, text_of, within
-from perdure.driver.drive import heard_post
+from perdure.driver.drive import first_of, heard_post
 from perdure.driver.port import Clock
 from perdure.driver.writer import Heard, RunWriter
 from perdure.intention.declaration import Definition
@@ -99,7 +99,7 @@ class Scribe:
         """Take in what people have posted; None where that is nothing, or the driver does it."""
         if self._through is not None:
             return None
-        posted = tuple(heard_post(post) for post in self._writer.store.inbox(self.run))
+        posted = tuple(heard_post(post) for post in first_of(self._writer.store.inbox(self.run)))
         return self.begin(posted) if posted else None
 
     def text(self, content: e.Content | None) -> str:

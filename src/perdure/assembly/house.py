@@ -35,7 +35,7 @@ from perdure.assembly.ports import MakePorts, OpenWorkspace, place_of, ports_of,
 from perdure.assembly.site import Site, scratch_of
 from perdure.driver.answers import Answers
 from perdure.driver.books import Books, arguments_of, read_state, text_of, within
-from perdure.driver.drive import Drive, heard_post
+from perdure.driver.drive import Drive, first_of, heard_post
 from perdure.driver.files import Files
 from perdure.driver.port import Clock, Deed
 from perdure.driver.work import Work
@@ -181,7 +181,7 @@ class House:
         lease = store.acquire(run, this_holder(self._name()))
         try:
             writer = RunWriter(store, run, lease.epoch, self.clock, self._answered())
-            posts = tuple(heard_post(post) for post in store.inbox(run))
+            posts = tuple(heard_post(post) for post in first_of(store.inbox(run)))
             begins = first or forked(store, store.rows(run)[0])
             lost = bereft(lease, writer.state)
             await writer.take((*begins, *lost, acquired(lease, attends=True), *posts, *then))

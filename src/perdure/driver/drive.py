@@ -8,7 +8,7 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 
 import msgspec
 
@@ -32,7 +32,7 @@ from perdure.orchestrator.wanted import (
 )
 from perdure.projection.state import State
 from perdure.values.errors import StoreDamaged
-from perdure.values.limits import GRACE_SECONDS, WORKER_PARKS_NS
+from perdure.values.limits import GRACE_SECONDS, INBOX_TAKEN_BYTES_MAX, INBOX_TAKEN_MAX, WORKER_PARKS_NS
 
 INBOX_SECONDS = 0.25
 """Between looks into the inbox for what other processes posted: below what a person notices."""
@@ -220,8 +220,8 @@ class Drive:
     async def _hear_posts(self) -> bool:
         """Take the inbox in; tell whether there was anything in it."""
         posts = self._store.inbox(self._writer.run)
-        if posts:
-            await self.take(*self._released(), *(heard_post(post) for post in posts))
+        for some in portions(posts):
+            await self.take(*self._released(), *(heard_post(post) for post in some))
         return bool(posts)
 
     async def _listen(self) -> None:
@@ -290,6 +290,23 @@ class Drive:
 def _ended(facts: tuple[Heard, ...]) -> bool:
     """Whether a child that was told to stop had come to its end by then."""
     return not any(isinstance(each.body, e.ChildFinished) and each.body.status == "waiting" for each in facts)
+
+
+def portions(posts: Sequence[Post]) -> Generator[Sequence[Post]]:
+    """Yield ``posts`` in their order, as many at once as one batch takes in: any number of them may have come."""
+    first = size = 0
+    for place, post in enumerate(posts):
+        size += len(post.body)
+        if place > first and (size > INBOX_TAKEN_BYTES_MAX or place - first >= INBOX_TAKEN_MAX):
+            yield posts[first:place]
+            first, size = place, len(post.body)
+    if posts:
+        yield posts[first:]
+
+
+def first_of(posts: Sequence[Post]) -> Sequence[Post]:
+    """Return as many of the oldest posts as one batch takes in."""
+    return next(portions(posts), ())
 
 
 def heard_post(post: Post) -> Heard:

@@ -106,6 +106,12 @@ REMEMBERED_RECEIPTS_MAX: Final = 200
 INBOX_BYTES_MAX: Final = EVENT_BYTES_MAX - 4096
 """One posted input; it becomes an event, and has to fit into one with its envelope."""
 
+INBOX_TAKEN_MAX: Final = 1000
+"""Posts that one batch takes in: a flood of them comes in parts, each far below ``BATCH_EVENTS_MAX``."""
+
+INBOX_TAKEN_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Their bodies together; more would hold up the other batches of a group commit."""
+
 CHILD_DEPTH_MAX: Final = 8
 """Runs within runs: deeper nesting is a loop."""
 

@@ -22,13 +22,17 @@ from perdure.values.limits import INBOX_BYTES_MAX
 
 POSTS_OF: Final = Statement(
     """
-    SELECT i.run, i.id FROM unnest($1, $2) AS u (name, id) JOIN runs r ON r.name = u.name
-    JOIN inbox i ON i.run = r.number AND i.id = u.id WHERE i.kind IS NOT NULL
+    SELECT i.run, i.id FROM unnest($1, $2) AS u (name, id) JOIN runs r ON r.name = u.name CROSS JOIN LATERAL (
+        SELECT run, id FROM inbox WHERE inbox.run = r.number AND inbox.id = u.id AND kind IS NOT NULL LIMIT 1
+    ) i
     """,
     (Many(TEXT), Many(TEXT)),
     (read_int, read_text),
 )
-"""Only who holds the run's row takes posts in, so that what waits now waits until the commit."""
+"""Only who holds the run's row takes posts in, so that what waits now waits until the commit.
+
+Sideways, so that each post is looked up by its whole name: as a join the server, which believes of a burst what it knew
+before it, compares every post with every other of the run, for half a minute, and nobody of this process commits meanwhile."""
 
 _POST: Final = """
 WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('perdure inbox ' || %s, 0)))
