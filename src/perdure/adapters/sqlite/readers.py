@@ -1,4 +1,7 @@
-"""Connections for reading: as many as read at the same time, kept for the next."""
+"""Connections for reading: as many as read at the same time, kept for the next.
+
+Invariant: what is read of a moment by several statements is as one commit left it, whoever writes meanwhile.
+"""
 
 import threading
 from collections.abc import Generator
@@ -43,6 +46,17 @@ class Readers:
                     db.close()
                 else:
                     self._idle.append(db)
+
+    @contextmanager
+    def moment(self, doing: str) -> Generator[Database]:
+        """Lend a connection that sees nothing of what is committed after its first statement."""
+        with self.borrowed(doing) as db:
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
     @contextmanager
     def fresh(self, doing: str) -> Generator[Database]:

@@ -170,7 +170,7 @@ class SqliteStore:
         return bool(self.inbox(run))
 
     def rows(self, run: str | None = None) -> Sequence[RunRow]:
-        with self._readers.borrowed("listing runs") as db:
+        with self._readers.moment("listing runs") as db:
             return read_rows(db, run)
 
     # -- leases --------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class SqliteStore:
     def acquire(self, run: str, holder: Holder, *, take_over: bool = False) -> Lease:
         writer = self._writing()
         while True:
-            with self._readers.borrowed(f"looking who holds {run}") as db:
+            with self._readers.moment(f"looking who holds {run}") as db:
                 seen = seen_lease(db, run)
             heard = prove_writers(run, seen, self._proof, holder, take_over=take_over)
             granted = writer.do(lambda db, seen=seen, heard=heard: self._grant(db, run, seen, heard, holder))
@@ -214,11 +214,11 @@ class SqliteStore:
     # -- what is remembered across runs --------------------------------------------------------------
 
     def claims(self, *, stem: str | None = None, scope: str | None = None) -> Sequence[ClaimSeen]:
-        with self._readers.borrowed("reading claims") as db:
+        with self._readers.moment("reading claims") as db:
             return read_claims(db, stem, scope)
 
     def counters(self, names: Sequence[str]) -> Sequence[CounterSeen]:
-        with self._readers.borrowed("reading counters") as db:
+        with self._readers.moment("reading counters") as db:
             return read_counters(db, names)
 
     # -- blobs ---------------------------------------------------------------------------------------
@@ -271,11 +271,11 @@ class SqliteStore:
 
     def carrier(self) -> SqliteCarrier:
         """Return what carries runs out of this store and into it."""
-        return SqliteCarrier(self._readers.borrowed, self._writing)
+        return SqliteCarrier(self._readers.moment, self._writing)
 
     def feed(self) -> SqliteFeed:
         """Return the feed of all runs."""
-        return SqliteFeed(self._readers.borrowed, self._writing)
+        return SqliteFeed(self._readers.moment, self._writing)
 
     # -- the store as a whole ------------------------------------------------------------------------
 
