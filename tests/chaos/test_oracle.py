@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -11,9 +12,10 @@ from msgspec.structs import replace
 
 import perdure
 from benchmarks.scale.chaos.agent import BANK, BOOK, PAYER
+from benchmarks.scale.chaos.aim import has_flight
 from benchmarks.scale.chaos.course import Fault
 from benchmarks.scale.chaos.jobs import TENANT, Job, Step, drawn_jobs, message_of
-from benchmarks.scale.chaos.journal import Acked, Called, Entry, Got, Turned
+from benchmarks.scale.chaos.journal import Acked, Called, Entry, Got, Journal, Turned
 from benchmarks.scale.chaos.oracle import Evidence, Verdict, judged
 from perdure.demo.bank_launch import BankSettings, open_bank
 from perdure.log import events as e
@@ -139,6 +141,22 @@ def test_a_fault_is_in_flight_only_between_a_promise_and_its_outcome(played: Pla
     assert counted(started.position, pid=8) == 0
     assert counted(started.position - 1) == 0
     assert counted(settled.position) == 0
+
+
+def test_a_strike_is_aimed_at_who_has_called_and_has_no_durable_outcome(tmp_path: Path):
+    journal, pid = Journal(tmp_path), os.getpid()
+    told: list[tuple[Entry, bool]] = [
+        (Acked(1, 2, "a", 1, 4, ""), False),
+        (Called(3, "a", 4, "k", 1, "INV-1"), True),
+        (Acked(4, 5, "b", 1, 9, ""), True),
+        (Acked(6, 7, "a", 1, 5, ""), False),
+        (Called(8, "b", 10, "l", 1, "INV-2"), True),
+        (Turned(9, "b", 1, "Fenced"), False),
+    ]
+    for entry, flies in told:
+        journal.write(entry)
+        assert has_flight(tmp_path, pid) == flies, entry
+    assert not has_flight(tmp_path, pid + 1)
 
 
 def test_jobs_are_the_same_for_the_same_seed():

@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.scale.chaos.figures import figures_of
 from benchmarks.scale.chaos.hooks import BREAKS
-from benchmarks.scale.chaos.trial import Wish, figures_of, trial_of
+from benchmarks.scale.chaos.trial import Wish, trial_of
 
 
 def main() -> int:

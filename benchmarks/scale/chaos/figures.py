@@ -7,16 +7,19 @@ prints it as one JSON object.
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from benchmarks.scale.chaos.oracle import Verdict
-from benchmarks.scale.chaos.trial import Figures, Wish, figures_of, trial_of
+from benchmarks.scale.chaos.trial import Trial, Wish, trial_of
 
+Figures = dict[str, Any]
 Say = Callable[[str], None]
 
 FLEET_SECONDS: Final = 75.0
@@ -91,6 +94,31 @@ def played(wish: Wish, say: Say) -> Figures:
         for line in verdict.lines():
             say(f"  {line}")
         return figures_of(trial, verdict, left)
+
+
+def figures_of(trial: Trial, verdict: Verdict, left: int) -> Figures:
+    """Return the counts of a trial."""
+    kinds = Counter(fault.kind for fault in trial.faults if fault.kind != "end")
+    return {
+        "workers": trial.wish.workers,
+        "runs": trial.wish.runs,
+        "faults": sum(kinds.values()),
+        "faults_in_flight": verdict.in_flight,
+        "failovers": trial.pair.failovers,
+        "lost": len(verdict.lost),
+        "duplicates": len(verdict.duplicates),
+        "stranded": len(verdict.stranded) + left,
+        "needless_stops": len(verdict.needless),
+        "stale_writes_accepted": len(verdict.stale),
+        "stale_writes_refused": verdict.refusals,
+        "other_faults": len(verdict.untruths) + len(verdict.faults),
+        "stops_with_reason": verdict.stops,
+        "parked": len(verdict.parked),
+        "acknowledged": verdict.acknowledged,
+        "takeover_s": statistics.median(verdict.takeovers_s) if verdict.takeovers_s else None,
+        "takeover_max_s": max(verdict.takeovers_s, default=None),
+        "kinds": dict(kinds),
+    }
 
 
 def caught(breach: Breach, seed: int, say: Say) -> int:

@@ -77,6 +77,10 @@ class Body:
             return False
         return stat.rpartition(")")[2].split()[0] in "Tt"
 
+    def moves(self) -> bool:
+        """Tell whether the process lives and isn't stopped."""
+        return self.process.poll() is None and not self.is_stopped()
+
 
 class Fleet:
     """All workers of a trial."""

@@ -98,6 +98,20 @@ def read_journals(place: Path) -> dict[str, list[Entry]]:
     return {file.stem: _entries(file) for file in sorted((place / FOLDER).glob("*.jsonl"))}
 
 
+def last_entries(place: Path, pid: int, size: int) -> list[Entry]:
+    """Return what one process wrote last, as much as stands whole in so many bytes."""
+    found: list[Entry] = []
+    for file in (place / FOLDER).glob(f"{pid}-*.jsonl"):
+        with file.open("rb") as opened:
+            start = max(0, file.stat().st_size - size)
+            opened.seek(start)
+            read = opened.read()
+        whole, _, _ = read.rpartition(b"\n")
+        lines = whole.splitlines()
+        found += [_decoder.decode(line) for line in (lines[1:] if start else lines)]
+    return found
+
+
 def pid_of(name: str) -> int:
     """Return the process that wrote the journal of this name."""
     return int(name.partition("-")[0])

@@ -4,16 +4,16 @@ import contextlib
 import random
 import signal
 import sqlite3
-import statistics
 import threading
 import time
-from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import perdure
+from benchmarks.scale.chaos.aim import has_flight
 from benchmarks.scale.chaos.course import Fault
 from benchmarks.scale.chaos.fleet import Body, Fleet, Order
 from benchmarks.scale.chaos.hooks import Strikes
@@ -30,6 +30,8 @@ from tests.servers.proxy import Mood
 
 LOOK_SECONDS: Final = 0.05
 AGAIN_SECONDS: Final = 0.25
+AIM_SECONDS: Final = 0.5
+"""So long a strike waits for a worker that has an effect on its way."""
 CALM_SECONDS: Final = 4.0
 BEGIN_SECONDS: Final = 60.0
 SLOW_MS: Final = 700
@@ -46,8 +48,6 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "bucket": 1.5,
 }
 """How often each kind of fault is drawn; failovers have times of their own."""
-
-Figures = dict[str, Any]
 
 
 class Wish(NamedTuple):
@@ -95,6 +95,9 @@ class Trial:
         self._chance: random.Random = random.Random(f"faults {wish.seed}")
         self._waking: dict[int, float] = {}
         """processes that are stopped, and when they go on"""
+        self._servers: ThreadPoolExecutor = ThreadPoolExecutor(1, "servers")
+        self._outage: Future[None] | None = None
+        """while the database is down: its end"""
         with closing(sqlite3.connect(place / "book.db")) as db:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("CREATE TABLE entries (invoice TEXT, cents INTEGER, reference TEXT)")
@@ -130,6 +133,7 @@ class Trial:
             left = self._settled_by_people() if settle and (verdict.stops or verdict.parked) else 0
         finally:
             self._visitor.leave()
+            self._servers.shutdown()
             if self.people.is_alive():
                 self.people.end()
             codes = self.fleet.end()
@@ -168,51 +172,61 @@ class Trial:
             for k in range(self.wish.failovers)
         ]
         while (now := time.monotonic()) < until:
-            if over and now > over[0]:
+            if over and now > over[0] and not self._is_down():
                 over.pop(0)
                 self._fault("failover")
             elif self.wish.kinds:
                 (kind,) = self._chance.choices(list(self.wish.kinds), list(self.wish.kinds.values()))
                 self._fault(kind)
-            rest = time.monotonic() + self._chance.uniform(*self.wish.pause)
-            while time.monotonic() < rest:
-                self._tend()
-                time.sleep(LOOK_SECONDS)
+            self._tend_until(time.monotonic() + self._chance.uniform(*self.wish.pause))
+        while self._is_down():
+            self._tend_until(time.monotonic() + LOOK_SECONDS)
 
     def _fault(self, kind: str) -> None:
         now = time.monotonic_ns()
         match kind:
-            case "kill" | "stop":
-                self._strike_worker(kind, now)
+            case "kill" | "stop" | "clock":
+                self._strike_worker(kind)
+            case "bucket":
+                self._turn_bucket(now)
+            case _ if self._is_down():
+                # What is done to the server waits; workers are struck meanwhile as well.
+                self._strike_worker(self._chance.choice(("kill", "stop")))
             case "cut":
                 self.pair.cut(self._chance.choice((0.3, 0.7, 1.0)))
                 self.faults.append(Fault(now, kind))
-            case "clock":
-                seat = self._chance.randrange(self.wish.workers)
-                self.fleet.step(seat, self._chance.choice(STEPS_NS))
-                self.faults.append(Fault(now, kind, self.fleet.bodies[seat].pid))
-            case "bucket":
-                self._turn_bucket(now)
             case "restart":
-                self.faults.append(Fault(now, kind))
-                self.pair.restart()
+                self._take_down(kind, self.pair.restart)
             case "failover":
                 self._note_heads()
-                self.faults.append(Fault(time.monotonic_ns(), kind))
-                self.pair.fail_over()
+                self._take_down(kind, self.pair.fail_over)
             case _:
                 raise ValueError(kind)
 
-    def _strike_worker(self, kind: str, now: int) -> None:
+    def _take_down(self, kind: str, work: Callable[[], None]) -> None:
+        self.faults.append(Fault(time.monotonic_ns(), kind))
+        self._outage = self._servers.submit(work)
+
+    def _is_down(self) -> bool:
+        """Tell whether the database is being restarted or replaced; what went wrong with that is raised."""
+        if self._outage is not None and self._outage.done():
+            outage, self._outage = self._outage, None
+            outage.result()
+        return self._outage is not None
+
+    def _strike_worker(self, kind: str) -> None:
         body = self._victim()
-        if body is None or body.pid in self._waking:
+        if body is None:
             return
-        self.faults.append(Fault(now, kind, body.pid))
-        if kind == "kill":
-            body.process.kill()
-        else:
-            body.process.send_signal(signal.SIGSTOP)
-            self._waking[body.pid] = time.monotonic() + self._chance.uniform(*self.wish.stopped_seconds)
+        self.faults.append(Fault(time.monotonic_ns(), kind, body.pid))
+        match kind:
+            case "kill":
+                body.process.kill()
+            case "stop":
+                body.process.send_signal(signal.SIGSTOP)
+                self._waking[body.pid] = time.monotonic() + self._chance.uniform(*self.wish.stopped_seconds)
+            case _:
+                self.fleet.step(body.seat, self._chance.choice(STEPS_NS))
 
     def _turn_bucket(self, now: int) -> None:
         if self._bucket is not None and not self._bucket_until:
@@ -222,21 +236,22 @@ class Trial:
             self.faults.append(Fault(now, f"bucket: {mood.value}"))
 
     def _victim(self) -> Body | None:
-        """Return a worker that has an effect under way, if there is one, else any that lives."""
-        living = [body for body in self.fleet.bodies if body.process.poll() is None and body.serves()]
-        busy = [body for body in living if self._is_busy(body) and not body.is_stopped()]
-        return self._chance.choice(busy or living) if living else None
+        """Return a worker that has an effect on its way, if one has soon, else any that moves."""
+        until = time.monotonic() + AIM_SECONDS
+        while True:
+            moving = [body for body in self.fleet.bodies if body.serves() and body.moves()]
+            busy = [body for body in moving if has_flight(self.place, body.pid)]
+            if busy or time.monotonic() > until:
+                return self._chance.choice(busy or moving) if moving else None
+            self._tend_until(time.monotonic() + LOOK_SECONDS)
 
-    def _is_busy(self, body: Body) -> bool:
-        for file in (self.place / "journal").glob(f"{body.pid}-*.jsonl"):
-            with file.open("rb") as opened:
-                opened.seek(max(0, file.stat().st_size - 4000))
-                last = opened.read()
-            return last.count(b'"called"') > last.count(b'"returned"')
-        return False
+    def _tend_until(self, end: float) -> None:
+        while time.monotonic() < end:
+            self._tend()
+            time.sleep(LOOK_SECONDS)
 
     def _tend(self) -> None:
-        """Stopped processes go on when it is time; dead ones are replaced."""
+        """Stopped processes go on when it is time; dead ones are replaced, once there is a database to come to."""
         now = time.monotonic()
         if self._bucket is not None and self._bucket_until and now > self._bucket_until:
             self._bucket.turn(Mood.PASS)
@@ -249,7 +264,7 @@ class Trial:
                 self._waking.pop(body.pid)
                 with contextlib.suppress(ProcessLookupError):
                     body.process.send_signal(signal.SIGCONT)
-        for body in self.fleet.fill():
+        for body in () if self._is_down() else self.fleet.fill():
             self.faults.append(Fault(time.monotonic_ns(), "end", body.pid, str(body.process.returncode)))
 
     def _note_heads(self) -> None:
@@ -354,28 +369,3 @@ def trial_of(wish: Wish, place: Path) -> Generator[Trial]:
         bucket() if wish.objects else contextlib.nullcontext() as large,
     ):
         yield Trial(wish, place, pair, bank, large)
-
-
-def figures_of(trial: Trial, verdict: Verdict, left: int) -> Figures:
-    """Return the counts of a trial."""
-    kinds = Counter(fault.kind for fault in trial.faults if fault.kind != "end")
-    return {
-        "workers": trial.wish.workers,
-        "runs": trial.wish.runs,
-        "faults": sum(kinds.values()),
-        "faults_in_flight": verdict.in_flight,
-        "failovers": trial.pair.failovers,
-        "lost": len(verdict.lost),
-        "duplicates": len(verdict.duplicates),
-        "stranded": len(verdict.stranded) + left,
-        "needless_stops": len(verdict.needless),
-        "stale_writes_accepted": len(verdict.stale),
-        "stale_writes_refused": verdict.refusals,
-        "other_faults": len(verdict.untruths) + len(verdict.faults),
-        "stops_with_reason": verdict.stops,
-        "parked": len(verdict.parked),
-        "acknowledged": verdict.acknowledged,
-        "takeover_s": statistics.median(verdict.takeovers_s) if verdict.takeovers_s else None,
-        "takeover_max_s": max(verdict.takeovers_s, default=None),
-        "kinds": dict(kinds),
-    }
