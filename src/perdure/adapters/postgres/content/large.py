@@ -6,7 +6,8 @@ Invariants:
   which the collector finds, and never a row without its object.
 - A promise that is gone can't be kept: the collector may be deleting the object. The blob is kept here then.
 - Nobody leans on a condemned object: where the database was put back to an earlier moment, it may be gone already,
-  taken away after that moment. Whoever needs the blob puts it anew, and the old object is doomed.
+  taken away after that moment. Whoever needs the blob puts it anew. The old object stands as promised from then on:
+  a backup may need it, and so it stays as long as any that nothing reaches.
 - Nobody waits for the object store longer than ``OBJECT_PUT_SECONDS`` and what the size takes; whoever has waited
   in vain makes the next ones not wait at all for a while.
 """
@@ -54,9 +55,6 @@ _ANEW: Final = """
 UPDATE blobs b SET form = %s, content = %s, condemned = NULL
 FROM (SELECT digest, content FROM blobs WHERE digest = %s AND form = 2 AND condemned IS NOT NULL FOR UPDATE) was
 WHERE b.digest = was.digest RETURNING was.content
-"""
-_DOOM: Final = """
-INSERT INTO puts (name, at, doomed) VALUES (%s, 0, true) ON CONFLICT (name) DO UPDATE SET doomed = true
 """
 _FRAME: Final = "INSERT INTO frames (digest, number, content) VALUES (%s, %s, %s)"
 _FRAMES: Final = """
@@ -232,7 +230,7 @@ def _takes(db: Database, row: Packed, store: str) -> bool:
     was = db.execute(_ANEW, (row.form, row.content, row.digest), binary=True).fetchone()
     if was is None:
         return False
-    db.execute(_DOOM, (index_of(raw(was[0])).object_name(store, row.digest.hex()),))
+    db.execute(PROMISE, (index_of(raw(was[0])).object_name(store, row.digest.hex()),))
     return True
 
 
