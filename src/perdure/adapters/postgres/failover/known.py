@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 
 from perdure.adapters.postgres.failover.outside import OutsideWitness
-from perdure.adapters.postgres.failover.sealing import Gone, KnownHead, Promised, ServerLife
+from perdure.adapters.postgres.failover.sealing import Gone, KnownHead, Promised, ServerLife, promises_of
 from perdure.log.port import Batch
 from perdure.values.limits import REMEMBERED_CLAIMS_MAX, REMEMBERED_HEADS_MAX, VOUCHES_SECONDS
 
@@ -79,8 +79,8 @@ class Known:
                     last = batch.events[-1]
                     self._heads.pop(batch.run, None)
                     self._heads[batch.run] = KnownHead(batch.run, last.position, last.digest)
-                for claim in batch.opened:
-                    self._claims[claim.key] = Promised(batch.run, claim)
+                for promised in promises_of(batch):
+                    self._claims[promised.key] = promised
             _bound(self._heads, REMEMBERED_HEADS_MAX)
             _bound(self._claims, REMEMBERED_CLAIMS_MAX)
             self._certain_at, self._broke_at = self._now(), None

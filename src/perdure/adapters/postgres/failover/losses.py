@@ -3,6 +3,7 @@
 Invariants:
 - A claim that is put back is open: whatever is equal to it waits until somebody has said how it ended.
 - Epochs that were given out before a loss are fenced in one step, all of them: some of them nobody knows any more.
+- What a missing claim took of shared counters is taken again, once, with the row that says that it is missing.
 - The seal is written as a whole, with the number of the transaction that writes it.
 """
 
@@ -52,6 +53,11 @@ INSERT INTO lost (key, run, stem, scope, tool, attempt, arguments, loose, positi
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (key) DO UPDATE SET outcome = coalesce(lost.outcome, excluded.outcome),
     result = coalesce(lost.result, excluded.result)
+RETURNING xmax = 0
+"""
+_TAKEN: Final = """
+INSERT INTO counters (name, used) SELECT name, used FROM unnest(%s::text[], %s::bigint[]) AS t (name, used) ORDER BY name
+ON CONFLICT (name) DO UPDATE SET used = counters.used + excluded.used
 """
 _RUNS_BACK: Final = """
 INSERT INTO runs (name, lineage, tenant, forked_at, created, position, head)
@@ -154,8 +160,9 @@ def fence(db: Database) -> None:
 
 
 def write_down(db: Database, gone: Gone, told_by: str) -> None:
-    """Within a transaction: these claims are known to be missing."""
-    for run, claim in gone.claims:
+    """Within a transaction: these claims are known to be missing; what they took of shared counters is taken again."""
+    taken: dict[str, int] = {}
+    for run, claim, reserved in gone.claims:
         known = LostClaim(
             claim.key,
             run,
@@ -167,13 +174,16 @@ def write_down(db: Database, gone: Gone, told_by: str) -> None:
             claim.loose,
             claim.position,
         )
-        write_lost(db, known, told_by)
+        # Whoever comes with it later takes nothing more.
+        for counter, amount in reserved.items() if write_lost(db, known, told_by) else ():
+            taken[counter] = taken.get(counter, 0) + amount
+    db.execute(_TAKEN, (list(taken), list(taken.values())))
 
 
-def write_lost(db: Database, lost: LostClaim, told_by: str) -> None:
-    """Within a transaction: this claim is known to be missing."""
+def write_lost(db: Database, lost: LostClaim, told_by: str) -> bool:
+    """Within a transaction: this claim is known to be missing; tell whether it wasn't before."""
     result = None if lost.result is None else msgspec.json.encode(lost.result)
-    db.execute(_LOST, (*lost[:10], result, told_by))
+    return db.execute(_LOST, (*lost[:10], result, told_by)).fetchone() == (True,)
 
 
 def put_back(db: Database) -> int:

@@ -22,7 +22,14 @@ from typing import Final, NamedTuple
 import msgspec
 import psycopg
 
-from perdure.adapters.postgres.failover.sealing import Gone, KnownHead, Promised, Seal, ServerLife
+from perdure.adapters.postgres.failover.sealing import (
+    Gone,
+    KnownHead,
+    Promised,
+    Seal,
+    ServerLife,
+    promises_of,
+)
 from perdure.log.port import Batch, ClaimOpened, ObjectStore
 from perdure.values.errors import BlobMissing, Busy, OldPrimary, PerdureError, StoreDamaged
 from perdure.values.limits import (
@@ -47,7 +54,7 @@ WHERE NOT EXISTS (
 """
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     run: str
     position: int
     key: str
@@ -57,6 +64,7 @@ class _Line(msgspec.Struct, frozen=True):
     attempt: int
     arguments: str
     loose: str = ""
+    reserved: dict[str, int] = {}
 
 
 class _Heads(msgspec.Struct, frozen=True):
@@ -103,7 +111,7 @@ class OutsideWitness:
 
         Raises ``Busy`` or ``StoreFailed`` where they can't be.
         """
-        lines = [_line(batch.run, claim) for batch in batches for claim in batch.opened]
+        lines = [_line(promised) for batch in batches for promised in promises_of(batch)]
         if not lines or not self.claims_before:
             return
         if not self._store:
@@ -268,7 +276,8 @@ def _server(store: str, here: ServerLife) -> str:
     return f"{store}/servers/{here.timeline:08x}-{here.system}-{started}"
 
 
-def _line(run: str, claim: ClaimOpened) -> bytes:
+def _line(promised: Promised) -> bytes:
+    run, claim, reserved = promised
     return msgspec.json.encode(
         _Line(
             run,
@@ -280,6 +289,7 @@ def _line(run: str, claim: ClaimOpened) -> bytes:
             claim.attempt,
             claim.arguments,
             claim.loose,
+            dict(reserved),
         )
     )
 
@@ -295,4 +305,4 @@ def _promise(line: _Line) -> Promised:
         arguments=line.arguments,
         loose=line.loose,
     )
-    return Promised(line.run, claim)
+    return Promised(line.run, claim, line.reserved)

@@ -4,11 +4,13 @@ Invariant: the seal is written with the number of the transaction that writes it
 Never within a savepoint: that would be another transaction to the row, and the seal would look like a dump's.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import psycopg
 
-from perdure.log.port import ClaimOpened
+from perdure.log.port import Batch, ClaimOpened
 from perdure.values.errors import StoreDamaged
 
 Database = psycopg.Connection[tuple[object, ...]]
@@ -48,6 +50,8 @@ class Promised(NamedTuple):
 
     run: str
     claim: ClaimOpened
+    reserved: Mapping[str, int] = MappingProxyType({})
+    """what its batch took of shared counters; it stands with the first claim of the batch"""
 
     @property
     def key(self) -> str:
@@ -60,6 +64,19 @@ class Promised(NamedTuple):
     @property
     def position(self) -> int:
         return self.claim.position
+
+
+def promises_of(batch: Batch) -> list[Promised]:
+    """Return the claims that ``batch`` opens, with what it takes of shared counters."""
+    taken: dict[str, int] = {}
+    for move in batch.counters:
+        # What the batch gives back is given back again, if its claim is.
+        if move.amount > 0:
+            taken[move.counter] = taken.get(move.counter, 0) + move.amount
+    return [
+        Promised(batch.run, claim, taken if number == 0 else MappingProxyType({}))
+        for number, claim in enumerate(batch.opened)
+    ]
 
 
 class Gone(NamedTuple):
