@@ -123,6 +123,36 @@ class Server:
         words = ("--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast")
         self._run("pg_basebackup", "--pgdata", str(self.directory), "--dbname", source, *words)
 
+    def archive_to(self, directory: Path) -> Path:
+        """From its next start on, the server copies each finished segment of its log to where this says."""
+        archive = directory if os.geteuid() else _reachable(directory)
+        self._own(archive)
+        self.settings |= {
+            "archive_mode": "on",
+            "archive_command": f"test ! -f {archive}/%f && cp %p {archive}/%f",
+        }
+        return archive
+
+    def back_up(self, primary: "Server") -> None:
+        """The directory holds a base backup of ``primary``."""
+        self._own(self.directory)
+        source = f"host=127.0.0.1 port={primary.port} user={USER}"
+        words = ("--checkpoint", "fast", "--no-sync")
+        self._run("pg_basebackup", "--pgdata", str(self.directory), "--dbname", source, *words)
+
+    def recover(self, archive: Path, target: Mapping[str, str]) -> None:
+        """The base backup in the directory becomes a primary, as its server was at ``target``, and answers."""
+        signal_file = self.directory / "recovery.signal"
+        signal_file.touch()
+        if self._user is not None:
+            os.chown(signal_file, self._user, self._user)
+        self.settings |= {
+            "restore_command": f"cp {archive}/%f %p",
+            "recovery_target_action": "promote",
+            **target,
+        }
+        self.start()
+
     def start(self) -> None:
         """The server answers."""
         words = [f"-c{key}={value}" for key, value in self.settings.items()]

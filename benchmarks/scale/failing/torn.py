@@ -102,7 +102,7 @@ def torn(twins: Twins, place: Path) -> Torn:
             fresh.takeovers.release("ann", ())
         finished = sum(_ends(clerk) for clerk in (living, clerks["seen"]))
         twice = sum(max(world.counts().get(name, 0) - 1, 0) for name in ("told", "seen"))
-        _believe(twins)
+        believe(twins.standby.dsn("blind"))
         with _made(twins, "blind", place) as unlooked:
             Clerk(world, unlooked, "blind").start()
         blind = max(world.counts().get("blind", 0) - 1, 0)
@@ -173,9 +173,9 @@ def _ends(clerk: Clerk) -> bool:
     return state.status == "finished"
 
 
-def _believe(twins: Twins) -> None:
+def believe(dsn: str) -> None:
     """What a build without any look at servers would have done: nothing was lost, the store goes on."""
-    with psycopg.connect(twins.standby.dsn("blind"), autocommit=True, options="-c search_path=perdure") as db:
+    with psycopg.connect(dsn, autocommit=True, options="-c search_path=perdure") as db:
         row = db.execute("SELECT system, now, database FROM standing").fetchone()
         if row is None:
             raise RuntimeError("there is no seal")

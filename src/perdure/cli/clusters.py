@@ -123,6 +123,9 @@ def _show(standing: DatabaseStanding) -> None:
         click.echo(f"{inked('!', 'doubt', bold=True)} {words}: {cure}")
     if standing.suspended:
         click.echo(f"{inked('‖', 'ask', bold=True)} its runs are suspended: {standing.suspended}")
+        if stats.newest:
+            words = f"the newest batch here is of {stats.newest}: what was begun later isn't here"
+            click.echo(inked(f"  {words}", "quiet"))
         click.echo(f"  {inked('perdure store failovers', 'ask')}  what is known of it")
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from perdure.adapters.postgres.content.garbage import waiting
 from perdure.adapters.postgres.following.stalling import found_stall
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.feed import Stall
 from perdure.values.limits import FEED_STALL_SECONDS
 
@@ -38,7 +38,8 @@ SELECT (SELECT id FROM store), current_setting('server_version'), current_databa
     CASE WHEN pg_is_in_recovery() THEN NULL ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END,
     (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()),
     (SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'perdure%'),
-    current_setting('max_connections')::int, (SELECT max(name) FROM migrations), (SELECT released FROM store)
+    current_setting('max_connections')::int, (SELECT max(name) FROM migrations), (SELECT released FROM store),
+    (SELECT at::text FROM feed ORDER BY xid DESC LIMIT 1)
 """
 
 
@@ -82,6 +83,8 @@ class ServerStats(msgspec.Struct, frozen=True):
     tables_at: str
     """the last step that made the store's tables"""
     released: str | None
+    newest: str | None
+    """when the newest batch was begun; None if that was so long ago that the feed has forgotten it"""
     runs: int
     runs_held: int
     events: int
@@ -112,8 +115,8 @@ def stats_of(db: Database) -> ServerStats:
     runs, held, events, claims, claims_open, inbox, blobs, snapshots = cast(
         "tuple[int, int, int, int, int, int, int, int]", counts
     )
-    id_, server, database, timeline, connections, ours, most, made, released = cast(
-        "tuple[str, str, str, int | None, int, int, int, str, str | None]", row
+    id_, server, database, timeline, connections, ours, most, made, released, newest = cast(
+        "tuple[str, str, str, int | None, int, int, int, str, str | None, str | None]", row
     )
     tables = cast(
         "list[tuple[str, int | None, int | None, int, int, str | None]]", db.execute(_TABLES).fetchall()
@@ -131,6 +134,7 @@ def stats_of(db: Database) -> ServerStats:
         most,
         made,
         released,
+        newest,
         runs,
         held,
         events,
