@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -218,8 +219,31 @@ def test_a_step_does_not_stand_before_the_tables_of_busy_workers(database: str):
     with psycopg.connect(database) as busy:
         busy.execute("SELECT count(*) FROM perdure.runs")
         with pytest.raises(Busy):
-            migrate(Dialer(database, Setup(lock_seconds=0.2)), steps)
+            migrate(Dialer(database, Setup(lock_seconds=0.05)), steps)
     assert migrate(dialer(database), steps) == ("9901_later",)
+
+
+def test_a_step_that_waits_for_a_table_lets_those_pass_who_came_after_it(database: str):
+    steps = (*migrations(), a_step(9901, 1, "ALTER TABLE runs ADD more bigint;"))
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(database) as busy:
+        busy.execute("SELECT count(*) FROM perdure.runs")
+        migrating = threads.submit(migrate, Dialer(database, Setup(lock_seconds=600)), steps)
+        with psycopg.connect(database, autocommit=True) as passing:
+            until_waiting_for_runs(passing)
+            passing.execute("SET lock_timeout = '60s'")
+            assert passing.execute("SELECT count(*) FROM perdure.runs").fetchone() == (0,)
+        busy.rollback()
+        # On a machine that stands still it has given up meanwhile, and says so.
+        assert migrating.exception() is None or isinstance(migrating.exception(), Busy)
+
+
+def until_waiting_for_runs(db: psycopg.Connection) -> None:
+    """Somebody waits for the table of runs."""
+    waits = "SELECT count(*) FROM pg_locks WHERE relation = 'perdure.runs'::regclass AND NOT granted"
+    end = time.monotonic() + 60
+    while db.execute(waits).fetchone() == (0,):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_who_was_given_a_schema_fills_it_without_a_right_to_make_another(empty: str):

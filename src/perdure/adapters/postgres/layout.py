@@ -11,6 +11,12 @@ CHANNEL: Final = "perdure"
 MIGRATING: Final = 0x50455244
 """The advisory lock (``PERD``) under which one process at a time changes the tables."""
 
+STEP_LOCK_SECONDS: Final = 2.0
+"""A step that waits for a table keeps all waiting who come after it, so it gives way after this long."""
+
+STEP_TRIES: Final = 5
+"""How often it comes again, after a pause as long, before whoever migrates is told that somebody is in the way."""
+
 SERVER_MIN: Final = 140000
 """The oldest PostgreSQL that still gets corrections, as it counts its versions itself."""
 

@@ -10,6 +10,7 @@ Invariants:
 
 import hashlib
 import re
+import time
 import uuid
 from functools import cache
 from importlib.resources import files
@@ -20,7 +21,7 @@ from psycopg import errors as pg
 from psycopg import sql
 
 from perdure.adapters.postgres.columns import asked
-from perdure.adapters.postgres.layout import MIGRATING, SCHEMA, SERVER_MIN
+from perdure.adapters.postgres.layout import MIGRATING, SCHEMA, SERVER_MIN, STEP_LOCK_SECONDS, STEP_TRIES
 from perdure.adapters.postgres.link.connecting import Dialer
 from perdure.adapters.postgres.link.faults import said
 from perdure.adapters.postgres.link.waiting import Database
@@ -138,7 +139,7 @@ def migrate(dialer: Dialer, steps: tuple[Migration, ...] | None = None) -> tuple
         try:
             _settle(db, dialer)
             names: list[str] = []
-            while done := _take(db, dialer, steps):
+            while done := _let_in(db, dialer, steps):
                 names += done
             return tuple(names)
         except pg.InsufficientPrivilege as error:
@@ -163,13 +164,27 @@ def _settle(db: Database, dialer: Dialer) -> None:
             hint="make it with ENCODING 'UTF8' TEMPLATE template0",
         )
     # A step may take longer than any statement of a worker, but must not stand before their tables and wait.
-    words = (f"{SCHEMA}, pg_temp", f"{round(dialer.setup.lock_seconds * 1000)}ms")
+    words = (f"{SCHEMA}, pg_temp", f"{round(_lock_seconds(dialer) * 1000)}ms")
     db.take_long()
     db.execute(
         "SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false)",
         words,
         prepare=False,
     )
+
+
+def _lock_seconds(dialer: Dialer) -> float:
+    return min(STEP_LOCK_SECONDS, dialer.setup.lock_seconds)
+
+
+def _let_in(db: Database, dialer: Dialer, steps: tuple[Migration, ...]) -> tuple[str, ...]:
+    """As ``_take``; where somebody has a table for long, all who wait behind the step pass before it is tried again."""
+    for _ in range(STEP_TRIES - 1):
+        try:
+            return _take(db, dialer, steps)
+        except pg.LockNotAvailable:
+            time.sleep(_lock_seconds(dialer))
+    return _take(db, dialer, steps)
 
 
 def _take(db: Database, dialer: Dialer, steps: tuple[Migration, ...]) -> tuple[str, ...]:
