@@ -22,8 +22,6 @@ from perdure.values.limits import DYING_NS, SENDS_MAX
 from perdure.wire.prompt import Prompt
 from tests.assembly.kit import agent
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def test_a_deed_in_the_workspace_that_always_fails_is_given_up_and_leaves_nothing(tmp_path: Path):
     root = tmp_path / "project"

@@ -101,9 +101,9 @@ def test_a_writer_that_was_taken_over_ends_with_5(terminal: Terminal):
     second = terminal.start("resume", "p", "--take-over")
     terminal.await_tool(second)
     terminal.open_gate(tools=2)
-    out, _ = first.communicate(timeout=30)
+    out, _ = first.communicate(timeout=60)
     assert (first.returncode, msgspec.json.decode(out)["error"]["code"]) == (5, "P401")
-    out, _ = second.communicate(timeout=30)
+    out, _ = second.communicate(timeout=60)
     assert (second.returncode, out) == (0, "It is noted.\n")
 
 
@@ -126,7 +126,7 @@ def test_a_signal_lets_go_in_order_and_says_how_to_go_on(terminal: Terminal, num
     said = _until(process.stderr, "letting go of s")
     assert "pay_slowly invoice=INV-9" in said
     terminal.open_gate()
-    _, rest = process.communicate(timeout=30)
+    _, rest = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "perdure resume s\n" in rest
     assert "Traceback" not in rest

@@ -152,11 +152,11 @@ def test_a_follower_sees_events_as_they_come_and_ends_with_the_run(terminal: Ter
         seen.append(msgspec.json.decode(line)["kind"])
         if seen[-1] == "effect.started":
             terminal.open_gate()
-    follower.communicate(timeout=30)
+    follower.communicate(timeout=60)
     assert (seen[0], seen[-1]) == ("run.opened", "run.closed")
     assert "effect.settled" in seen
     assert follower.returncode == 0
-    out, _ = driver.communicate(timeout=30)
+    out, _ = driver.communicate(timeout=60)
     assert msgspec.json.decode(out)["position"] == len(seen)
 
 

@@ -65,7 +65,7 @@ def test_a_driver_hears_what_another_process_says(terminal: Terminal):
     assert said.code == 0
     assert terminal.type("log", "p", "-f").code == 0  # it ends when the driver has taken that in
     terminal.open_gate()
-    driver.communicate(timeout=30)
+    driver.communicate(timeout=60)
     assert driver.returncode == 4
     terminal_row = terminal.type("ls", "--json").json["runs"][0]
     assert (terminal_row["status"], terminal_row["driver"]) == ("cancelled", "nobody")

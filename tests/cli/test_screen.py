@@ -33,7 +33,7 @@ def on_a_screen(terminal: Terminal, *words: str, **env: str) -> str:
             break
         seen += piece
     os.close(ours)
-    process.wait(timeout=30)
+    process.wait(timeout=60)
     return seen.decode()
 
 

@@ -25,7 +25,7 @@ EACH = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name.partiti
 
 def send(url: str, recording: Recording) -> list[int]:
     """Let the client of a recording speak again; return what it was answered."""
-    line = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    line = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     statuses: list[int] = []
     for each in recording.passed:
         line.request("POST", each.path, body=each.body, headers=dict(each.headers))

@@ -168,7 +168,7 @@ def test_an_interrupted_demo_leaves_no_process_behind() -> None:
         shown.send_signal(signal.SIGINT)
         assert shown.wait() == 130
     assert agents, "there was no bank to leave behind"
-    _, alive = psutil.wait_procs(agents, timeout=30)
+    _, alive = psutil.wait_procs(agents, timeout=60)
     assert alive == []
 
 

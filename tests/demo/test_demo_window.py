@@ -225,7 +225,7 @@ def test_an_interrupted_scene_leaves_no_process_behind():
         shown.send_signal(signal.SIGINT)
         began = psutil.Process(shown.pid).children(recursive=True)
         assert shown.wait(60) == 130
-    _, alive = psutil.wait_procs(began, timeout=30)
+    _, alive = psutil.wait_procs(began, timeout=60)
     assert alive == []
 
 

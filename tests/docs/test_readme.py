@@ -15,6 +15,8 @@ from tests.tidy.tree import ROOT
 pytestmark = pytest.mark.timeout(300)
 
 SETTING_UP = ("See it", "Install")
+ATTEMPTS_MAX = 3
+"""The reader's kill comes within the two seconds of a payment, or a busy shell types it late."""
 
 
 def parts() -> tuple[list[Block], list[Block]]:
@@ -53,11 +55,17 @@ def test_the_agent_in_the_readme_fits_on_a_screen():
 
 def test_the_agent_that_was_killed_pays_each_invoice_once(tmp_path: Path):
     _, using = parts()
-    end = typed(using, tmp_path)
-    assert end.code == 0, end.last
-    assert unlike(using, end.printed) == [], end.last
-    paid = [line.split(",")[0] for line in (tmp_path / "bank.csv").read_text().splitlines()]
-    assert paid == ["INV-1", "INV-2", "INV-3"]
+    for attempt in range(ATTEMPTS_MAX):
+        folder = tmp_path / f"{attempt}"
+        folder.mkdir()
+        end = typed(using, folder)
+        assert end.code == 0, end.last
+        paid = [line.split(",")[0] for line in (folder / "bank.csv").read_text().splitlines()]
+        assert paid == ["INV-1", "INV-2", "INV-3"]
+        wrong = unlike(using, end.printed)
+        if not wrong:
+            break
+    assert wrong == [], end.last
 
 
 @pytest.mark.timeout(900)

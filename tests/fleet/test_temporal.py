@@ -31,7 +31,7 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
 @pytest.fixture
 def words(temporal: Temporal, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.address)
-    return ("--engine", "temporal", "--takeover-seconds", "3")
+    return ("--engine", "temporal")
 
 
 def test_a_run_is_driven_waits_for_a_person_and_is_woken_by_the_answer(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
-SECONDS = 30
+SECONDS = 60
 
 
 class Seen(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-SECONDS = 40
+SECONDS = 60
 
 
 class Running:

@@ -176,7 +176,7 @@ def test_a_gateway_that_is_killed_in_a_stream_is_followed_by_one_that_sends_the_
             chat.result(9, page_text("file-9"), path="/f/9")
             upstream.serve = hanging
             body = chat.body(stream=True)
-            with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as line:
+            with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as line:
                 line.sendall(head(body))
                 while b"message_start" not in line.recv(65536):
                     pass
@@ -223,7 +223,7 @@ def test_a_client_that_leaves_a_stream_leaves_a_request_that_failed(upstream: Ra
     upstream.serve = hanging
     with Running(tmp_path / "s", upstream.url) as gateway:
         body = Chat(asker(gateway.port)).body(stream=True)
-        with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as line:
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as line:
             line.sendall(head(body))
             while b"message_start" not in line.recv(65536):
                 pass

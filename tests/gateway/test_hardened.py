@@ -30,7 +30,7 @@ from tests.gateway.talking import (
 
 FINE = answer("200 OK", (("Content-Type", "application/json"),), b"{}")
 STUB = "left the window"
-WAITS = 30
+WAITS = 60
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def upstream() -> Iterator[RawUpstream]:
 
 def spoken(port: int, head: bytes, body: bytes = b"") -> int:
     """Return the status of what is answered to these very bytes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
         line.sendall(head + body)
         return got(line).status
 
@@ -255,7 +255,7 @@ def left(port: int, body: bytes, seconds: float) -> None:
     """A client asks, and goes away so much later, whatever the gateway has come to by then."""
     own = b"User-Agent: Anthropic/Python 1.0\r\nx-api-key: sk-of-nobody\r\nauthorization: Bearer sk-of-nobody"
     head = b"POST /v1/messages HTTP/1.1\r\nHost: a\r\n%b\r\nContent-Length: %d\r\n\r\n" % (own, len(body))
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         line.sendall(head + body)
         select.select([line], [], [], seconds)

@@ -216,7 +216,7 @@ def test_a_client_that_goes_away_takes_its_request_with_it(gateway: Running, ups
 
     upstream.serve = serve
     body = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"gone"}]}'
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as client:
         client.sendall(
             b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
@@ -244,7 +244,7 @@ def test_a_slow_reader_slows_its_upstream_down(gateway: Running, upstream: RawUp
 
     upstream.serve = serve
     before = gateway.memory
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as client:
         client.sendall(b"GET /v1/files/big HTTP/1.1\r\nHost: a\r\n\r\n")
         assert stopped.wait(30)
         assert sent[0] < 32 << 20
@@ -289,7 +289,7 @@ def test_headers_of_one_hop_stay_behind(gateway: Running, upstream: RawUpstream)
 def test_a_client_that_asks_first_is_told_to_go_on(gateway: Running, upstream: RawUpstream):
     upstream.serve = PLAIN
     upstream.seen.clear()
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as client:
         client.sendall(
             b"POST /v1/files HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
         )

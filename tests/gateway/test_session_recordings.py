@@ -23,7 +23,7 @@ async def spoken(client: Wrapped, requests: Sequence[Passed]) -> None:
     """The client says it again."""
 
     def speak() -> None:
-        line = http.client.HTTPConnection("127.0.0.1", client.gateway.port, timeout=30)
+        line = http.client.HTTPConnection("127.0.0.1", client.gateway.port, timeout=60)
         for each in requests:
             line.request("POST", each.path, body=each.body, headers=dict(each.headers))
             line.getresponse().read()

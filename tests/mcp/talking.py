@@ -25,7 +25,7 @@ from perdure.mcp.hub import Hub
 from perdure.mcp.servers import Server
 
 PLAIN = Path(__file__).with_name("plain_server.py")
-SECONDS = 40.0
+SECONDS = 60.0
 HELLO = {
     "protocolVersion": "2025-11-25",
     "capabilities": {"sampling": {}, "roots": {"listChanged": True}},

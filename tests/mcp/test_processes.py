@@ -286,7 +286,7 @@ def test_a_server_that_will_not_end_is_ended(tmp_path: Path):
     with gateway(tmp_path, server=(sys.executable, "-c", stubborn, str(tmp_path / "book"))) as at:
         pids = served(at)
         assert at.end() == 0
-        assert not living(*pids)
+        wait_for(lambda: not living(*pids))
 
 
 def test_perdure_approve_beside_the_gateway_lets_a_waiting_call_through(tmp_path: Path):

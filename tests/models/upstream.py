@@ -100,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body)
         self.wfile.flush()
         if answer.hang is not None:
-            answer.hang.wait(30)
+            answer.hang.wait(600)
         self.close_connection = answer.cut or answer.hang is not None
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:

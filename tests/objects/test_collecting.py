@@ -261,10 +261,10 @@ def test_a_writer_that_does_not_look_is_caught(place: Place, monkeypatch: pytest
         slept_through_a_collection(place)
 
 
-def named_in_a_transaction_under_way(place: Place) -> bool:
+def named_in_a_transaction_under_way(place: Place, patience: float = 0.2) -> bool:
     """A transaction names a blob, and commits only when the collector has counted its sweep, or has ended.
 
-    Return whether the blob is still here.
+    Who waits for it has still not collected after ``patience`` seconds. Return whether the blob is still here.
     """
     name, content = blob(b"said at length")
     with place.store() as store:
@@ -284,8 +284,7 @@ def named_in_a_transaction_under_way(place: Place) -> bool:
                 "the collector counts",
                 lambda: not collector.is_alive() or asked(place.dsn, "SELECT swept FROM store") != swept,
             )
-            if collector.is_alive():
-                collector.join(0.2)
+            collector.join(patience)
             db.commit()
         collector.join()
         return store.has(name)
@@ -300,7 +299,7 @@ def test_a_collector_that_does_not_wait_for_them_is_caught(place: Place, monkeyp
         db.execute("UPDATE store SET swept = swept + 1")
 
     monkeypatch.setattr(Collector, "_announce", hasty)
-    assert not named_in_a_transaction_under_way(place)
+    assert not named_in_a_transaction_under_way(place, SECONDS)
 
 
 def test_a_collector_that_forgets_what_came_meanwhile_is_caught(

@@ -117,7 +117,7 @@ def processes(mark: str) -> list[int]:
     return found
 
 
-def appears(mark: str, seconds: float = 20) -> bool:
+def appears(mark: str, seconds: float = 60) -> bool:
     """Wait until a process has ``mark`` in its command line; tell whether one had in time."""
     until = time.monotonic() + seconds
     while not (found := processes(mark)) and time.monotonic() < until:
@@ -126,7 +126,7 @@ def appears(mark: str, seconds: float = 20) -> bool:
     return bool(found)
 
 
-def all_end(pids: list[int], seconds: float = 20) -> bool:
+def all_end(pids: list[int], seconds: float = 60) -> bool:
     """Wait until every one of ``pids`` has ended; tell whether they did in time."""
     poll = select.poll()
     opened: set[int] = set()

@@ -63,7 +63,12 @@ def test_what_a_command_writes_is_in_the_workspace_afterwards(here: Ground, mode
 @pytest.mark.parametrize("mode", MODES)
 def test_a_command_that_takes_too_long_is_ended_with_all_it_started(here: Ground, mode: str):
     command = "echo kept > file; sleep 7701 & (setsid sleep 7702 &) ; sleep 7703"
-    ran = played(sandbox(here, mode).run(command, timeout=0.5))
+    box = sandbox(here, mode)
+    for seconds in (0.5, 5, 20):
+        # A busy machine may need more than the first for what comes before the end.
+        ran = played(box.run(command, timeout=seconds))
+        if (here.root / "file").exists():
+            break
     assert ran.timed_out
     assert ran.exit is None
     assert processes("sleep\x00770") == []
@@ -72,7 +77,9 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(here: Ground
 
 @pytest.mark.parametrize("mode", MODES)
 def test_what_a_command_leaves_running_is_ended_and_named(here: Ground, mode: str):
-    ran = played(sandbox(here, mode).run("(setsid sleep 7711 &) ; sleep 0.05; echo done", timeout=20))
+    leaves = "exec 3>&1; left=$(setsid sleep 7711 >&3 & echo $!)"
+    settles = 'until [ "$(cat /proc/$left/comm)" = sleep ]; do :; done'
+    ran = played(sandbox(here, mode).run(f"{leaves}; {settles}; echo done", timeout=50))
     assert ran.output == b"done\n"
     assert "sleep" in ran.left
     assert processes("sleep\x007711") == []
@@ -252,7 +259,7 @@ def test_a_command_that_forks_without_end_is_held(here: Ground, mode: str, monke
     said = ran.output.decode().split("\n")
     assert said[0] == "Resource temporarily unavailable", ran
     assert 20 < int(said[1]) <= 60
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     # Other tests' commands come and go beside this one; what stays is what was left.
     while (left := crowds() - before) and time.monotonic() < until:
         before |= crowds() - left

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,7 +12,7 @@ from perdure.assembly.fleet import bases_of
 from perdure.assembly.store import Store
 from perdure.log.events import NoteMade
 from tests.worker.agents import DEEDS
-from tests.worker.kit import ROOT, Deeds, Living, kinds, rested, told, until, workers
+from tests.worker.kit import ROOT, Deeds, Living, kinds, rested, told, until
 
 QUICK = ("--takeover-seconds", "2")
 
@@ -40,11 +41,13 @@ def test_a_killed_worker_s_run_goes_on_and_what_it_did_is_not_done_again(
 def test_a_stopped_worker_that_wakes_after_a_takeover_writes_nothing_and_ends(
     dsn: str, store: Store, deeds: Deeds
 ):
-    with workers(2, dsn, deeds.path, *QUICK) as both:
+    # Who judges quickly begins when the other is stopped: no pause of this machine makes them judge each other.
+    with Living(dsn, deeds.path) as holder, ExitStack() as later:
+        holder.serving()
         store.submit("doer", told(("send", {"what": "tile", "gate": "tile-gate"})), run="r")
-        pid = deeds.begun("tile")
-        holder, other = sorted(both, key=lambda each: each.process.pid != pid)
+        deeds.begun("tile")
         holder.signal(signal.SIGSTOP)
+        other = later.enter_context(Living(dsn, deeds.path, *QUICK))
         other.heard("worker.silent", silent=holder.name)
         other.heard("run.taken", run="r")
         state = rested(store, "r", "waiting")

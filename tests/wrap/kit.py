@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -129,8 +130,10 @@ class Wrapped:
 
 def keeper_of(pid: int) -> psutil.Process | None:
     for child in psutil.Process(pid).children():
-        if "perdure.wrap.keeper" in child.cmdline():
-            return child
+        # One that ended since it was listed is nobody's keeper.
+        with suppress(psutil.Error):
+            if "perdure.wrap.keeper" in child.cmdline():
+                return child
     return None
 
 

@@ -76,7 +76,7 @@ def post(path: str, body: Mapping[str, object]) -> dict[str, object]:
     base = urlsplit(os.environ["ANTHROPIC_BASE_URL"])
     assert base.hostname is not None
     for _ in range(100):
-        line = http.client.HTTPConnection(base.hostname, base.port, timeout=30)
+        line = http.client.HTTPConnection(base.hostname, base.port, timeout=60)
         try:
             line.request(
                 "POST",

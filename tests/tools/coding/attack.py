@@ -114,5 +114,5 @@ def fought(
                 slowest = max(slowest, time.monotonic() - began)
                 if SECRET in said:
                     seen.append(said)
-        swaps = int(attacker.communicate("", timeout=30)[0])
+        swaps = int(attacker.communicate("", timeout=60)[0])
     return Account(swaps, done, refused, seen, slowest)
