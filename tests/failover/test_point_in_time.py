@@ -127,6 +127,10 @@ def test_what_a_moment_before_the_last_effects_lacks_is_named_by_a_person_and_no
             "its runs are suspended: the server is on timeline 2, and the store was last driven on 1" in shown
         )
         assert "what was begun later isn't here" in shown
+        shown = inside.type("store", "failovers", "--store", file).out
+        assert "it is on the server" not in shown
+        assert "--none-missing" in shown
+        assert "--missing FILE" in shown
         refused = inside.type("store", "gc", "--store", file)
         assert (refused.code, "isn't collected here" in refused.err) == (3, True)
         assert shop.objects() == 2

@@ -1,5 +1,7 @@
 """``perdure store replication`` and ``perdure store failovers``: a store that lives on one of several servers."""
 
+from typing import Final
+
 import click
 
 from perdure.assembly.addresses import Address
@@ -10,6 +12,8 @@ from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import address_known
 from perdure.cli.tables import Cell, table
+
+_RELEASE: Final = "perdure store release --by NAME"
 
 
 @click.command(
@@ -48,7 +52,7 @@ def failovers(*, store: Address | None, as_json: bool) -> int:
         return FINISHED
     if found.failovers:
         click.echo(table(_rows(found)))
-    else:
+    elif not found.suspended:
         click.echo(inked("it is on the server that it was made on", "quiet"))
     for claim in found.missed:
         end = claim.outcome or ("put back in doubt" if claim.put_back else "missing")
@@ -63,8 +67,9 @@ def failovers(*, store: Address | None, as_json: bool) -> int:
     if found.suspended:
         click.echo(f"{inked('‖', 'ask', bold=True)} its runs are suspended: {found.suspended}")
         click.echo(
-            f"  {inked('perdure store release --by NAME --none-missing', 'ask')}  if nothing is missing"
+            f"  {inked(f'{_RELEASE} --none-missing', 'ask')}  if nothing that was begun is missing here"
         )
+        click.echo(f"  {inked(f'{_RELEASE} --missing FILE', 'ask')}  names all that was begun and is missing")
     return FINISHED
 
 

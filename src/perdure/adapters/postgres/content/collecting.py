@@ -117,7 +117,8 @@ class Collector:
             ground(db, self._life)
         except Suspended as error:
             # The original may still need what this copy doesn't know of.
-            raise Suspended(f"garbage isn't collected here: {error.args[0]}", hint=error.hint) from error
+            why = str(error).partition(": ")[2]
+            raise Suspended(f"garbage isn't collected here: {why}", hint=error.hint) from error
 
     def _collected(self, db: Database, marks: Marking) -> Collected:
         with db.transaction():
