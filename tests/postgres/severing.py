@@ -104,6 +104,8 @@ class _Way:
         self._near = near
         self._far = far
         self._writes = False
+        self._ended = threading.Lock()
+        """taken by the side that ends first"""
 
     def carry(self, side: Side) -> None:
         source, sink = (self._near, self._far) if side == "said" else (self._far, self._near)
@@ -119,6 +121,10 @@ class _Way:
         for each in (self._near, self._far):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+        # Closed by whoever ends last: else the other might read from a new connection that was given the same number.
+        if self._ended.acquire(blocking=False):
+            return
+        for each in (self._near, self._far):
             each.close()
 
 
