@@ -6,8 +6,6 @@ psql --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" --set ON_ERROR_STOP=1 \
     --set worker="$WORKER_PASSWORD" --set replica="$REPLICA_PASSWORD" <<'SQL'
 CREATE ROLE replicator LOGIN REPLICATION PASSWORD :'replica';
 CREATE ROLE perdure_worker LOGIN PASSWORD :'worker';
--- Once, for the task engine's own tables; take it back when the first worker has made them.
-GRANT CREATE ON DATABASE perdure TO perdure_worker;
 -- By its directory a restored base backup is told from the store.
 GRANT EXECUTE ON FUNCTION pg_stat_file(text) TO perdure_worker;
 ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 (standby)';
