@@ -27,6 +27,8 @@ TELL: Final = f"SELECT nextval('changes'), pg_notify('{CHANNEL}', '')"
 
 _SURE: Final = "SELECT pg_logical_emit_message(true, 'perdure', '')"
 
+_SURE_OF_FOUND: Final = f"{_SURE} WHERE current_setting('synchronous_standby_names') <> ''"
+
 LOCKED: Final = "55P03"
 """The server's word for a lock that was waited for in vain."""
 
@@ -38,6 +40,11 @@ def _unsure(doing: str, error: PerdureError) -> StoreFailed:
         f"{doing}: it isn't known whether that was done: {error}",
         hint="look at the run once the server answers, and ask again if it wasn't done",
     )
+
+
+def stand_behind(db: Database) -> None:
+    """Within a transaction that only found what was asked: its commit waits for whatever that one's had to wait for."""
+    db.execute(_SURE_OF_FOUND)
 
 
 class Desk:

@@ -13,7 +13,8 @@ from perdure.adapters.postgres.columns import asked, whole
 from perdure.adapters.postgres.content.fence import SWEPT, Fence, present_in
 from perdure.adapters.postgres.failover.identity import wait_for_standby
 from perdure.adapters.postgres.judging.reading import number_of
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.link.desk import stand_behind
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.wire import TEXT, Many, Statement, read_int, read_text
 from perdure.adapters.postgres.writing.leases import check_here
 from perdure.log.port import Post
@@ -66,6 +67,8 @@ def put_post(db: Database, run: str, post: Post, fence: Fence, *, again: bool) -
         if fence.watches(sweeps(db)):
             fence.check_post(present_in(db), run, post)
         return True
+    # Whoever wrote it may have been told that it is in doubt.
+    stand_behind(db)
     if not again:
         return False
     found = db.execute(_POSTED, (number, post.id), binary=True).fetchone()

@@ -15,6 +15,7 @@ from perdure.adapters.postgres.failover.known import Known
 from perdure.adapters.postgres.failover.losses import lost_of
 from perdure.adapters.postgres.judging.reading import digest_at, holder_of, number_of, stretches
 from perdure.adapters.postgres.layout import LEASE_LOCK_MS
+from perdure.adapters.postgres.link.desk import stand_behind
 from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.carrying import check_moved
 from perdure.log.envelope import GENESIS
@@ -87,6 +88,7 @@ def make_run(db: Database, new: NewRun, *, again: bool) -> bool:
     words = (new.lineage, new.tenant, parent, new.forked_at, new.at)
     if db.execute(_CREATE, (new.run, *words, new.forked_at, head)).fetchone() is not None:
         return True
+    stand_behind(db)
     return again and db.execute(_MADE, (new.run,), binary=True).fetchone() == words
 
 
