@@ -78,6 +78,14 @@ def test_files_beside_a_database_are_the_same_whoever_asks(tmp_path: Path):
     assert address_of(tmp_path).local == tmp_path
 
 
+def test_a_place_that_stands_in_the_query_is_another_place():
+    sockets = {address_of(f"postgresql:///p?host=/run/{name}").local for name in ("old", "new")}
+    names = {address_of(f"postgresql://db/?dbname={name}").local for name in "pq"}
+    assert (len(sockets), len(names)) == (2, 2)
+    one = address_of("postgres://db/?port=5433&dbname=p&sslmode=require&user=ada")
+    assert one.local == address_of("postgresql://eve@db/?dbname=p&port=5433").local
+
+
 def _file(folder: Path, text: str) -> Path:
     path = folder / "team.toml"
     path.write_text(text)

@@ -22,6 +22,7 @@ _KEY_VALUE: Final = re.compile(
     r"\s*(host|hostaddr|port|dbname|user|password|passfile|service|sslmode|connect_timeout|application_name)\s*="
 )
 _SECRETS: Final = frozenset({"password", "sslpassword", "oauth_client_secret"})
+_PLACING: Final = frozenset({"host", "hostaddr", "port", "dbname", "service", "servicefile"})
 
 Kind = Literal["directory", "postgres", "described"]
 
@@ -158,8 +159,12 @@ def _secrets_of(url: str) -> tuple[str, ...]:
 
 
 def _without_user(shown: str) -> str:
+    """Return which database it is, whoever opens it and how: libpq takes a place from the query, too."""
     scheme, _, rest = shown.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}".replace("postgres://", "postgresql://")
+    where, _, query = rest.rpartition("@")[2].partition("?")
+    placing = sorted(word for word in query.split("&") if word.partition("=")[0] in _PLACING)
+    kept = f"{where}?{'&'.join(placing)}" if placing else where
+    return f"{scheme}://{kept}".replace("postgres://", "postgresql://")
 
 
 def _state() -> Path:
