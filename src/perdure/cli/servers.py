@@ -17,6 +17,11 @@ DEAD_FEW: Final = 10_000
 DEAD_SHARE: Final = 5
 """A table whose dead rows are more than this part of its rows waits for vacuum."""
 
+RISKS: Final = {
+    "fsync": "where the machine crashes, what was acknowledged may be gone, or the whole store",
+    "full_page_writes": "where the machine crashes, a page may be torn, unless its file system never tears one",
+}
+
 
 class Check(NamedTuple):
     """What was looked at, how it stands, what was seen, and what to do next."""
@@ -53,6 +58,8 @@ def server_checks(address: Address) -> Iterator[Check]:
 def warnings_of(standing: DatabaseStanding) -> Iterator[tuple[str, str]]:
     """Yield what isn't well with a database, and what to do."""
     stats = standing.stats
+    for each in stats.risky.split():
+        yield f"{each} is off: {RISKS[each]}", f"{each} = on in postgresql.conf, then reload the server"
     if stats.stall is not None:
         stall = stats.stall
         who = " ".join(filter(None, (stall.kind, str(stall.pid or ""), stall.name)))

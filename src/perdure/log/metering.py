@@ -59,6 +59,8 @@ class StandingSeen(msgspec.Struct, frozen=True):
     failovers: int = 0
     clock_ns: int = 0
     """the server's, while it was asked"""
+    risky: str = ""
+    """settings of the server that are off, parted by spaces: what is acknowledged may not outlive the machine"""
 
 
 class FleetSeen(msgspec.Struct, frozen=True):

@@ -153,6 +153,8 @@ class Survey:
 
     def _warn(self) -> None:
         self._once("worker.astray", self.astray)
+        risky = next((each.standing.risky for each in self.seen.values() if each.standing.risky), "")
+        self._once("worker.risky", risky and f"off on the store's server: {risky.replace(' ', ', ')}")
         too_new = next((each.standing.too_new for each in self.seen.values() if each.standing.too_new), "")
         if self._once("worker.outdated", too_new):
             self._outdated()

@@ -32,6 +32,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "worker.broke": "a part of it ended that should go on, so it ends as well",
     "worker.outdated": "the store's tables were made too new for it, so it ends",
     "worker.astray": "its clock and the database's are far apart: it begins nothing until they are not",
+    "worker.risky": "the store's server does without something that acknowledged events need where a machine crashes",
     "worker.unheard": "the store did not answer its sign of life",
     "worker.adrift": "the store has not been heard of for seconds: it begins nothing",
     "worker.silent": "another process was silent for too long, and may not go on",
@@ -57,6 +58,7 @@ WARNINGS: Final = frozenset(
         "worker.exposed",
         "worker.leaves",
         "worker.outdated",
+        "worker.risky",
     }
 )
 """What somebody may want to know of at once."""

@@ -20,6 +20,15 @@ STEP_TRIES: Final = 5
 SERVER_MIN: Final = 140000
 """The oldest PostgreSQL that still gets corrections, as it counts its versions itself."""
 
+RISKY: Final = """
+concat_ws(' ', CASE current_setting('fsync') WHEN 'off' THEN 'fsync' END,
+    CASE current_setting('full_page_writes') WHEN 'off' THEN 'full_page_writes' END)
+"""
+"""In SQL: what the server does without, and an acknowledged event needs where a machine loses its power.
+
+What a role's or a database's own settings say of ``synchronous_commit`` doesn't matter: each connection sets it.
+"""
+
 COMPRESSED_BYTES_MIN: Final = 128
 """Below this zstd's header eats what it saves."""
 

@@ -9,6 +9,7 @@ import msgspec
 
 from perdure.adapters.postgres.content.garbage import waiting
 from perdure.adapters.postgres.following.stalling import found_stall
+from perdure.adapters.postgres.layout import RISKY
 from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.feed import Stall
 from perdure.values.limits import FEED_STALL_SECONDS
@@ -39,8 +40,8 @@ SELECT (SELECT id FROM store), current_setting('server_version'), current_databa
     (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()),
     (SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'perdure%'),
     current_setting('max_connections')::int, (SELECT max(name) FROM migrations), (SELECT released FROM store),
-    (SELECT at::text FROM feed ORDER BY xid DESC LIMIT 1)
-"""
+    (SELECT at::text FROM feed ORDER BY xid DESC LIMIT 1), {RISKY}
+""".replace("{RISKY}", RISKY)
 
 
 _BEHIND: Final = """
@@ -80,6 +81,8 @@ class ServerStats(msgspec.Struct, frozen=True):
     connections: int
     connections_ours: int
     connections_max: int
+    risky: str
+    """settings that are off, parted by spaces: what is acknowledged may not outlive the machine"""
     tables_at: str
     """the last step that made the store's tables"""
     released: str | None
@@ -111,12 +114,12 @@ class ServerStats(msgspec.Struct, frozen=True):
 
 def stats_of(db: Database) -> ServerStats:
     """Return the store in numbers, as they stand now."""
-    row, counts = db.execute(_SERVER).fetchone(), db.execute(_COUNTS).fetchone()
+    row, counts = db.execute(_SERVER.encode()).fetchone(), db.execute(_COUNTS).fetchone()
     runs, held, events, claims, claims_open, inbox, blobs, snapshots = cast(
         "tuple[int, int, int, int, int, int, int, int]", counts
     )
-    id_, server, database, timeline, connections, ours, most, made, released, newest = cast(
-        "tuple[str, str, str, int | None, int, int, int, str, str | None, str | None]", row
+    id_, server, database, timeline, connections, ours, most, made, released, newest, risky = cast(
+        "tuple[str, str, str, int | None, int, int, int, str, str | None, str | None, str]", row
     )
     tables = cast(
         "list[tuple[str, int | None, int | None, int, int, str | None]]", db.execute(_TABLES).fetchall()
@@ -132,6 +135,7 @@ def stats_of(db: Database) -> ServerStats:
         connections,
         ours,
         most,
+        risky,
         made,
         released,
         newest,

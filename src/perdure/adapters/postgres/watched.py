@@ -8,8 +8,10 @@ Invariants:
 from typing import Final, cast
 
 from perdure.adapters.postgres.content.garbage import waiting
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.fleet.open_claims import OpenClaims
+from perdure.adapters.postgres.layout import RISKY
 from perdure.adapters.postgres.link.line import Lend
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.schema.migrating import migrations
 from perdure.adapters.postgres.stats import feed_behind
 from perdure.log.metering import FleetSeen, StandingSeen
@@ -19,10 +21,9 @@ _STANDING: Final = """
 SELECT coalesce((SELECT suspended FROM store), ''),
     coalesce((SELECT name FROM migrations WHERE beside > %(ours)s ORDER BY number LIMIT 1), ''),
     (SELECT max(number)::bigint FROM migrations), (SELECT count(*) FROM failovers),
-    (extract(epoch FROM clock_timestamp()) * 1e9)::bigint
-"""
+    (extract(epoch FROM clock_timestamp()) * 1e9)::bigint, {RISKY}
+""".replace("{RISKY}", RISKY)
 _RUNS: Final = "SELECT status, count(*) FROM runs GROUP BY status"
-_OPEN: Final = "SELECT count(*) FROM claims WHERE outcome IS NULL"
 _STUCK: Final = """
 SELECT CASE WHEN parked IS NOT NULL THEN 'parked' WHEN waits LIKE 'needs agent %%' THEN 'version'
     WHEN waits LIKE 'tenant %%' THEN 'tenant' WHEN waits LIKE 'try %%' THEN 'failed'
@@ -46,11 +47,12 @@ class PostgresWatched:
     def __init__(self, lend: Lend) -> None:
         """Ask over what ``lend`` lends."""
         self._lend: Lend = lend
+        self._open: OpenClaims = OpenClaims()
 
     def standing(self) -> StandingSeen:
         with self._lend("looking how the store stands") as db:
-            row = db.execute(_STANDING, {"ours": migrations()[-1].number}).fetchone()
-        return StandingSeen(*cast("tuple[str, str, int, int, int]", row))
+            row = db.execute(_STANDING.encode(), {"ours": migrations()[-1].number}).fetchone()
+        return StandingSeen(*cast("tuple[str, str, int, int, int, str]", row))
 
     def fleet(self) -> FleetSeen:
         with self._lend("counting what the fleet has") as db, db.transaction():
@@ -61,7 +63,7 @@ class PostgresWatched:
                 _counted(db, _RUNS),
                 stuck.pop("parked", 0),
                 stuck,
-                _one(db, _OPEN),
+                self._open.count(db),
                 lag,
                 lag > FEED_STALL_SECONDS,
                 spilled.blobs,

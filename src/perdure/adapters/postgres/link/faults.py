@@ -29,10 +29,10 @@ _DENIED: Final = {
     "TLS": "server and client don't agree on TLS: see sslmode and sslrootcert of the address, and ssl of the server",
 }
 _LATER: Final = {
-    "53300": "the server has no connection to spare: raise max_connections, or lower the workers' pool_max",
+    "53300": "the server has no connection to spare: raise max_connections, or start fewer workers",
     "57P03": "the server is starting up or going down: try again in a moment",
     "55P03": "another process held what this one needs for too long: try again",
-    "57014": "the server did not finish this in time: try again, or raise statement_seconds",
+    "57014": "the server did not finish this in time: try again; `perdure store stats` says what keeps it busy",
     "40001": "try again",
     "40P01": "try again",
     "25P03": "this process did not go on in time, and the server took the transaction back: try again",
