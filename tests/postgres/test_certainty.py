@@ -15,8 +15,8 @@ from perdure.adapters.postgres.store import PostgresStore
 from perdure.adapters.postgres.writing.certainty import found_of
 from perdure.adapters.postgres.writing.group import ROLLBACK, Append, Group
 from perdure.log.events import CounterSeen
-from perdure.log.port import CounterMoved
-from tests.conformance.stores import opened_run
+from perdure.log.port import Appended, CounterMoved
+from tests.conformance.stores import opened_run, post
 
 
 @pytest.fixture
@@ -59,3 +59,10 @@ def test_a_batch_without_events_is_found_where_it_was_written(
     group.write(rounds)
     assert found_of(rounds, group) is True
     assert store.counters(["money"]) == [CounterSeen("money", 1)]
+
+
+def test_a_server_that_tells_all_that_it_does_is_not_taken_for_one_that_lacks_its_standby(database: str):
+    talkative = f"{database}?options=-c%20client_min_messages%3Ddebug5"
+    with PostgresStore(talkative) as store:
+        assert opened_run(store).append() == Appended(1)
+        assert store.post("march", post("p1"))

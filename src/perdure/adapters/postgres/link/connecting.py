@@ -33,9 +33,11 @@ SELECT set_config('search_path', %s, false),
     set_config('plan_cache_mode', 'force_generic_plan', false),
     set_config('max_parallel_workers_per_gather', '0', false),
     set_config('jit', 'off', false),
+    set_config('client_min_messages', 'warning', false),
     pg_is_in_recovery(), current_setting('transaction_read_only')
 """
-"""One plan for all values can't know how few rows they find. It looks dear where the tables are large, and starting
+"""Nothing that a server is set to tell of less than a warning: what it says under a commit is taken for a word about its
+standby. One plan for all values can't know how few rows they find. It looks dear where the tables are large, and starting
 other processes or compiling it would then cost forty milliseconds for a look of one."""
 
 
