@@ -70,6 +70,8 @@ def test_who_is_not_seen_is_judged_and_can_not_go_on(shared: str, base: Base):
     assert not base.registry.renew(old.name, driving=1, draining=False)
     assert base.registry.renew(new.name, driving=1, draining=False)
     assert {each.name: each.lapsed for each in base.registry.processes()} == {old.name: True, new.name: False}
+    assert [each.name for each in base.registry.processes(host=new.host)] == [new.name]
+    assert [each.name for each in base.registry.processes(host=new.host, ended=True)] == [new.name]
 
 
 def test_an_end_is_recorded_once_and_kept_as_a_proof(shared: str, base: Base):

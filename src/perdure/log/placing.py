@@ -124,8 +124,11 @@ class Registry(Protocol):
         """Return the runs that the process holds, or had held before and may still send something of."""
         ...
 
-    def processes(self, *, ended: bool = False) -> Sequence[ProcessSeen]:
-        """Return the processes that have not been proved to have ended, or with ``ended`` all, oldest first."""
+    def processes(self, *, ended: bool = False, host: str = "") -> Sequence[ProcessSeen]:
+        """Return the processes that have not been proved to have ended, or with ``ended`` all, oldest first.
+
+        Those of ``host`` alone, if one is named.
+        """
         ...
 
     def forget(self, seconds: float) -> int:

@@ -703,6 +703,10 @@ SHARD_RETRY_SECONDS: Final = 2.0
 WORKER_BEAT_SECONDS: Final = 1.0
 """Between two signs of life: one small row; some six of them are missed before anybody acts on it."""
 
+WORKER_JUDGES: Final = 3
+"""A worker looks at all others with a chance of this over the root of their number: in each second of a thousand a hundred
+do, so that the few that are left of many see it soon, and not all read the rows of all."""
+
 WORKER_ADRIFT_SECONDS: Final = 4.0
 """Without a sign of life that arrived, a worker begins no other run: soon others may have been given it."""
 
@@ -748,8 +752,9 @@ WORKER_DRAIN_SECONDS: Final = 20.0
 WORKER_FORGET_SECONDS: Final = 86_400.0
 """Processes that ended are listed for a day."""
 
-ENGINE_POLL_SECONDS: Final = 1.0
-"""A job whose notice was lost is fetched so much later."""
+ENGINE_POLL_SECONDS: Final = 5.0
+"""Between two looks for jobs of which nothing was heard at all. One whose notice alone was lost is fetched when a sweep asks
+for its run again, about a second later."""
 
 ENGINE_BEAT_SECONDS: Final = 2.0
 """procrastinate's own sign of life."""

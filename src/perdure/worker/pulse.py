@@ -5,12 +5,15 @@ Invariants:
   as long as it lives, and a database that is away makes it silent in no other.
 - A process whose signs of life have ended for whatever reason ends.
 - Who may not go on ends at once: it was judged silent, and others have its runs.
+- Who has ended on this host is seen in each beat; others are looked at by some of a large fleet in each.
 - Nobody judges who has not been seen without a gap for as long as it judges others by: after the store was away, all
   have time to come back.
 - The bounds are ordered (``perdure.values.limits``): adrift, before silent, before alone.
 """
 
+import math
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +27,7 @@ from perdure.values.limits import (
     WORKER_ALONE_SECONDS,
     WORKER_BEAT_SECONDS,
     WORKER_FORGET_SECONDS,
+    WORKER_JUDGES,
     WORKER_SILENT_SECONDS,
 )
 from perdure.worker.telling import Tell
@@ -71,6 +75,8 @@ class Sign:
         self._entered: bool = False
         self._since: float = 0.0
         """since when it has been seen without a gap"""
+        self._fleet: int = 1
+        """how many processes there were when all were looked at"""
         self._forgets: float = passed() + _FORGET_EACH_SECONDS
         self.seen: float = passed()
 
@@ -109,11 +115,16 @@ class Sign:
     def _look_around(self, *, judges: bool) -> bool:
         """Whoever of this host has ended is proved to have; whoever was not seen has lapsed, if this one may judge."""
         found, base, me = False, self.base, self._begun.name
-        for process in base.registry.processes():
+        # The first look is one at all: what this machine ran before it was started anew bears another host's name.
+        all_ = random.random() * math.sqrt(self._fleet) < WORKER_JUDGES  # noqa: S311 - spreads the work
+        seen = base.registry.processes(host="" if all_ else self._begun.host)
+        if all_:
+            self._fleet = len(seen)
+        for process in seen:
             if process.name != me and has_ended(process):
                 found |= base.registry.prove(process.name, "seen to have ended from its own host", me)
                 self._tell("worker.ended", ended=process.name, base=base.name)
-        for name in base.registry.judge(me, self._bounds.silent) if judges else ():
+        for name in base.registry.judge(me, self._bounds.silent) if judges and all_ else ():
             found = True
             self._tell("worker.silent", silent=name, base=base.name)
         if passed() > self._forgets:

@@ -10,6 +10,7 @@ Invariants:
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,9 @@ TASK: Final = "look"
 _QUEUE_CHARACTERS_MAX: Final = 36
 """procrastinate notifies by ``procrastinate_queue_v1#NAME``, and PostgreSQL's channels end at 63 bytes."""
 
+_CONNECTIONS_MAX: Final = 2
+"""Beside the one that listens: jobs are fetched one by one, and what is said of them takes a millisecond."""
+
 _PREPARING: Final = 0x50455251
 _EXISTS: Final = """
 SELECT to_regclass(%(jobs)s), to_regnamespace(%(schema)s), obj_description(to_regnamespace(%(schema)s), 'pg_namespace')
@@ -62,6 +66,12 @@ def queue_of(agent: str) -> str:
     if len(agent.encode()) <= _QUEUE_CHARACTERS_MAX:
         return agent
     return f"{agent[:20]}-{short_digest(agent.encode())[:12]}"
+
+
+class _Fetcher(Worker):
+    def nudge(self) -> None:
+        """It looks for jobs now."""
+        self._new_job_event.set()
 
 
 class _Asked(Protocol):
@@ -85,11 +95,11 @@ class ProcrastinateEngine:
                 "application_name": "perdure worker engine",
             },
             min_size=1,
-            max_size=4,
+            max_size=_CONNECTIONS_MAX,
             timeout=10.0,
         )
         self._app: procrastinate.App = procrastinate.App(connector=self._connector)
-        self._worker: Worker | None = None
+        self._worker: _Fetcher | None = None
         self._stopped: bool = False
         self._opened: bool = False
 
@@ -102,6 +112,8 @@ class ProcrastinateEngine:
             again = await look(run)
             if again is not None:
                 await self.ask(Summons(run, agent), at_ns=again.at_ns)
+                wait = max(again.at_ns - time.time_ns(), 0) / 1e9
+                asyncio.get_running_loop().call_later(wait, self._nudge)
 
         pause = 0.1
         while not self._stopped:
@@ -120,8 +132,8 @@ class ProcrastinateEngine:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, ENGINE_PAUSE_SECONDS_MAX)
 
-    def _made(self) -> Worker:
-        return Worker(
+    def _made(self) -> _Fetcher:
+        return _Fetcher(
             app=self._app,
             queues=self._queues,
             name=self._name,
@@ -159,6 +171,9 @@ class ProcrastinateEngine:
         try:
             await options.defer_async(run=call.run, agent=call.agent)
         except exceptions.AlreadyEnqueued:
+            # Its notice came while jobs were looked for, or never did.
+            if at_ns is None:
+                self._nudge()
             return False
         except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:
             raise Busy(f"the engine can't be asked for {call.run}: {error}") from error
@@ -171,6 +186,10 @@ class ProcrastinateEngine:
         except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:
             raise Busy(f"the engine can't be asked: {error}") from error
         return Depth(int(cast("int", row["waiting"])), float(cast("float", row["oldest"])))
+
+    def _nudge(self) -> None:
+        if self._worker is not None:
+            self._worker.nudge()
 
     def stop(self) -> None:
         self._stopped = True

@@ -38,8 +38,11 @@ _PROCESSES: Final = """
 SELECT name, host, pid, started, station, address, version, format, engine, agents, concurrency,
     extract(epoch FROM clock_timestamp() - begun)::float8, extract(epoch FROM clock_timestamp() - seen)::float8,
     driving, draining, lapsed IS NOT NULL, ended IS NOT NULL, COALESCE(proof, ''), COALESCE(proved_by, '')
-FROM processes WHERE ended IS NULL OR %s ORDER BY begun, name
+FROM processes
 """
+_OPEN: Final[LiteralString] = _PROCESSES + "WHERE ended IS NULL ORDER BY begun, name"
+_HERE: Final[LiteralString] = _PROCESSES + "WHERE ended IS NULL AND host = %s ORDER BY begun, name"
+_ALL: Final[LiteralString] = _PROCESSES + "WHERE %s IN ('', host) ORDER BY begun, name"
 _RUNS: Final = """
 SELECT r.name FROM runs r WHERE r.process = %(name)s
 UNION SELECT r.name FROM writers w JOIN runs r ON r.number = w.run WHERE w.process = %(name)s AND w.told IS NULL
@@ -91,9 +94,12 @@ class PostgresProcesses:
         with self._lent("looking for runs of a worker") as db:
             return [str(row[0]) for row in db.execute(_RUNS, {"name": name}).fetchall()]
 
-    def processes(self, *, ended: bool = False) -> Sequence[ProcessSeen]:
+    def processes(self, *, ended: bool = False, host: str = "") -> Sequence[ProcessSeen]:
         with self._lent("reading the registry of workers") as db:
-            rows = db.execute(_PROCESSES, (ended,)).fetchall()
+            if ended:
+                rows = db.execute(_ALL, (host,)).fetchall()
+            else:
+                rows = (db.execute(_HERE, (host,)) if host else db.execute(_OPEN)).fetchall()
         return [_seen(cast("_SeenRow", row)) for row in rows]
 
     def forget(self, seconds: float) -> int:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, LiteralString, cast
 
-from perdure.adapters.postgres.link.connecting import Database
+from perdure.adapters.postgres.columns import asked
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.log.tenants import TenantFull, TenantLimit
 from perdure.values.errors import UnknownRun
 from perdure.values.ids import checked_name
@@ -56,6 +57,9 @@ LEFT JOIN (SELECT r.tenant, count(*) AS driving FROM runs r JOIN placements p ON
     WHERE {DRIVEN} AND p.root IS NULL GROUP BY r.tenant) h ON h.tenant = n.name
 ORDER BY n.name
 """)
+_WAITS: Final = """
+SELECT EXISTS (SELECT FROM placements WHERE waits IS NOT NULL AND waits LIKE 'tenant %%' AND parked IS NULL)
+"""
 # Runs that were put off for their tenant come to the front again as places come free, the longest waiting first.
 _RECALL: Final = _whole("""
 WITH waiting AS (
@@ -113,4 +117,6 @@ class PostgresTenants:
 
     def recall(self, now: int) -> int:
         with self._lent("giving tenants' places on") as db:
+            if not asked(db, bool, _WAITS)[0]:
+                return 0
             return db.execute(_RECALL, (now,)).rowcount

@@ -3,24 +3,30 @@
 Invariants:
 - A mark is the server's count of changes; it grows after the commit that it tells of, and never before.
 - A notice is a hint only: the count is looked at all the same, every ``Setup.poll_seconds``.
+- Where nobody has waited for a while nobody looks at the count: who begins to wait looks first.
 """
 
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import psycopg
 
 from perdure.adapters.postgres.columns import whole
-from perdure.adapters.postgres.layout import CHANNEL, PAUSE_SECONDS_MAX
-from perdure.adapters.postgres.link.connecting import Database, Dialer
+from perdure.adapters.postgres.layout import CHANNEL, PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN
+from perdure.adapters.postgres.link.connecting import Dialer
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.values.errors import PerdureError
 
 _MARK: Final = "SELECT last_value FROM changes"
 
 REST_SECONDS: Final = 0.01
 """After each notice: on a busy store they come by the thousand, and one look answers them all."""
+
+FOLLOWED_SECONDS: Final = 5.0
+"""Who waits does so again and again; whoever hasn't for so long has gone."""
 
 BESIDE_SECONDS: Final = 0.1
 """Between two looks for something else, however busy the store is."""
@@ -42,6 +48,8 @@ class Watch:
         self._beside_at: float = 0.0
         self._changed: threading.Condition = threading.Condition()
         self._mark: int = -1
+        self._waiters: int = 0
+        self._waited_at: float = -FOLLOWED_SECONDS
         self._closed: threading.Event = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -62,17 +70,28 @@ class Watch:
     def wait(self, after: int, timeout: float, look: Callable[[], int]) -> int:
         """Return the mark once it is past ``after``, or ``after`` when ``timeout`` seconds have passed."""
         deadline = time.monotonic() + timeout
-        alone = self._thread is None
-        if alone and timeout > 0:
-            self.begin()
-        if alone or timeout <= 0:
-            self.note(look())
+        followed, alone = self._is_followed(), self._thread is None
         with self._changed:
-            while self._mark <= after and not self._closed.is_set():
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    break
-            return max(self._mark, after)
+            self._waiters += 1
+        try:
+            if timeout > 0:
+                self.begin()
+            if alone or timeout <= 0:
+                self.note(look())
+            elif not followed:
+                # The thread looks as well, as soon as the server answers.
+                with suppress(PerdureError):
+                    self.note(look())
+            with self._changed:
+                while self._mark <= after and not self._closed.is_set():
+                    left = deadline - time.monotonic()
+                    if left <= 0 or not self._changed.wait(left):
+                        break
+                return max(self._mark, after)
+        finally:
+            with self._changed:
+                self._waiters -= 1
+                self._waited_at = time.monotonic()
 
     def close(self) -> None:
         """Wake everybody who waits, for good."""
@@ -90,19 +109,26 @@ class Watch:
                 with self._dialer.connected() as db:
                     if self._hears:
                         db.execute(f"LISTEN {CHANNEL}".encode())
+                    self.note(read_mark(db))
                     while not self._closed.is_set():
                         self._hear(db)
                         pause = 0.0
             except (psycopg.Error, PerdureError, OSError):
-                pause = min(PAUSE_SECONDS_MAX, 2 * pause + self._dialer.setup.poll_seconds)
+                pause = min(PAUSE_SECONDS_MAX, 2 * pause + PAUSE_SECONDS_MIN)
 
     def _hear(self, db: Database) -> None:
         if self._beside is not None and time.monotonic() - self._beside_at >= BESIDE_SECONDS:
             self._beside_at = time.monotonic()
             self._beside(db)
-        self.note(read_mark(db))
+        followed = self._is_followed()
+        if followed:
+            self.note(read_mark(db))
         for _ in db.notifies(timeout=self._dialer.setup.poll_seconds, stop_after=1):
-            self._closed.wait(REST_SECONDS)
+            self._closed.wait(REST_SECONDS if followed else BESIDE_SECONDS)
+
+    def _is_followed(self) -> bool:
+        """Whether somebody waits, or is about to do so again."""
+        return self._waiters > 0 or time.monotonic() - self._waited_at < FOLLOWED_SECONDS
 
 
 def read_mark(db: Database) -> int:
