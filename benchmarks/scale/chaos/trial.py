@@ -57,10 +57,12 @@ class Wish(NamedTuple):
     runs: int = 200
     seconds: float = 120.0
     """while jobs come and faults land"""
+    in_flight: int = 0
+    """so many strikes are aimed well; where they aren't yet, faults land for half as long again"""
     seed: int = 1
     patience: float = 90.0
-    """for the fleet to come to rest after that"""
-    pause: tuple[float, float] = (0.3, 1.1)
+    """for the fleet to come to rest after that: so long nothing at all may happen, and three times as long in all"""
+    pause: tuple[float, float] = (0.2, 0.9)
     """between faults"""
     strikes: float = 0.06
     """of all payments: the process kills or stops itself right before the socket"""
@@ -92,6 +94,8 @@ class Trial:
         self.jobs: tuple[Job, ...] = drawn_jobs(wish.runs, wish.seed, rivals=wish.rivals)
         self.faults: list[Fault] = []
         self.heads: list[tuple[str, int, str]] = []
+        self._aimed: int = 0
+        """faults that, as far as could be seen, landed while an effect was on its way"""
         self._chance: random.Random = random.Random(f"faults {wish.seed}")
         self._waking: dict[int, float] = {}
         """processes that are stopped, and when they go on"""
@@ -164,14 +168,25 @@ class Trial:
 
     # -- faults --------------------------------------------------------------------------------------
 
+    def _await_work(self) -> None:
+        """Nobody is struck before the first effect is on its way, if one is soon."""
+        end = time.monotonic() + BEGIN_SECONDS
+        while not self._flies() and time.monotonic() < end:
+            self._tend_until(time.monotonic() + LOOK_SECONDS)
+
+    def _flies(self) -> bool:
+        return any(has_flight(self.place, body.pid) for body in self.fleet.bodies)
+
     def _strike(self) -> None:
+        if self.wish.kinds:
+            self._await_work()
         began = time.monotonic()
         until = began + self.wish.seconds
         over = [
             until - self.wish.seconds * (1 - (k + 1) / (self.wish.failovers + 1))
             for k in range(self.wish.failovers)
         ]
-        while (now := time.monotonic()) < until:
+        while (now := time.monotonic()) < until or self._falls_short(now - began):
             if over and now > over[0] and not self._is_down():
                 over.pop(0)
                 self._fault("failover")
@@ -181,6 +196,10 @@ class Trial:
             self._tend_until(time.monotonic() + self._chance.uniform(*self.wish.pause))
         while self._is_down():
             self._tend_until(time.monotonic() + LOOK_SECONDS)
+
+    def _falls_short(self, seconds: float) -> bool:
+        struck = self._aimed + sum(1 for _ in (self.place / "strikes").glob("*"))
+        return struck < self.wish.in_flight and seconds < 1.5 * self.wish.seconds
 
     def _fault(self, kind: str) -> None:
         now = time.monotonic_ns()
@@ -193,8 +212,9 @@ class Trial:
                 # What is done to the server waits; workers are struck meanwhile as well.
                 self._strike_worker(self._chance.choice(("kill", "stop")))
             case "cut":
-                self.pair.cut(self._chance.choice((0.3, 0.7, 1.0)))
+                self._aimed += self._flies()
                 self.faults.append(Fault(now, kind))
+                self.pair.cut(self._chance.choice((0.3, 0.7, 1.0)))
             case "restart":
                 self._take_down(kind, self.pair.restart)
             case "failover":
@@ -242,6 +262,7 @@ class Trial:
             moving = [body for body in self.fleet.bodies if body.serves() and body.moves()]
             busy = [body for body in moving if has_flight(self.place, body.pid)]
             if busy or time.monotonic() > until:
+                self._aimed += bool(busy)
                 return self._chance.choice(busy or moving) if moving else None
             self._tend_until(time.monotonic() + LOOK_SECONDS)
 
@@ -277,16 +298,19 @@ class Trial:
 
     def _rest(self) -> None:
         """Return when every run has ended, or waits for nobody but a person for a while, or patience is over."""
-        until = time.monotonic() + self.wish.patience
+        now = time.monotonic()
+        latest, until = now + 3 * self.wish.patience, now + self.wish.patience
+        told: int = -1
         calm_since: float | None = None
-        while time.monotonic() < until:
-            self._tend()
-            time.sleep(AGAIN_SECONDS)
-            restless = self._visitor.ask(_restless)
+        while now < min(until, latest):
+            self._tend_until(now + AGAIN_SECONDS)
+            standing = self._visitor.ask(_standing)
             now = time.monotonic()
-            if restless is None or restless.moving:
+            if standing is not None and standing.told != told:
+                told, until = standing.told, now + self.wish.patience
+            if standing is None or standing.moving:
                 calm_since = None
-            elif not restless.resting:
+            elif not standing.resting:
                 return
             else:
                 calm_since = calm_since or now
@@ -345,18 +369,21 @@ def _asked(store: perdure.Store, job: Job) -> bool:
 
 
 class _Standing(NamedTuple):
-    """How many runs still move, and how many wait for a person."""
+    """How many runs still move, how many wait for a person, and how many events there are."""
 
     moving: int
     resting: int
+    told: int
 
 
-def _restless(store: perdure.Store) -> _Standing:
-    open_rows = [row for row in store.runs() if row.status not in ENDED]
+def _standing(store: perdure.Store) -> _Standing:
+    rows = store.runs()
+    open_rows = [row for row in rows if row.status not in ENDED]
     resting = [row for row in open_rows if row.status == "waiting" and row.wake is None]
     # An approval that nobody has given yet wakes its run in a week: the people are on their way, so that it moves.
     parked = [row for row in open_rows if row.status == "running" and is_parked(store, row.run)]
-    return _Standing(len(open_rows) - len(resting) - len(parked), len(resting) + len(parked))
+    moving = len(open_rows) - len(resting) - len(parked)
+    return _Standing(moving, len(resting) + len(parked), sum(row.position for row in rows))
 
 
 @contextlib.contextmanager
