@@ -126,6 +126,7 @@ class Deeds:
             db.execute(
                 "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
             )
+            db.execute("SELECT set_config('client_min_messages', 'warning', false)")
             check_reach(db, self._role)
             db.commit()
             if not self._made:

@@ -34,9 +34,15 @@ CREATE UNIQUE INDEX IF NOT EXISTS perdure_receipts_done ON {schema}.perdure_rece
 """
 _DONE: Final = "SELECT result FROM {schema}.perdure_receipts WHERE key = %s AND outcome = 'done'"
 _TAKEN: Final = "SELECT outcome FROM {schema}.perdure_receipts WHERE key = %s AND send = %s"
-_SETTLE: Final = (
-    "INSERT INTO {schema}.perdure_receipts (key, send, outcome, result) VALUES (%s, %s, 'done', %s)"
+_SETTLE: Final = """
+WITH heard AS MATERIALIZED (
+    SELECT set_config('client_min_messages', 'warning', true), set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)
 )
+INSERT INTO {schema}.perdure_receipts (key, send, outcome, result) SELECT %s, %s, 'done', %s FROM heard
+"""
+"""Whatever the role or the tool has set: the commit waits for the disk, and a warning about its standby is heard."""
+
 _BAR: Final = """
 INSERT INTO {schema}.perdure_receipts (key, send, outcome) SELECT %s, generate_series(1, %s), 'barred'
 ON CONFLICT (key, send) DO NOTHING
