@@ -9,12 +9,20 @@ from perdure.log.placing import Summons
 from perdure.worker.engine import Again
 from perdure.worker.engines import procrastinate
 from perdure.worker.engines.procrastinate import ProcrastinateEngine
-from tests.worker.kit import PATIENCE_SECONDS
+from tests.worker.kit import PATIENCE_SECONDS, until
 
 QUIETLY = """
 INSERT INTO perdure_queue.procrastinate_jobs (queue_name, task_name, queueing_lock, args)
 VALUES ('doer', 'look', 'r', '{"run": "r", "agent": "doer"}')
 """
+
+
+def jobs_in(dsn: str) -> int:
+    with psycopg.connect(dsn) as db:
+        row = db.execute("SELECT count(*) FROM perdure_queue.procrastinate_jobs").fetchone()
+    assert row is not None
+    assert isinstance(row[0], int)
+    return row[0]
 
 
 def test_a_job_whose_notice_was_lost_is_fetched_when_its_run_is_asked_for_again(
@@ -42,6 +50,8 @@ def test_a_job_whose_notice_was_lost_is_fetched_when_its_run_is_asked_for_again(
         try:
             assert await engine.ask(Summons("first", "doer"))
             await until_seen()
+            # Who looks for jobs has found no other beside the first, and waits.
+            await asyncio.to_thread(until, lambda: jobs_in(dsn) == 0, "the first job has ended")
             with psycopg.connect(dsn, autocommit=True) as db:
                 db.execute("SET session_replication_role = replica")
                 db.execute(QUIETLY)
