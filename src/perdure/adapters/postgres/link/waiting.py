@@ -53,7 +53,11 @@ class Database(psycopg.Connection[tuple[object, ...]]):
 
     def take_long(self) -> None:
         """Statements may take as long as the server works on them: their own bound is asked to be off."""
-        self.execute("SET statement_timeout = 0", prepare=False)
+        # A commit whose wait was ended is known by the server's warning.
+        self.execute(
+            "SELECT set_config('statement_timeout', '0', false), set_config('client_min_messages', 'warning', false)",
+            prepare=False,
+        )
         self._is_long = True
 
     def wait(self, gen: PQGen[T], interval: float = _INTERVAL, timeout: float | None = None) -> T:

@@ -81,13 +81,13 @@ class Deeds:
             raise NotDone(f"rolled back: {type(error).__name__}: {error}") from error
         with lent.last_word() as last:
             self._receipts.settle(last, key, send, msgspec.json.encode(result).decode())
-        self._committed(lent, key, send)
+        self._committed(lent, max(0.0, deadline - time.monotonic()) + RESOLVE_SECONDS, key, send)
         return result
 
-    def _committed(self, lent: Lent, key: str, send: int) -> None:
+    def _committed(self, lent: Lent, seconds: float, key: str, send: int) -> None:
         """The deed is committed, here and where this server's commits are waited for; else raise."""
         try:
-            with lent.last_word() as last, confirmed(last):
+            with lent.last_word() as last, _ended_after(last, seconds), confirmed(last):
                 last.commit()
         except psycopg.Error as error:
             self._read_back(key, send, _words(error))
@@ -104,16 +104,8 @@ class Deeds:
             raise NotDone(f"the commit failed: {why}")
 
     def _barred(self, key: str, sends: int) -> str | None:
-        with self._connected(RESOLVE_SECONDS) as db:
-            # No timeout of the server's cuts the wait for a standby; cut by us, it is said to be unconfirmed.
-            watch = threading.Timer(RESOLVE_SECONDS, lambda: _cancelled(db))
-            watch.daemon = True
-            watch.start()
-            try:
-                return self._receipts.barred(db, key, sends)
-            finally:
-                watch.cancel()
-                watch.join()
+        with self._connected(RESOLVE_SECONDS) as db, _ended_after(db, RESOLVE_SECONDS):
+            return self._receipts.barred(db, key, sends)
 
     @contextmanager
     def _connected(self, seconds: float) -> Generator[Session]:
@@ -127,6 +119,8 @@ class Deeds:
                 "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
             )
             db.execute("SELECT set_config('client_min_messages', 'warning', false)")
+            # A commit whose wait for a standby was ended is known by the server's warning.
+            db.execute("SELECT set_config('client_min_messages', 'warning', false)")
             check_reach(db, self._role)
             db.commit()
             if not self._made:
@@ -137,13 +131,27 @@ class Deeds:
 
     def _prepare(self, db: Session) -> None:
         try:
-            self._receipts.made(db)
+            with _ended_after(db, RESOLVE_SECONDS):
+                self._receipts.made(db)
         except psycopg.errors.InsufficientPrivilege as error:
             raise BadTool(
                 f"the table of receipts can't be made: {_words(error)}",
                 hint=f"let who logs in make it: CREATE SCHEMA {self._receipts.schema} AUTHORIZATION that role",
             ) from error
         self._made = True
+
+
+@contextmanager
+def _ended_after(db: Session, seconds: float) -> Generator[None]:
+    """What the server does for us is ended after ``seconds``, and a commit's wait for a standby, which no timeout cuts."""
+    watch = threading.Timer(seconds, lambda: _cancelled(db))
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
+        watch.join()
 
 
 def _cancelled(db: Session) -> None:
