@@ -34,7 +34,10 @@ def refused(dsn: str) -> PerdureError:
     return caught.value
 
 
-@pytest.mark.parametrize("dsn", ["postgresql://%zz", "host=127.0.0.1 nonsense=1", "postgresql://h:port/d"])
+@pytest.mark.parametrize(
+    "dsn",
+    ["postgresql://%zz", "host=127.0.0.1 nonsense=1", "postgresql://h:port/d", "postgresql://h:99999/d"],
+)
 def test_what_is_no_address_is_refused_before_anything_is_asked(dsn: str):
     error = refused(dsn)
     assert isinstance(error, BadInput)
