@@ -23,6 +23,7 @@ from perdure.values.errors import Fenced, Suspended
 from tests.cli.inside import Inside
 from tests.failover.test_copies import restored
 from tests.servers.postgres import Server
+from tests.servers.shared import database_of
 
 ANOTHER = "UPDATE perdure.seal SET timeline = timeline - 1, stamp = pg_current_xact_id()"
 
@@ -93,6 +94,33 @@ def test_a_store_that_nothing_ails_is_released_on_purpose_only(dsn: str, inside:
         assert [run for run, _ in store.takeovers.doubtful(10)] == ["run"]
         assert inside.type("store", "release", "--by", "ann", "--none-missing", "--store", dsn).code == 0
         assert store.takeovers.doubtful(10) == []
+
+
+def test_one_shard_of_several_is_released_by_its_name(dsn: str, tmp_path: Path, inside: Inside):
+    other = database_of(tmp_path / "other")
+    file = tmp_path / "team.toml"
+    file.write_text(f'[shards.emea]\npostgres = "{dsn}"\n\n[shards.apac]\npostgres = "{other}"\n')
+    with PostgresStore(dsn) as emea, PostgresStore(other) as apac:
+        scribes = Scribe(emea, "emea.run"), Scribe(apac, "apac.run")
+        for scribe in scribes:
+            scribe.write()
+        with psycopg.connect(dsn, autocommit=True) as db:
+            db.execute(ANOTHER.encode())
+        with pytest.raises(Suspended, match="timeline"):
+            scribes[0].write()
+        release = ("store", "release", "--by", "ann", "--none-missing", "--store", str(file))
+        for more, says in (
+            ((), "emea, apac"),
+            (("--shard", "amer"), "emea, apac"),
+            (("--shard", "apac"), "--anyway"),
+        ):
+            refused = inside.type(*release, *more)
+            assert (refused.code, says in refused.err) == (2, True)
+        shown = inside.type("store", "failovers", "--shard", "emea", "--store", str(file)).out
+        assert "perdure store release --by NAME --shard emea --none-missing" in shown
+        assert inside.type(*release, "--shard", "emea").code == 0
+        assert emea.suspended() is None
+        scribes[1].write()
 
 
 def test_where_nobody_knows_what_is_missing_each_run_waits_for_its_own_answer(dsn: str, inside: Inside):

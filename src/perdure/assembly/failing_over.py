@@ -9,7 +9,7 @@ import msgspec
 
 from perdure.assembly.addresses import Address
 from perdure.assembly.inspect import Inspector
-from perdure.assembly.opening import open_books
+from perdure.assembly.opening import open_database
 from perdure.driver.books import Books, read_state
 from perdure.effect.memory import Fresh, identity_on_path, recall, scope_of
 from perdure.intention.identity import key_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from perdure.adapters.postgres.failover.losses import LostClaim
     from perdure.adapters.postgres.failover.releasing import Failover, Missed, Released
     from perdure.adapters.postgres.store import PostgresStore
+    from perdure.assembly.describing import Description
 
 
 class ServerHistory(NamedTuple):
@@ -48,9 +49,12 @@ class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     result: Json = None
 
 
-def history_of(address: Address) -> ServerHistory:
-    """Return how the store came to the server that it is on. Raises ``BadInput`` for a store in a directory."""
-    with _database(address) as store:
+def history_of(address: Address, shard: str = "") -> ServerHistory:
+    """Return how the store, or one ``shard`` of it, came to the server that it is on.
+
+    Raises ``BadInput`` for a store in a directory, and where it has shards and none is named.
+    """
+    with _database(address, shard) as store:
         asked = store.takeovers
         return ServerHistory(
             asked.is_synchronous(),
@@ -61,9 +65,9 @@ def history_of(address: Address) -> ServerHistory:
         )
 
 
-def declare(address: Address, *, synchronous: bool) -> None:
+def declare(address: Address, shard: str = "", *, synchronous: bool) -> None:
     """Every acknowledged commit of the store is on a standby, or need not be. Raises ``BadInput``."""
-    with _database(address) as store:
+    with _database(address, shard) as store:
         store.takeovers.declare(synchronous=synchronous)
 
 
@@ -73,14 +77,15 @@ def release_database(
     named: Sequence[Named] | None,
     run: str | None = None,
     *,
+    shard: str = "",
     anyway: bool = False,
 ) -> "Released":
     """``by`` says that this copy counts, and that ``named`` is all that is missing (None: they don't know).
 
-    With ``run`` it is said of that run alone. Where nothing keeps runs from being driven, only ``anyway``: whoever
+    With ``run`` it is said of that run alone, with ``shard`` of that one of several. Where nothing keeps runs from being driven, only ``anyway``: whoever
     writes them is stopped by it.
     """
-    with _database(address) as store:
+    with _database(address, shard) as store:
         lost = None if named is None else tuple(lost_by(store, named))
         if run is None:
             asks = store.takeovers
@@ -182,20 +187,33 @@ def _lost(books: Books, inspector: Inspector, row: RunRow, named: Named) -> "Los
 
 
 @contextmanager
-def _database(address: Address) -> "Generator[PostgresStore]":
+def _database(address: Address, shard: str) -> "Generator[PostgresStore]":
     if address.kind == "directory":
         raise BadInput(
             f"{address} is a directory: it has no standby",
             hint="`perdure store release --by NAME` releases a copy of it",
         )
-    opened = open_books(address, create=False)
-    from perdure.adapters.postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
+    words = _part(address, shard)
+    database = address if words is None else words.database
+    with open_database(database, create=False, words=words) as store:
+        yield store
 
-    try:
-        if not isinstance(opened.books, PostgresStore):
-            raise BadInput(
-                f"{address} has several shards", hint="name the address of the one that failed over"
-            )
-        yield opened.books
-    finally:
-        opened.close()
+
+def _part(address: Address, shard: str) -> "Description | None":
+    """Return what a file says of the one database that is meant. Raises ``BadInput`` where it has to be said which."""
+    from perdure.assembly.describing import Description, described  # noqa: PLC0415 - only for such a file
+
+    found = described(address.path) if address.kind == "described" else None
+    if found is None or isinstance(found, Description):
+        if shard:
+            raise BadInput(f"{address} has no shards", hint="leave --shard out")
+        return found
+    names = ", ".join(found)
+    if not shard:
+        raise BadInput(
+            f"{address} has the shards {names}, and each is on a server of its own",
+            hint="say which with --shard NAME; `perdure store stats` shows which are suspended",
+        )
+    if shard not in found:
+        raise BadInput(f"{address} has no shard {shard!r}", hint=f"it has {names}")
+    return found[shard]

@@ -8,7 +8,7 @@ from perdure.assembly.addresses import Address
 from perdure.assembly.failing_over import ServerHistory, declare, history_of
 from perdure.cli.ending import FINISHED
 from perdure.cli.ink import count, inked
-from perdure.cli.options import example, json_option, store_option
+from perdure.cli.options import example, json_option, shard_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import address_known
 from perdure.cli.tables import Cell, table
@@ -20,9 +20,10 @@ _RELEASE: Final = "perdure store release --by NAME"
     epilog=example("perdure store replication --synchronous --store postgresql://perdure@db/perdure")
 )
 @click.option("--synchronous/--asynchronous", default=None, help="What every commit waits for from here on.")
+@shard_option
 @store_option
 @json_option
-def replication(*, synchronous: bool | None, store: Address | None, as_json: bool) -> int:
+def replication(*, synchronous: bool | None, shard: str, store: Address | None, as_json: bool) -> int:
     """Say whether what is acknowledged has to be on a standby too; without a word, show it.
 
     Synchronous: nothing is acknowledged while the server waits for no standby, and after a failover work
@@ -30,8 +31,8 @@ def replication(*, synchronous: bool | None, store: Address | None, as_json: boo
     """
     address = address_known(store)
     if synchronous is not None:
-        declare(address, synchronous=synchronous)
-    now = history_of(address).synchronous
+        declare(address, shard, synchronous=synchronous)
+    now = history_of(address, shard).synchronous
     if as_json:
         put({"store": str(address), "synchronous": now})
     elif now:
@@ -41,12 +42,15 @@ def replication(*, synchronous: bool | None, store: Address | None, as_json: boo
     return FINISHED
 
 
-@click.command(epilog=example("perdure store failovers"))
+@click.command(
+    epilog=example("perdure store failovers", "perdure store failovers --shard emea --store store.toml")
+)
+@shard_option
 @store_option
 @json_option
-def failovers(*, store: Address | None, as_json: bool) -> int:
+def failovers(*, shard: str, store: Address | None, as_json: bool) -> int:
     """Show when the store went on on another server, who said what was missing, and what is still asked."""
-    found = history_of(address_known(store))
+    found = history_of(address_known(store), shard)
     if as_json:
         put(found)
         return FINISHED
@@ -60,16 +64,15 @@ def failovers(*, store: Address | None, as_json: bool) -> int:
         click.echo(inked(f"    known from {claim.told_by}", "quiet"))
     for run, why in found.doubtful:
         click.echo(f"{inked('‖', 'ask', bold=True)} {run} may not be driven: {why}")
+    release = f"{_RELEASE} --shard {shard}" if shard else _RELEASE
     if found.doubtful:
-        click.echo(
-            f"  {inked('perdure store release --by NAME --run RUN --none-missing', 'ask')}  once you know"
-        )
+        click.echo(f"  {inked(f'{release} --run RUN --none-missing', 'ask')}  once you know")
     if found.suspended:
         click.echo(f"{inked('‖', 'ask', bold=True)} its runs are suspended: {found.suspended}")
         click.echo(
-            f"  {inked(f'{_RELEASE} --none-missing', 'ask')}  if nothing that was begun is missing here"
+            f"  {inked(f'{release} --none-missing', 'ask')}  if nothing that was begun is missing here"
         )
-        click.echo(f"  {inked(f'{_RELEASE} --missing FILE', 'ask')}  names all that was begun and is missing")
+        click.echo(f"  {inked(f'{release} --missing FILE', 'ask')}  names all that was begun and is missing")
     return FINISHED
 
 

@@ -46,6 +46,13 @@ def store_option(command: F) -> F:
     )(command)
 
 
+def shard_option(command: F) -> F:
+    """Add ``--shard``."""
+    return click.option(
+        "--shard", default="", metavar="NAME", help="Which of the databases, where the store has several."
+    )(command)
+
+
 def json_option(command: F) -> F:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)

@@ -12,7 +12,7 @@ from perdure.cli.copying import copy
 from perdure.cli.ending import FINISHED
 from perdure.cli.failovers import failovers, replication, told
 from perdure.cli.ink import count, inked, size
-from perdure.cli.options import example, json_option, store_option
+from perdure.cli.options import example, json_option, shard_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import address_known
 from perdure.cli.room import RELIEF, allowed, budget, gc, pin, thin
@@ -85,6 +85,7 @@ def stats(*, store: Address | None, as_json: bool) -> int:
     epilog=example(
         'perdure store release --by "Ada, on call"',
         'perdure store release --by "Ada, on call" --missing lost.jsonl',
+        'perdure store release --by "Ada, on call" --none-missing --shard emea --store store.toml',
     )
 )
 @click.option("--by", required=True, metavar="NAME", help="Who says that this copy counts.")
@@ -102,6 +103,7 @@ def stats(*, store: Address | None, as_json: bool) -> int:
     is_flag=True,
     help="PostgreSQL: although nothing looks amiss; a disk was put back. It stops whoever drives runs.",
 )
+@shard_option
 @store_option
 @json_option
 def release(
@@ -111,6 +113,7 @@ def release(
     file: Path | None,
     run: str | None,
     anyway: bool,
+    shard: str,
     store: Address | None,
     as_json: bool,
 ) -> int:
@@ -121,7 +124,7 @@ def release(
     """
     address = address_known(store)
     if address.kind == "directory":
-        if none_missing or file or run or anyway:
+        if none_missing or file or run or anyway or shard:
             raise BadInput("a store in a directory is released as a whole", hint="say --by NAME alone")
         release_store(address, by)
         back = doubtful = 0
@@ -129,7 +132,7 @@ def release(
         if none_missing and file:
             raise BadInput("--none-missing and --missing FILE contradict each other")
         named = read_named(file) if file is not None else () if none_missing else None
-        back, doubtful = release_database(address, by, named, run, anyway=anyway)
+        back, doubtful = release_database(address, by, named, run, shard=shard, anyway=anyway)
     if as_json:
         put({"store": str(address), "released": by, "put_back": back, "doubtful": doubtful})
     else:
