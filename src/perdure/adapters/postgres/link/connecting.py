@@ -46,8 +46,7 @@ def checked_dsn(dsn: str) -> str:
     try:
         words = conninfo.conninfo_to_dict(dsn)
         for port in filter(None, str(words.get("port") or "").split(",")):
-            if not 0 < int(port) < 65536:
-                raise ValueError(f"{port} is no port")
+            range(1, 65536).index(int(port))
     except (psycopg.Error, ValueError) as error:
         raise BadInput(
             f"{without_password(dsn)} is no address of a PostgreSQL database: {str(error).strip()}",
