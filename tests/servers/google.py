@@ -52,6 +52,9 @@ def google(s3: S3Server, directory: Path) -> Generator[GoogleServer]:
     """Answer as Google does out of what ``s3`` holds."""
     directory.mkdir(parents=True, exist_ok=True)
 
+    # Moto looks whether there is one and then makes it, so that two at once may both be told that they have.
+    turns = threading.Lock()
+
     class Translated(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -65,7 +68,7 @@ def google(s3: S3Server, directory: Path) -> Generator[GoogleServer]:
             )
             if self.headers.get("x-goog-if-generation-match") == "0":
                 heads["If-None-Match"] = "*"
-            with closing(HTTPConnection("127.0.0.1", s3.port, 30)) as there:
+            with turns, closing(HTTPConnection("127.0.0.1", s3.port, 30)) as there:
                 there.request(self.command, self.path, body, heads)
                 told = there.getresponse()
                 content = told.read()
