@@ -311,6 +311,10 @@ class StoreAway(Busy):
     next_step: ClassVar[str] = "see that the server runs and can be reached from here, then try again"
 
 
+class StoreSilent(StoreAway):
+    """The store's server takes what is asked and says nothing: whoever asks again soon waits as long again."""
+
+
 class StoreDenied(FixTheCall):
     """The store's server refuses to let this user in, or to do what was asked."""
 

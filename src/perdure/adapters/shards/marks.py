@@ -37,7 +37,8 @@ class Marks:
 
     def wait(self, after: int, timeout: float) -> int:
         """Return the mark once it is past ``after``, or ``after`` when ``timeout`` seconds have passed."""
-        if self._looked() > after or timeout <= 0:
+        # Where threads follow, nobody has to wait here for a shard that is away.
+        if (timeout <= 0 or not self._threads) and (self._looked() > after or timeout <= 0):
             return max(after, self._sum())
         self._follow()
         deadline = time.monotonic() + timeout
@@ -51,7 +52,7 @@ class Marks:
     def _looked(self) -> int:
         for name in self._shards.names:
             with suppress(PerdureError):
-                self._heard(name, self._shards.reach(name).books.watch(-1, 0))
+                self._heard(name, self._shards.asked(name, lambda shard: shard.books.watch(-1, 0)))
         return self._sum()
 
     def _heard(self, name: str, mark: int) -> None:

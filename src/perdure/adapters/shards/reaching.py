@@ -2,7 +2,8 @@
 
 Invariants:
 - A shard is used only after it has said that it is the one the name means, and knows all the others.
-- One that is away costs the others nothing: it isn't asked again for a while.
+- One that is away costs the others nothing: it isn't asked again for a while. One that takes what is asked and says
+  nothing isn't for as long as it took to find out: at most half of anybody's time is spent waiting for it.
 """
 
 import threading
@@ -13,10 +14,20 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from perdure.log.port import BlobStore, ClaimStore, LeaseStore, LogStore, SnapshotStore
 from perdure.log.roster import Roster, RosterStore
-from perdure.values.errors import Busy, StoreAway, WrongShards
+from perdure.values.errors import Busy, StoreAway, StoreSilent, WrongShards
 from perdure.values.limits import SHARD_RETRY_SECONDS
 
 T = TypeVar("T")
+
+
+class Absence(NamedTuple):
+    """A shard that was away when it was last asked."""
+
+    why: str
+    until: float
+    """it isn't opened again before"""
+    silent: bool
+    """nor asked, where it is open"""
 
 
 class ShardBooks(LogStore, LeaseStore, ClaimStore, BlobStore, SnapshotStore, Protocol):
@@ -38,7 +49,9 @@ Opens = Callable[[], Shard]
 class Shards:
     """The shards by name, in the order in which they are listed."""
 
-    def __init__(self, named: Mapping[str, Opens], *, told: str) -> None:
+    def __init__(
+        self, named: Mapping[str, Opens], *, told: str, now: Callable[[], float] = time.monotonic
+    ) -> None:
         """Reach ``named``; ``told`` says where their names come from.
 
         Raises ``WrongShards`` if one of them knows better. Those that are away are reached later.
@@ -47,9 +60,10 @@ class Shards:
         self.names: tuple[str, ...] = tuple(sorted(named))
         self._opens: Mapping[str, Opens] = named
         self._told: str = told
+        self._now: Callable[[], float] = now
         self._guards: dict[str, threading.Lock] = {name: threading.Lock() for name in named}
         self._open: dict[str, Shard] = {}
-        self._away: dict[str, tuple[float, str]] = {}
+        self._away: dict[str, Absence] = {}
         self._closed: bool = False
         try:
             for name in self.names:
@@ -88,29 +102,38 @@ class Shards:
 
     def asked(self, name: str, ask: Callable[[Shard], T]) -> T:
         """Return what the shard answers. Raises ``StoreAway`` naming it, and remembers that it was away."""
-        shard = self.reach(name)
+        absence = self._away.get(name)
+        if absence is not None and absence.silent and self._now() < absence.until:
+            raise StoreAway(f"shard {name} is away: {absence.why}")
+        shard, begun = self.reach(name), self._now()
         try:
             answer = ask(shard)
         except StoreAway as error:
-            self._away[name] = (time.monotonic(), str(error))
+            self._missed(name, error, begun)
             raise StoreAway(f"shard {name} is away: {error}") from error
         self._away.pop(name, None)
         return answer
 
     def away(self) -> Mapping[str, str]:
         """Return the shards that didn't answer when they were last asked, and what was said."""
-        return {name: why for name, (_, why) in sorted(self._away.items())}
+        return {name: absence.why for name, absence in sorted(self._away.items())}
+
+    def _missed(self, name: str, error: StoreAway, begun: float) -> None:
+        """The shard is away; ``begun`` is when it was asked."""
+        silent, now = isinstance(error, StoreSilent), self._now()
+        pause = max(SHARD_RETRY_SECONDS, now - begun if silent else 0.0)
+        self._away[name] = Absence(str(error), now + pause, silent)
 
     def _opened(self, name: str) -> Shard:
-        since, why = self._away.get(name, (0.0, ""))
-        if why and time.monotonic() - since < SHARD_RETRY_SECONDS:
-            raise StoreAway(f"shard {name} is away: {why}")
+        absence, begun = self._away.get(name), self._now()
+        if absence is not None and begun < absence.until:
+            raise StoreAway(f"shard {name} is away: {absence.why}")
         if self._closed:
             raise Busy("the store is closed")
         try:
             shard = self._opens[name]()
         except StoreAway as error:
-            self._away[name] = (time.monotonic(), str(error))
+            self._missed(name, error, begun)
             raise StoreAway(f"shard {name} is away: {error}") from error
         try:
             self._introduced(name, shard.roster)

@@ -19,6 +19,7 @@ from perdure.values.errors import (
     StoreDenied,
     StoreFailed,
     StoreReadOnly,
+    StoreSilent,
 )
 
 _DENIED: Final = {
@@ -73,6 +74,8 @@ def said(error: BaseException, doing: str) -> PerdureError:
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     if isinstance(error, Unconfirmed):
         return StandbyAway(what)
+    if isinstance(error, Unanswered):
+        return StoreSilent(what)
     if state is not None:
         return _by_state(state, what, error)
     if isinstance(error, Lost | psycopg.OperationalError | OSError):
@@ -114,7 +117,7 @@ def refused(error: psycopg.Error, doing: str) -> PerdureError:
     for words, state in _WORDS.items():
         if words in what:
             return _by_state(state, what, error)
-    return StoreAway(what)
+    return StoreSilent(what) if isinstance(error, pg.ConnectionTimeout) else StoreAway(what)
 
 
 _WORDS: Final = {

@@ -92,6 +92,12 @@ class Readers:
     def _give_back(self, db: Database) -> None:
         if db.closed or db.broken or db.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             db.close()
+            if db.silent:
+                # Whoever is lent another one that was made before would wait as long.
+                with self._guard:
+                    gone, self._idle = self._idle, []
+                for old, _ in gone:
+                    old.close()
             return
         with self._guard:
             if not self._closed:

@@ -42,6 +42,8 @@ class Database(psycopg.Connection[tuple[object, ...]]):
     _beside: "Callable[[], Database] | None" = None
     _is_long: bool = False
     _doubts: bool = False
+    silent: bool = False
+    """whether the server said nothing for too long"""
 
     def bounded(self, seconds: float, after: float, beside: "Callable[[], Database]") -> None:
         """From here on nothing is waited for longer than ``seconds``, and for its end no longer than ``after``.
@@ -80,6 +82,7 @@ class Database(psycopg.Connection[tuple[object, ...]]):
                 ready = yield state
                 if not ready and time.monotonic() >= until:
                     if cancelled or not (self._works() or (cancelled := self._cancel())):
+                        self.silent = True
                         self.close()
                         raise Unanswered(self._seconds)
                     until = time.monotonic() + (self._after if cancelled else self._seconds)
