@@ -1,8 +1,14 @@
 """A server ends with the process that started it, also where that is killed: no machine fills with servers of tests."""
 
+import contextlib
+import signal
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 _LAST_WILL: Final = """
 read -r _
@@ -34,3 +40,41 @@ class Guard:
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+
+GONE_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 0.01
+
+
+def kill_whole(server: "subprocess.Popen[bytes]") -> None:
+    """The server and all that it started are killed, and whatever it started has ended.
+
+    Each process of PostgreSQL leads a group of its own. The first one is stopped before the others are looked for,
+    so that it starts no more, and killed after them, so that none hears of its death and ends in order.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        first = psutil.Process(server.pid)
+        server.send_signal(signal.SIGSTOP)
+        _until(lambda: first.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+        started = first.children(recursive=True)
+        for each in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        server.kill()
+        _until(lambda: all(map(_has_ended, started)))
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        # Whoever should take note of its end may not.
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + GONE_SECONDS
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("a process of the server did not end")
+        time.sleep(LOOK_SECONDS)

@@ -21,7 +21,7 @@ from typing import Final, Self
 
 import psycopg
 
-from tests.servers.ending import Guard
+from tests.servers.ending import Guard, kill_whole
 from tests.servers.ports import free_port
 
 USER: Final = "perdure"
@@ -186,10 +186,10 @@ class Server:
     def kill(self) -> None:
         """All processes of the server have ended at once, as if the machine had lost power."""
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            kill_whole(self._process)
             self._ended(self._process)
-            self._reap_children()
+            # Its number may be somebody else's by the next start.
+            (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
     def freeze(self, *, on: bool) -> None:
         """The server's first process stops, or goes on."""
@@ -209,10 +209,6 @@ class Server:
             self._guard.end()
         process.wait(START_SECONDS)
         self._process = self._guard = None
-
-    def _reap_children(self) -> None:
-        # Backends are in the group, and gone with it; shared memory that they left is taken by the next start.
-        (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
     def _run(self, program: str, *words: str, tries: int = 1) -> None:
         for left in reversed(range(tries)):
