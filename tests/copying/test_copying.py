@@ -203,6 +203,25 @@ def test_copying_that_is_killed_twice_goes_on_as_well():
             assert not _played(Relocating, first, second)[1], (first, second)
 
 
+def test_where_a_part_can_not_be_taken_back_all_of_it_stays():
+    source, target = MemoryStore(), MemoryStore()
+    lived(source)
+    moved(source, target)
+    (unit,) = units_of(source, (), ())
+    # The first in order may be taken back, the last is driven.
+    last = unit.runs[-1]
+    lease = target.acquire(last, holder("w9"))
+    with pytest.raises(Held) as caught:
+        copying(source, target).take_back(unit)
+    assert "stores exchanged" in caught.value.hint
+    assert (drivable(source), drivable(target)) == (set(), {"march", "april", "may"} - {last})
+    target.release(last, lease.epoch)
+    target.post(last, Post("p9", "timer.fired", msgspec.Raw(b"{}"), 1))
+    with pytest.raises(BadInput, match="went on in TARGET"):
+        copying(source, target).take_back(unit)
+    assert (drivable(source), drivable(target)) == (set(), {"march", "april", "may"})
+
+
 @pytest.mark.parametrize("kind", [ForgetsClaims, ClaimsLast, NoMark])
 def test_copying_that_breaks_a_promise_is_caught(kind: type[Relocating]):
     moments, wrong = _played(kind, None)

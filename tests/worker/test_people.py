@@ -9,6 +9,7 @@ import perdure
 from perdure.assembly.store import Store
 from perdure.assembly.submitting import hand_over, placed_of, placements_of
 from perdure.log.port import NewRun
+from perdure.values.errors import Moved
 from tests.cli.inside import Inside
 from tests.worker.agents import DEEDS, doer
 from tests.worker.kit import AGENTS, Deeds, kinds, rested, told
@@ -113,3 +114,38 @@ def test_copied_runs_go_on_with_workers_where_workers_drove_them_or_a_person_say
     assert json.loads(said.out)["on_workers"] == ["moved-pot"]
     rested(calm, "moved-pot")
     assert "lease.acquired" in kinds(calm, "moved-pot")
+
+
+def test_runs_of_workers_are_taken_back_where_no_worker_has_begun_and_refused_where_one_has(
+    calm: Store, calm_dsn: str, calm_deeds: Deeds, terminal: Inside, tmp_path: Path
+):
+    here = tmp_path / "state"
+    back = ("store", "copy", str(here), calm_dsn, "--back")
+    with perdure.open(here) as alone:
+        alone.start(doer, told(("ask_person", {"question": "which?"})), run="jar").wait(60)
+    assert terminal.type("store", "copy", str(here), calm_dsn).code == 0
+    # No worker was given it: it comes back, and goes out again.
+    assert terminal.type(*back).code == 0
+    steps = told(("ask_person", {"question": "which?"}), ("peek", {"what": "jar", "gate": "jar-gate"}))
+    with perdure.open(here) as alone:
+        alone.resume(doer, "jar").wait(60)
+        assert alone.state("jar").status == "waiting"
+        alone.start(doer, steps, run="jug").wait(60)
+        alone.message("jug", "the blue one")
+    said = terminal.type("store", "copy", str(here), calm_dsn, "--on-workers", "--json")
+    assert sorted(json.loads(said.out)["on_workers"]) == ["jar", "jug"]
+    calm_deeds.begun("jar")
+    refused = terminal.type(*back)
+    assert refused.code != 0
+    assert "stores exchanged" in refused.err
+    with perdure.open(here) as alone, pytest.raises(Moved):
+        alone.resume(doer, "jug").wait(60)
+    calm_deeds.open("jar-gate")
+    rested(calm, "jug")
+    refused = terminal.type(*back)
+    assert refused.code == 2
+    assert "went on in" in refused.err
+    # All of it went on being driven by workers: also what could have been taken back.
+    calm.message("jar", "green")
+    rested(calm, "jar")
+    assert len(calm_deeds.lines("begin", "jar")) == 1

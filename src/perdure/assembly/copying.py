@@ -27,6 +27,7 @@ Tell = Callable[[str, int, int], None]
 """(what is done, how many of it, of how many)"""
 
 _RESTS: Final = "wait until it rests, or end who drives it; then copy again"
+_WENT_ON: Final = "what is driven there rests first; what went on there is moved back: `perdure store copy` with the two stores exchanged"
 _NAME: Final = re.compile(rb'"([0-9a-f]{64})"')
 
 
@@ -120,10 +121,21 @@ class Relocating:
         return Copied(unit.runs, self._events, self._claims, self._blobs, self._bytes)
 
     def take_back(self, unit: RunGroup) -> Copied:
-        """The unit counts in the source again. Raises ``BadInput`` if its copy was used, ``Held`` if it is."""
+        """The unit counts in the source again. Raises ``BadInput`` if its copy was used, ``Held`` if it is.
+
+        Then all of it counts in the target as before.
+        """
         gone = [run for run in unit.runs if self._is_gone(run)]
-        for run in gone:
-            self._give_up(run)
+        given: dict[str, int] = {}
+        try:
+            for run in gone:
+                epoch = self._given_up(run)
+                if epoch:
+                    given[run] = epoch
+        except (BadInput, Held) as error:
+            for run, epoch in given.items():
+                self._target.books.release(run, epoch)
+            raise type(error)(str(error), hint=_WENT_ON) from error
         for run in gone:
             self._source.books.release(run, _known(self._source.books, run).epoch)
         return Copied(tuple(gone), 0, 0, 0, 0)
@@ -181,20 +193,27 @@ class Relocating:
         source = _known(self._source.books, run)
         return other_store(source.holder, MOVED) is not None
 
-    def _give_up(self, run: str) -> None:
-        """Nobody drives the run in the target any more, and nobody has. Raises ``BadInput`` if somebody has."""
+    def _given_up(self, run: str) -> int:
+        """Nobody drives the run in the target any more, and nobody has; return the epoch, 0 if it didn't count there.
+
+        Raises ``BadInput`` if somebody has driven it, or has told it something, ``Held`` if somebody does.
+        """
         row, source = _row(self._target.books, run), _known(self._source.books, run)
         if row is None or other_store(row.holder, MOVED) is not None:
-            return
+            return 0
         arrives = other_store(row.holder, ARRIVING) is not None
         holder = moved(self._source.part(run).carrier().identity(), self._source.where)
         epoch = self._target.books.acquire(run, holder, take_over=arrives).epoch
-        if not arrives and row.epoch and _known(self._target.books, run).head != source.head:
+        if arrives:
+            return 0
+        if row.epoch and (_known(self._target.books, run).head != source.head or self._was_told(run)):
             self._target.books.release(run, epoch)
-            raise BadInput(
-                f"run {run} went on in {self._target.where}",
-                hint="move it back: `perdure store copy` with the two stores exchanged",
-            )
+            raise BadInput(f"run {run} went on in {self._target.where}")
+        return epoch
+
+    def _was_told(self, run: str) -> bool:
+        known = {post.id for post in self._source.books.inbox(run)}
+        return any(post.id not in known for post in self._target.books.inbox(run))
 
     # -- what is brought -----------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from perdure.values.errors import (
     AskSomeone,
     Fenced,
     Held,
+    Moved,
     OtherVersion,
     PerdureError,
     StoreFailed,
@@ -308,7 +309,7 @@ class Driving:
         code = error.code if isinstance(error, PerdureError) else ""
         said = self._hushed(words_of(error))
         match error:
-            case Held() | Fenced():
+            case Held() | Fenced() | Moved():
                 # Whoever has it keeps the count; it says itself how the run rests.
                 self._tell("run.left", **watch.told, code=code, why=said)
                 return None
