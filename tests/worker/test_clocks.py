@@ -1,10 +1,14 @@
 """A worker whose clock is far from the database's drives nothing, says so, and goes on when it is right."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from perdure.assembly.store import Store
+from perdure.log.metering import FleetSeen, StandingSeen
+from perdure.worker import surveying
+from perdure.worker.surveying import Survey
 from tests.worker.kit import Deeds, Living, rested, told, until
 from tests.worker.test_figures import answered, figure
 
@@ -23,6 +27,34 @@ def step(clock: Path, by: int) -> None:
     new = clock.with_suffix(".new")
     new.write_text(str(by))
     new.replace(clock)
+
+
+class RightClock:
+    """A database that is asked once, and knows what time it is."""
+
+    def standing(self) -> StandingSeen:
+        return StandingSeen(clock_ns=time.time_ns())
+
+    def fleet(self) -> FleetSeen:
+        raise NotImplementedError
+
+
+def test_a_step_is_noticed_without_another_look(monkeypatch: pytest.MonkeyPatch):
+    """Until the next look, timers would be due by it."""
+    monkeypatch.setattr(surveying, "WATCH_STANDING_SECONDS", 3600.0)
+    survey = Survey({"": RightClock()}, dict, tell=lambda _event, **_words: None, outdated=lambda: None)
+    survey.begin()
+    try:
+        right = time.time_ns
+        assert survey.astray == ""
+        with monkeypatch.context() as stepped:
+            stepped.setattr(time, "time_ns", lambda: right() + HOUR)
+            assert "3600 s ahead of the database's" in survey.astray
+            stepped.setattr(time, "time_ns", lambda: right() - HOUR)
+            assert "behind the database's" in survey.astray
+        assert survey.astray == ""
+    finally:
+        survey.close()
 
 
 def test_a_worker_that_starts_with_a_wrong_clock_says_which_and_ends(dsn: str, deeds: Deeds, clock: Path):

@@ -4,6 +4,7 @@ Invariants:
 - Whether runs may be driven is looked at every few seconds, and what it costs time to count only where somebody scrapes,
   and the more seldom the longer it takes.
 - What could not be asked keeps its last figures, and their age says how old they are.
+- A clock that is stepped between two looks is seen to be wrong at once: no timer is due by it meanwhile.
 """
 
 import threading
@@ -35,7 +36,9 @@ class BaseSeen(NamedTuple):
     """None before it was first counted"""
     counted_at: float = 0.0
     skew_seconds: float = 0.0
-    """how far this machine's clock is ahead of the server's"""
+    """how far this machine's clock was ahead of the server's"""
+    offset_seconds: float | None = None
+    """how far it was ahead of the clock that nobody sets, then"""
     trouble: str = ""
     """why it could not be asked the last time"""
     counting: Counting | None = None
@@ -92,7 +95,9 @@ class Survey:
     @property
     def astray(self) -> str:
         """Why this process begins nothing, or empty: its clock, or a server's, is wrong."""
-        skew = max((each.skew_seconds for each in self.seen.values()), key=abs, default=0.0)
+        offset = self._offset()
+        skews = (each.skew_seconds + _stepped(each.offset_seconds, offset) for each in self.seen.values())
+        skew = max(skews, key=abs, default=0.0)
         if abs(skew) <= CLOCK_SKEW_SECONDS_MAX:
             return ""
         return (
@@ -124,14 +129,19 @@ class Survey:
         for name, base in self._bases.items():
             seen = self.seen[name]._replace(counting=counting.get(name))
             try:
+                # Before: a step in between is counted twice rather than not at all.
+                offset = self._offset()
                 standing, skew = self._asked(base)
-                seen = seen._replace(standing=standing, skew_seconds=skew, trouble="")
+                seen = seen._replace(standing=standing, skew_seconds=skew, offset_seconds=offset, trouble="")
                 self.seen[name] = seen
                 if self._due(name):
                     self.seen[name] = seen._replace(fleet=self._counted(name, base), counted_at=passed())
             except PerdureError as error:
                 self.seen[name] = seen._replace(trouble=error.code)
         self._warn()
+
+    def _offset(self) -> float:
+        return self._clock.now() / 1e9 - passed()
 
     def _asked(self, base: Watched) -> tuple[StandingSeen, float]:
         began = passed()
@@ -168,3 +178,8 @@ class Survey:
         if not why:
             self._told.discard(event)
         return False
+
+
+def _stepped(before: float | None, now: float) -> float:
+    """By how much this machine's clock was set since it was last compared with a server's."""
+    return 0.0 if before is None or not SURVEYS else now - before
