@@ -75,11 +75,12 @@ lock: $(VENV)/.dev
 
 # -- what a user runs --------------------------------------------------------------------------------
 
+# `make demo SCENES=window` shows one of those that follow the payments.
+SCENES ?= code window wrap
+
 demo: $(VENV)/.runtime
 	@$(VENV)/bin/perdure demo
-	@$(VENV)/bin/perdure demo code
-	@$(VENV)/bin/perdure demo window
-	@$(VENV)/bin/perdure demo wrap
+	@set -e; for scene in $(SCENES); do $(VENV)/bin/perdure demo $$scene; done
 
 # -- what a developer runs ---------------------------------------------------------------------------
 
