@@ -104,3 +104,13 @@ def test_a_fork_has_epochs_of_its_own(store: Store):
     writer.append()
     fork.append()
     assert (store.rows("march")[0].position, store.rows("fork")[0].position) == (3, 2)
+
+
+def test_the_runs_of_one_lineage_are_listed_without_the_others(store: Store):
+    writer = opened_run(store)
+    writer.append(writer.batch(2))
+    opened_run(store, "april", token="w2")
+    forked_run(store, "march", 1, "fork")
+    assert [row.run for row in store.rows(lineage="lineage-of-march")] == ["march", "fork"]
+    assert [row.run for row in store.rows(lineage="lineage-of-april")] == ["april"]
+    assert list(store.rows(lineage="march")) == []

@@ -67,8 +67,8 @@ def forked(store: Books, row: RunRow, *, why: str = "", root: str = "") -> tuple
     claims = tuple(claim for claim in store.claims(scope=f"lineage:{row.lineage}") if claim.run != row.run)
     worlds = [
         read_state(store, other.run).state.world
-        for other in store.rows()
-        if other.lineage == row.lineage and other.run != row.run
+        for other in store.rows(lineage=row.lineage)
+        if other.run != row.run
     ]
     names = dict.fromkeys(name for world in worlds for name in world.counters)
     counters = tuple(store.counters(tuple(names)))

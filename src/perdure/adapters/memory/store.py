@@ -103,9 +103,10 @@ class MemoryStore:
     def has_post(self, run: str) -> bool:
         return bool(self.inbox(run))
 
-    def rows(self, run: str | None = None) -> Sequence[RunRow]:
+    def rows(self, run: str | None = None, *, lineage: str | None = None) -> Sequence[RunRow]:
         with self._changed:
-            return [record.row() for name, record in self._shelf.runs.items() if run in (None, name)]
+            rows = [record.row() for name, record in self._shelf.runs.items() if run in (None, name)]
+        return [row for row in rows if lineage in (None, row.lineage)]
 
     # -- leases --------------------------------------------------------------------------------------
 

@@ -198,8 +198,8 @@ class PostgresStore:
         self._watch.begin()
         return self._mail.waits(run)
 
-    def rows(self, run: str | None = None) -> Sequence[RunRow]:
-        return self._readers.read("listing runs", lambda db: read_rows(db, run))
+    def rows(self, run: str | None = None, *, lineage: str | None = None) -> Sequence[RunRow]:
+        return self._readers.read("listing runs", lambda db: read_rows(db, run, lineage))
 
     # -- leases --------------------------------------------------------------------------------------
 

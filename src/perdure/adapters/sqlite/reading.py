@@ -128,10 +128,12 @@ def _first_wrong(name: str, after: int, rows: list[tuple[int, bytes, bytes]], pr
     return StoreDamaged(f"{name} at {due}: the event isn't what was written, or the one before")
 
 
-def read_rows(db: Database, run: str | None) -> Sequence[RunRow]:
-    """Return the run's row, or all of them, oldest first."""
-    if run is None:
+def read_rows(db: Database, run: str | None, family: str | None = None) -> Sequence[RunRow]:
+    """Return the run's row, those of a lineage, or all of them, oldest first."""
+    if run is None and family is None:
         rows = ask(db, _ROWS + "ORDER BY r.number")
+    elif run is None:
+        rows = ask(db, _ROWS + "WHERE r.lineage = ? ORDER BY r.number", (family,))
     else:
         rows = ask(db, _ROWS + "WHERE r.name = ?", (run,))
     found: list[RunRow] = []
