@@ -6,6 +6,7 @@ until it is told to stop, and says how often it did.
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from typing import NamedTuple
 SECRET = "nobody here may see this"
 INSIDE = "what is inside\n"
 
+SWAPS_MIN = 10_000
+"""Fewer may have met no tool at all."""
 DONE_MIN = 100
 """Calls that have to succeed: an attack on tools that only refuse shows nothing."""
 PATIENCE = 60.0
@@ -23,6 +26,7 @@ PATIENCE = 60.0
 ATTACKER = """
 import ctypes, os, sys, threading
 place, decoy = (os.fsencode(name) for name in sys.argv[1:3])
+least = int(sys.argv[3])
 exchange = ctypes.CDLL(None, use_errno=True).renameat2
 stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
@@ -30,6 +34,9 @@ print("ready", flush=True)
 swaps = 0
 while not stop.is_set():
     swaps += exchange(-100, place, -100, decoy, 2) == 0
+    if swaps == least:
+        print("enough", flush=True)
+        least = 0
 print(swaps, flush=True)
 """
 """Both names are always there: the kernel exchanges them at once (``RENAME_EXCHANGE``)."""
@@ -73,7 +80,7 @@ class Account(NamedTuple):
 def attacked(place: Path, decoy: Path) -> Generator[subprocess.Popen[str]]:
     """Exchange the two names until the end of the block."""
     attacker = subprocess.Popen(
-        [sys.executable, "-I", "-c", ATTACKER, str(place), str(decoy)],
+        [sys.executable, "-I", "-c", ATTACKER, str(place), str(decoy), str(SWAPS_MIN)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert attacker.stdout is not None
@@ -96,13 +103,20 @@ def fought(
     *,
     seconds: float,
 ) -> Account:
-    """Make ``calls`` in turn for ``seconds`` while the two names are exchanged, and on until enough was tried."""
+    """Make ``calls`` in turn for ``seconds`` while the two names are exchanged, and on until both have tried enough."""
     done = refused = 0
     seen: list[str] = []
     slowest = 0.0
     with attacked(place, decoy) as attacker:
+        assert attacker.stdin is not None
+        assert attacker.stdout is not None
+        words: list[str] = []
+        ear = threading.Thread(target=lambda told=attacker.stdout: words.extend(told), daemon=True)
+        ear.start()
         until = time.monotonic() + seconds
-        while time.monotonic() < until or (done < DONE_MIN and time.monotonic() < until + PATIENCE):
+        while time.monotonic() < until or (
+            (done < DONE_MIN or not words) and time.monotonic() < until + PATIENCE
+        ):
             for call in calls:
                 began = time.monotonic()
                 try:
@@ -114,5 +128,7 @@ def fought(
                 slowest = max(slowest, time.monotonic() - began)
                 if SECRET in said:
                     seen.append(said)
-        swaps = int(attacker.communicate("", timeout=60)[0])
+        attacker.stdin.close()
+        ear.join(PATIENCE)
+        swaps = int(words[-1])
     return Account(swaps, done, refused, seen, slowest)
