@@ -8,7 +8,7 @@ from perdure.log.events import Usage
 from perdure.values.digest import Json
 
 
-class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+class Call(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One tool call. ``arguments`` is None where the reply's JSON could not be read."""
 
     id: str
@@ -18,7 +18,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     """the words that could not be read as a JSON object, cut short"""
 
 
-class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The whole reply. ``blocks`` are the provider's own, re-sent word for word (signatures)."""
 
     text: str = ""

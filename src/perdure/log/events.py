@@ -6,6 +6,8 @@ Rules:
 - Some kinds are *facts* (the world, a person or a clock said so) and the rest are *decisions*
   (``orchestrator.step`` derived them); ``FACTS`` says which. A decision's cause is its fact.
 - Times are nanoseconds since the epoch, from the driver's clock.
+- A body is made of values that were there before it, so it is part of no cycle, and Python's collector of cycles needs
+  not look at it (``gc=False``): a process that drives many runs holds them by the ten thousand.
 """
 
 import msgspec
@@ -13,11 +15,11 @@ import msgspec
 from perdure.values.digest import Json
 
 
-class Body(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Body(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """What an event says; the kind is the class."""
 
 
-class Content(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+class Content(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
     """Text that stands here, or the blob that holds it. ``size`` is in bytes of UTF-8."""
 
     size: int
@@ -25,7 +27,7 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     blob: str | None = None
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Tokens of one model call as the provider counted them, and money in millionths of a dollar."""
 
     input_tokens: int = 0
@@ -35,7 +37,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     cost_microusd: int = 0
 
 
-class ClaimSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+class ClaimSeen(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A claim that another run of the lineage or tenant holds, as the store showed it."""
 
     key: str
@@ -52,14 +54,14 @@ class ClaimSeen(msgspec.Struct, frozen=True, omit_defaults=True):
     loose: str = ""
 
 
-class CounterSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+class CounterSeen(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A budget or rate counter that several runs share, as the store showed it."""
 
     counter: str
     used: int
 
 
-class DenialSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+class DenialSeen(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a person forbade in another run of the lineage: exactly this, whoever asks for it."""
 
     approval: str
@@ -343,7 +345,7 @@ class ClientLeft(Body, frozen=True):
 # --- effects ------------------------------------------------------------------------------------
 
 
-class Reservation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reservation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An amount that an effect takes from a counter; given back if it is known not done."""
 
     counter: str
@@ -442,7 +444,7 @@ class MemoryLearned(Body, frozen=True):
 # --- workspace and checkpoints ------------------------------------------------------------------
 
 
-class PathChanged(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+class PathChanged(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
     """One path that is otherwise than before."""
 
     path: str
@@ -624,7 +626,7 @@ class PageUnpinned(Body, frozen=True):
 # --- conversations of foreign agents, through the gateway ----------------------------------------
 
 
-class Tariff(msgspec.Struct, frozen=True, omit_defaults=True):
+class Tariff(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a model's input costs, in millionths of a dollar per million tokens, and how its cache behaves.
 
     All zero where the price isn't known, and nothing is then decided by money.
@@ -669,7 +671,7 @@ class ConversationOpened(Body, frozen=True):
     """why it is in this mode, where that wasn't asked for"""
 
 
-class Arrived(msgspec.Struct, frozen=True, omit_defaults=True):
+class Arrived(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A result that a request holds for the first time."""
 
     page: str

@@ -8,8 +8,8 @@ Invariants:
 import msgspec
 
 
-class Noun(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
-    """A part of the state."""
+class Noun(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """A part of the state. It is made of parts that were there before it: no cycle, and nothing for ``gc`` to look at."""
 
 
 class Previewed(Noun, frozen=True):

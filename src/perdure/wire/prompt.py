@@ -7,19 +7,19 @@ from perdure.intention.reply import Reply
 from perdure.values.digest import Json
 
 
-class UserText(msgspec.Struct, frozen=True, tag="user"):
+class UserText(msgspec.Struct, frozen=True, tag="user", gc=False):
     """What a person, or perdure itself, said to the model."""
 
     text: str
 
 
-class Said(msgspec.Struct, frozen=True, tag="said"):
+class Said(msgspec.Struct, frozen=True, tag="said", gc=False):
     """What the model said and wanted done."""
 
     reply: Reply
 
 
-class Answered(msgspec.Struct, frozen=True, tag="answered"):
+class Answered(msgspec.Struct, frozen=True, tag="answered", gc=False):
     """What became of one call. The text is JSON, or plain words."""
 
     call_id: str
@@ -30,7 +30,7 @@ class Answered(msgspec.Struct, frozen=True, tag="answered"):
 Entry = UserText | Said | Answered
 
 
-class Prompt(msgspec.Struct, frozen=True):
+class Prompt(msgspec.Struct, frozen=True, gc=False):
     """One question to a model, whole."""
 
     instructions: str
