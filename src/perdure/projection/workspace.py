@@ -48,8 +48,10 @@ def touched(state: State, body: e.EffectStarted, event: Event) -> State:
     """From here on the workspace may be another than was recorded, also if this is not the first request."""
     if body.effect == "read":
         return state
-    others = tuple(each for each in state.live.touched if each.key != body.key)
-    began = next((each.begins for each in state.live.touched if each.key == body.key), event.at)
+    known = state.live.touched
+    place = _place_of(body.key, known)
+    began = event.at if place is None else known[place].begins
+    others = known if place is None else (*known[:place], *known[place + 1 :])
     live = replace(
         state.live,
         fresh=False,
@@ -61,10 +63,18 @@ def touched(state: State, body: e.EffectStarted, event: Event) -> State:
 
 def let_go(state: State, key: str, at: int) -> State:
     """The effect of ``key`` changes nothing any more."""
-    if not any(each.key == key for each in state.live.touched):
+    known = state.live.touched
+    place = _place_of(key, known)
+    if place is None:
         return state
-    known = tuple(replace(each, ends=at) if each.key == key else each for each in state.live.touched)
-    return replace(state, live=replace(state.live, touched=known))
+    ended = replace(known[place], ends=at)
+    return replace(state, live=replace(state.live, touched=(*known[:place], ended, *known[place + 1 :])))
+
+
+def _place_of(key: str, touches: tuple[Touch, ...]) -> int | None:
+    """Return where the effect of ``key`` stands, which is there at most once."""
+    keys = [each.key for each in touches]
+    return keys.index(key) if key in keys else None
 
 
 def turn_begins(state: State) -> State:
