@@ -108,10 +108,11 @@ def recall(state: State, declaration: Declaration, identity: Identity) -> Memory
 
 def _named_anew(state: State, declaration: Declaration, identity: Identity, found: Fresh) -> Memory:
     """Return what is remembered where no act has this name: one that had another, or one that differs."""
-    if (known := _known_otherwise(state, declaration.name, identity)) is not None:
+    unmet = _unmet(state, declaration.name)
+    if (known := _known_otherwise(state, unmet, identity)) is not None:
         return known
     if declaration.identity is None and (state.world.rewinds or state.step >= 3):
-        unmet = [each for each in _unmet(state, declaration.name) if each.arguments != identity.arguments]
+        unmet = [each for each in unmet if each.arguments != identity.arguments]
         near = [receipt for receipt in unmet if receipt.loose and receipt.loose == identity.loose]
         if candidates := near or unmet:
             first, alone = candidates[0], len(candidates) == 1
@@ -119,11 +120,13 @@ def _named_anew(state: State, declaration: Declaration, identity: Identity, foun
     return found
 
 
-def _known_otherwise(state: State, tool: str, identity: Identity) -> Equal | Blocked | Elsewhere | None:
+def _known_otherwise(
+    state: State, unmet: list[Effect], identity: Identity
+) -> Equal | Blocked | Elsewhere | None:
     """Return an unmet act with the very same arguments that was named otherwise: its tool was declared in other words."""
     if state.step < 3:
         return None
-    for each in _unmet(state, tool):
+    for each in unmet:
         if each.arguments == identity.arguments and each.stem != identity.stem:
             if each.outcome in ("succeeded", "partial"):
                 return Equal(each)

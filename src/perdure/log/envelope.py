@@ -70,26 +70,16 @@ def seal(event: Event, prev: bytes) -> Stored:
 
     Raises ``BadInput`` if it is larger than ``EVENT_BYTES_MAX`` or holds text that is no Unicode.
     """
-    kind = KIND_OF[type(event.body)]
+    run, position, at, epoch, cause, body = event
+    kind = KIND_OF[type(body)]
     try:
-        body = _encode(event.body)
+        # a ``Frame``, its body spelled in one go with it
+        frame = _encode((VERSIONS.get(kind, 1), run, position, kind, at, epoch, cause, body))
     except UnicodeEncodeError as error:
         raise BadInput(f"{kind}: text holds a lone surrogate: {error.reason}") from error
-    frame = _encode(
-        Frame(
-            VERSIONS.get(kind, 1),
-            event.run,
-            event.position,
-            kind,
-            event.at,
-            event.epoch,
-            event.cause,
-            msgspec.Raw(body),
-        )
-    )
     if len(frame) > EVENT_BYTES_MAX:
         raise BadInput(f"{kind}: {len(frame)} bytes; an event holds at most {EVENT_BYTES_MAX}")
-    return Stored(event.run, event.position, frame, chain(prev, frame))
+    return Stored(run, position, frame, chain(prev, frame))
 
 
 def chain(prev: bytes, frame: bytes) -> bytes:
