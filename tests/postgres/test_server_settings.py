@@ -7,7 +7,9 @@ import pytest
 
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.adapters.postgres.watched import PostgresWatched
+from perdure.values.errors import BadInput
 from tests.cli.inside import Inside
+from tests.servers.pooler import Pooler
 from tests.servers.postgres import Server
 
 
@@ -35,3 +37,16 @@ def test_a_server_that_does_without_syncing_is_named_and_another_is_not(
     with Server(tmp_path / "server") as sound, PostgresStore(sound.database("store")) as store:
         assert store.stats().risky == ""
         assert PostgresWatched(store.borrowed).standing().risky == ""
+
+
+def test_a_pooler_that_lends_for_one_transaction_is_refused_and_one_that_lends_for_sessions_is_not(
+    database: str,
+):
+    with (
+        Pooler(database) as pooler,
+        pytest.raises(BadInput, match="lends a connection for one transaction") as error,
+    ):
+        PostgresStore(pooler.dsn)
+    assert "session" in error.value.hint
+    with Pooler(database, sessions=True) as pooler, PostgresStore(pooler.dsn) as store:
+        assert store.rows() == []

@@ -34,7 +34,7 @@ SELECT set_config('search_path', %s, false),
     set_config('max_parallel_workers_per_gather', '0', false),
     set_config('jit', 'off', false),
     set_config('client_min_messages', 'warning', false),
-    pg_is_in_recovery(), current_setting('transaction_read_only')
+    pg_backend_pid(), pg_is_in_recovery(), current_setting('transaction_read_only')
 """
 """Nothing that a server is set to tell of less than a warning: what it says under a commit is taken for a word about its
 standby. One plan for all values can't know how few rows they find. It looks dear where the tables are large, and starting
@@ -92,6 +92,7 @@ class Dialer:
         self.setup: Setup = setup
         self.place: str = without_password(dsn)
         self._known: Known = known or Known()
+        self._lends_sessions: bool = False
 
     def connected(self, *, writes: bool = False) -> Database:
         """Return a new connection that has been looked at; raises what the caller has to do."""
@@ -107,7 +108,9 @@ class Dialer:
     def _connected(self, dsn: str, *, writes: bool) -> Database:
         db = self._dialed(dsn)
         try:
-            self._settle(db, writes=writes)
+            process = self._settle(db, writes=writes)
+            if process != db.info.backend_pid and not self._lends_sessions:
+                self._check_lent(db, process, dsn)
             look(db, self._known)
         except BaseException as error:
             db.close()
@@ -155,8 +158,29 @@ class Dialer:
             time.sleep(min(left, pause * (0.5 + random.random())))  # noqa: S311 - chance keeps processes apart
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
-    def _settle(self, db: Database, *, writes: bool) -> None:
-        """The connection has our bounds; raise ``StoreReadOnly`` if it ``writes`` and can't."""
+    def _check_lent(self, db: Database, process: int, dsn: str) -> None:
+        """Raise ``BadInput`` if the pooler that stands before the server lends connections for one transaction each.
+
+        The server's process isn't the one that was named at the beginning, so there is a pooler. One that lends for
+        whole sessions gives no two of them the same process, nor one of them another.
+        """
+        try:
+            with self._dialed(dsn) as other:
+                other.execute("BEGIN")
+                theirs, ours = _process(other), _process(db)
+                other.execute("ROLLBACK")
+        except (psycopg.Error, StoreAway):
+            # It has no second connection to spare now: the next look may tell.
+            return
+        if theirs in (process, ours) or ours != process:
+            raise BadInput(
+                f"{self.place} is a pooler that lends a connection for one transaction",
+                hint="name the server itself, or let the pooler lend for a session (PgBouncer: pool_mode = session)",
+            )
+        self._lends_sessions = True
+
+    def _settle(self, db: Database, *, writes: bool) -> int:
+        """The connection has our bounds; return the server's process. Raises ``StoreReadOnly`` if it ``writes`` and can't."""
         setup = self.setup
         bounds = (setup.statement_seconds, setup.lock_seconds, setup.idle_seconds)
         # pg_temp last: nobody's temporary table stands before one of ours
@@ -164,3 +188,9 @@ class Dialer:
         row = db.execute(_SETTLED, words, prepare=False).fetchone()
         if writes and row is not None and (row[-2] is True or row[-1] == "on"):
             raise StoreReadOnly(f"{self.place} can be read and not written", hint=READ_ONLY)
+        return row[-3] if row is not None and isinstance(row[-3], int) else 0
+
+
+def _process(db: Database) -> int:
+    row = db.execute("SELECT pg_backend_pid()").fetchone()
+    return row[0] if row is not None and isinstance(row[0], int) else 0
