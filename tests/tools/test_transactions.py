@@ -3,12 +3,10 @@
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +17,7 @@ from perdure.adapters.tools.context import SqlValue, Transaction
 from perdure.adapters.tools.outcomes import Found, Never, NotDone, Unknown
 from perdure.adapters.tools.transactions import SQLiteDatabase
 from perdure.values.digest import Json
+from tests.tools.inside import inside
 
 
 @pytest.fixture
@@ -87,26 +86,12 @@ except Exception as error:
 """
 
 
-@contextmanager
-def sender(path: Path) -> Generator["subprocess.Popen[str]"]:
-    """A process that stands inside its transaction, its row written and not committed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", SENDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "inside\n"
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 def test_a_process_frozen_inside_its_transaction_keeps_the_doubt_open_and_its_death_ends_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("perdure.adapters.tools.transactions.RESOLVE_SECONDS", 0.2)
     database = SQLiteDatabase(path)
-    with sender(path) as process:
+    with inside(SENDER, str(path)) as process:
         os.kill(process.pid, signal.SIGSTOP)
         with pytest.raises(Unknown, match="can't be written to now"):
             database.resolve("k", 1)
@@ -121,12 +106,12 @@ def test_a_process_that_was_frozen_and_commits_after_all_is_found(
 ):
     monkeypatch.setattr("perdure.adapters.tools.transactions.RESOLVE_SECONDS", 0.2)
     database = SQLiteDatabase(path)
-    with sender(path) as process:
+    with inside(SENDER, str(path)) as process:
         os.kill(process.pid, signal.SIGSTOP)
         with pytest.raises(Unknown):
             database.resolve("k", 1)
         os.kill(process.pid, signal.SIGCONT)
-        said, _ = process.communicate("go\n", timeout=30)
+        said, _ = process.communicate("go\n", timeout=60)
         assert said == "done\n"
         assert database.resolve("k", 1) == Found("done")
     assert paid(path) == ["late"]

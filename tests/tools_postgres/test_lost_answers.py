@@ -3,10 +3,9 @@
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TypeVar
 
 import psycopg
@@ -18,6 +17,7 @@ from perdure.adapters.tools.postgres.database import PostgresDatabase
 from perdure.values.digest import Json
 from tests.servers.postgres import Server
 from tests.servers.proxy import Mood, Proxy
+from tests.tools.inside import inside
 from tests.tools_postgres.conftest import HELD, paid
 
 T = TypeVar("T")
@@ -47,19 +47,6 @@ SELECT pid FROM pg_stat_activity WHERE application_name = 'perdure tool' AND que
 def booking(transaction: Transaction) -> Json:
     transaction.execute("INSERT INTO paid VALUES ('late')")
     return "done"
-
-
-@contextmanager
-def sender(dsn: str) -> Generator["subprocess.Popen[str]"]:
-    """A process that stands inside its transaction, its row written and not committed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", SENDER, dsn], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert said(process) == "inside"
-            yield process
-        finally:
-            process.kill()
 
 
 def in_thread(work: Callable[[], T]) -> Callable[[], T]:
@@ -112,7 +99,7 @@ class Held:
 
 
 def test_a_sender_that_is_killed_before_it_commits_has_done_nothing(dsn: str, books: PostgresDatabase):
-    with sender(dsn) as process:
+    with inside(SENDER, dsn) as process:
         process.kill()
         process.wait()
     assert books.resolve("k", 1) == Never(barred=True)
@@ -122,7 +109,7 @@ def test_a_sender_that_is_killed_before_it_commits_has_done_nothing(dsn: str, bo
 def test_a_sender_that_is_frozen_before_it_commits_is_barred_and_finds_that_out(
     dsn: str, books: PostgresDatabase
 ):
-    with sender(dsn) as process:
+    with inside(SENDER, dsn) as process:
         os.kill(process.pid, signal.SIGSTOP)
         assert books.resolve("k", 1) == Never(barred=True)
         os.kill(process.pid, signal.SIGCONT)
@@ -134,7 +121,7 @@ def test_a_sender_that_is_frozen_before_it_commits_is_barred_and_finds_that_out(
 def test_a_sender_that_is_killed_in_mid_commit_is_waited_for_and_found(
     dsn: str, held: Held, books: PostgresDatabase
 ):
-    with sender(dsn) as process:
+    with inside(SENDER, dsn) as process:
         go_on(process)
         held.backend()
         process.kill()
@@ -149,7 +136,7 @@ def test_while_a_sender_is_in_mid_commit_it_is_not_known(
     dsn: str, held: Held, books: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("perdure.adapters.tools.postgres.deeds.RESOLVE_SECONDS", 0.3)
-    with sender(dsn) as process:
+    with inside(SENDER, dsn) as process:
         go_on(process)
         held.backend()
         with pytest.raises(Unknown):
@@ -160,7 +147,7 @@ def test_while_a_sender_is_in_mid_commit_it_is_not_known(
 
 
 def test_a_sender_that_is_killed_after_its_commit_is_found(dsn: str, books: PostgresDatabase):
-    with sender(dsn) as process:
+    with inside(SENDER, dsn) as process:
         go_on(process)
         assert said(process) == "done"
         process.kill()
