@@ -65,7 +65,18 @@ def test_a_database_that_is_not_there_is_said():
 
 
 def test_a_role_that_is_not_there_is_said(database: str):
-    assert isinstance(refused(of("nobody", database.rpartition("/")[2])), StoreDenied)
+    error = refused(of("nobody", database.rpartition("/")[2]))
+    assert isinstance(error, StoreDenied)
+    assert "createuser" in error.hint
+
+
+def test_tables_that_are_no_store_s_are_said_to_be_in_the_way(empty: str):
+    with psycopg.connect(empty, autocommit=True) as db:
+        db.execute("CREATE SCHEMA perdure")
+        db.execute("CREATE TABLE perdure.runs (name text)")
+    error = refused(empty)
+    assert isinstance(error, BadInput)
+    assert "another database" in error.hint
 
 
 def test_a_server_that_has_no_tls_is_not_used_where_tls_is_asked_for(database: str):

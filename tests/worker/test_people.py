@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import psycopg
 import pytest
 
 import perdure
+from perdure.assembly.fleet import bases_of, begun_here
 from perdure.assembly.store import Store
 from perdure.assembly.submitting import hand_over, placed_of, placements_of
 from perdure.log.port import NewRun
@@ -60,6 +62,29 @@ def test_a_person_s_resume_is_an_errand_of_workers_and_so_are_forks(
         assert said.code == 0
         assert "workers that have doer" in said.out
         rested(calm, run)
+
+
+def test_a_lone_worker_that_was_killed_is_shown_as_silent_and_has_no_agents(
+    dsn: str, store: Store, terminal: Inside
+):
+    assert store.runs() == ()
+    (base,) = bases_of(dsn)
+    base.registry.enter(
+        begun_here(address="", version="0", engine="none", agents={"doer": "1"}, concurrency=1)
+    )
+    base.close()
+    assert terminal.type("submit", "doer", told(), "--run", "r", "--store", dsn, "--json").json["workers"]
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute("UPDATE perdure.processes SET seen = seen - interval '60 seconds'")
+    (seen,) = json.loads(terminal.type("worker", "ls", "--store", dsn, "--json").out)["workers"]
+    assert seen["state"] == "silent"
+    assert (
+        "no worker that runs now has the agent" in terminal.type("submit", "doer", told(), "--store", dsn).out
+    )
+    refused = terminal.type("worker", "unpark", "r", "--store", dsn)
+    assert (refused.code, "r is not parked" in refused.err) == (2, True)
+    refused = terminal.type("worker", "--agents", "nosuchmodule", "--store", dsn)
+    assert (refused.code, "PYTHONPATH" in refused.err) == (2, True)
 
 
 def test_who_resumes_a_submitted_run_before_any_worker_begins_it_with_the_agent_that_it_was_given_to(

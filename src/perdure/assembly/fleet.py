@@ -48,7 +48,7 @@ def bases_of(location: Location, *, application: str = "perdure worker") -> Sequ
         case "directory":
             raise BadInput(
                 f"{address} is a directory of one machine, and workers share a PostgreSQL database",
-                hint="copy it there by `perdure store copy`, or drive its runs by `perdure run` and `perdure resume`",
+                hint="name one: --store postgresql://USER@HOST/DATABASE; `perdure store copy` moves the directory's runs there",
             )
         case "postgres":
             return [_base("", address, application)]

@@ -136,8 +136,13 @@ def hand_over(books: Books, run: str, agent: str) -> bool:
 def unpark(books: Books, run: str, *, by: str, now: int, name: str) -> None:
     """Workers drive a parked run again, and its log says who said so. Raises ``NotPlaced`` if it isn't theirs."""
     placements = placements_of(books, run)
-    if placements is None or placements.look(run) is None:
+    placed = placements.look(run) if placements is not None else None
+    if placements is None or placed is None:
         raise NotPlaced(f"workers don't drive the run {run!r}")
+    if not placed.parked:
+        raise BadInput(
+            f"{run} is not parked", hint="`perdure worker ls` shows what is, and what each run waits for"
+        )
     text, _ = content_of("workers may drive this run again")
     body = msgspec.Raw(msgspec.json.encode(e.NoteMade(by, text)))
     books.post(run, Post(name, e.KIND_OF[e.NoteMade], body, now))

@@ -150,9 +150,12 @@ def load_all(spoken: str) -> list[Agent]:
         listed = [each for each in cast("list[object]", found) if isinstance(each, Agent)]
         if listed and len(listed) == len(cast("list[object]", found)):
             return listed
-    raise BadInput(
-        f"agent {spoken!r}: {named.variable} is no Agent, and no list of Agents", hint=_offered(module)
+    what = (
+        "the file has no such name"
+        if found is None
+        else f"{named.variable} is no Agent, and no list of Agents"
     )
+    raise BadInput(f"agent {spoken!r}: {what}", hint=_offered(module))
 
 
 def _parted(spoken: str) -> Named:
@@ -184,6 +187,12 @@ def _module(named: Named) -> ModuleType:
 
 def _imported(name: str) -> ModuleType:
     sys.path.insert(0, str(Path.cwd()))
+    root = name.partition(".")[0]
+    if not root or (root not in sys.modules and importlib.util.find_spec(root) is None):
+        raise BadInput(
+            f"agent {name}: there is no module of that name in {Path.cwd()}, and none is installed",
+            hint="start where it is, set PYTHONPATH, or name a file: FILE.py:NAME",
+        )
     _run(lambda: importlib.import_module(name), name)
     return sys.modules[name]
 

@@ -65,7 +65,7 @@ def address_known(given: Address | None) -> Address:
         return address_of(home_store())
     raise BadInput(
         f"there is no store in {address}",
-        hint="say where it is with --store DIR or PERDURE_STORE, or begin one with `perdure run`",
+        hint="say where it is with --store (a directory, or postgresql://...) or PERDURE_STORE, or begin one with `perdure run`",
     )
 
 

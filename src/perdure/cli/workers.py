@@ -19,6 +19,7 @@ from perdure.cli.tables import Cell, table
 from perdure.log.placing import Placed, ProcessSeen
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput
+from perdure.values.limits import WORKER_SILENT_SECONDS
 
 
 @click.command(epilog=example("perdure worker ls", "perdure worker ls --json"))
@@ -171,7 +172,7 @@ def _known_agents(address: Address) -> set[str]:
             name
             for base in _bases(address, stack)
             for each in base.registry.processes()
-            if not each.lapsed
+            if not _is_silent(each)
             for name in each.agents
         }
 
@@ -189,10 +190,15 @@ def _is_meant(process: ProcessSeen, spoken: str) -> bool:
     return spoken in (*here, process.name) or (host in here and pid == str(process.pid))
 
 
+def _is_silent(process: ProcessSeen) -> bool:
+    """Whether it was judged so, or nobody is there who could judge it: a lone worker that was killed."""
+    return process.lapsed or process.silent_seconds > WORKER_SILENT_SECONDS
+
+
 def _word(process: ProcessSeen) -> tuple[str, Tone]:
     if process.ended:
         return "ended", "quiet"
-    if process.lapsed:
+    if _is_silent(process):
         return "silent", "doubt"
     if process.draining:
         return "drains", "ask"

@@ -25,6 +25,7 @@ from perdure.values.errors import (
 _DENIED: Final = {
     "28P01": "the password is wrong: correct it in the address, in PGPASSWORD or in ~/.pgpass",
     "28000": "this user may not log in this way: see pg_hba.conf of the server",
+    "ROLE": "make the role first: `createuser NAME`, or name another one in the address",
     "3D000": "make the database first: `createdb NAME`, or name another one in the address",
     "42501": "use the role that owns the store, or let it run `perdure store migrate --worker ROLE` for this one",
     "TLS": "server and client don't agree on TLS: see sslmode and sslrootcert of the address, and ssl of the server",
@@ -117,6 +118,8 @@ def refused(error: psycopg.Error, doing: str) -> PerdureError:
     for words, state in _WORDS.items():
         if words in what:
             return _by_state(state, what, error)
+    if "resolve host" in what:
+        return StoreAway(what, hint="nobody here knows a host of that name: see how the address spells it")
     return StoreSilent(what) if isinstance(error, pg.ConnectionTimeout) else StoreAway(what)
 
 
@@ -127,6 +130,7 @@ _WORDS: Final = {
     "no pg_hba.conf entry": "28000",
     "authentication failed": "28000",
     "is not permitted to log in": "28000",
+    'FATAL: role "': "ROLE",
     "does not exist": "3D000",
     "permission denied": "42501",
     "too many": "53300",

@@ -144,8 +144,13 @@ def migrate(dialer: Dialer, steps: tuple[Migration, ...] | None = None) -> tuple
             return tuple(names)
         except pg.InsufficientPrivilege as error:
             raise StoreDenied(
-                f"making the tables of {dialer.place}: {str(error).strip()}",
+                f"making the tables of {dialer.place}: {error.diag.message_primary}",
                 hint="let the role that owns the database run `perdure store migrate`, with --worker ROLE for this one",
+            ) from error
+        except pg.DuplicateTable as error:
+            raise BadInput(
+                f"the schema {SCHEMA} of {dialer.place} holds tables of which nothing says that they are a store's: {error.diag.message_primary}",
+                hint="use another database; a store that has lost its table `migrations` is restored from a backup",
             ) from error
         except psycopg.Error as error:
             raise said(error, f"making the tables of {dialer.place}") from error
