@@ -106,7 +106,7 @@ def attached(primary: Server) -> None:
             pass
 
 
-def changes(pair: Pair, store: PostgresStore, empty: Dialer) -> Mapping[str, Callable[[], object]]:
+def changes(store: PostgresStore, empty: Dialer) -> Mapping[str, Callable[[], object]]:
     """Return one of each kind of commit that is no group's, by what is said while it is under way."""
     placements, feed = store.placements(), store.feed()
     return {
@@ -143,10 +143,11 @@ def test_nothing_that_ends_the_wait_for_a_standby_makes_its_commit_count(pair: P
 def test_a_change_whose_standby_stays_away_is_in_doubt_and_is_asked_again_without_harm(pair: Pair):
     opened_run(pair.store).append()
     opened_run(pair.store, "may")
+    writer = opened_run(pair.store, "june")
     empty = Dialer(pair.primary.database("empty"), QUICK)
     with PostgresStore(pair.dsn, setup=QUICK) as store:
         pair.standby.stop()
-        each = changes(pair, store, empty)
+        each = {**changes(store, empty), "appending": lambda: store.append(writer.batch()).result(SECONDS)}
         with ThreadPoolExecutor(len(each)) as pool:
             answers = {what: pool.submit(refused, change) for what, change in each.items()}
             for what, answer in answers.items():
@@ -159,13 +160,17 @@ def test_a_change_whose_standby_stays_away_is_in_doubt_and_is_asked_again_withou
             assert isinstance(refused(each[what]), StandbyAway)
     pair.standby.start()
     with PostgresStore(pair.dsn) as store:
-        each = changes(pair, store, Dialer(pair.primary.dsn("empty"), Setup()))
+        each = changes(store, Dialer(pair.primary.dsn("empty"), Setup()))
         answers = {what: change() for what, change in each.items()}
         assert answers["posting"] is False
         assert answers["making"] is False
         assert [waiting.id for waiting in store.inbox("march")] == ["p1"]
         assert pair.on_the_standby("inbox") == 1
-        assert pair.on_the_standby("runs") == 3
+        assert pair.on_the_standby("runs") == 4
+    until = time.monotonic() + SECONDS
+    while pair.on_the_standby() < 2 and time.monotonic() < until:
+        pass
+    assert pair.on_the_standby() == 2
 
 
 def refused(change: Callable[[], object]) -> BaseException | None:
