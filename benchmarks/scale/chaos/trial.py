@@ -33,7 +33,7 @@ AGAIN_SECONDS: Final = 0.25
 AIM_SECONDS: Final = 0.5
 """So long a strike waits for a worker that has an effect on its way."""
 CALM_SECONDS: Final = 4.0
-BEGIN_SECONDS: Final = 60.0
+BEGIN_SECONDS: Final = 180.0
 SLOW_MS: Final = 700
 VISIBLE_MS: Final = 300
 STOPPED_SECONDS: Final = (0.3, 12.0)
