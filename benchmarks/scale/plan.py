@@ -1,4 +1,7 @@
-"""`python -m benchmarks.scale.plan`: simulate fleets of 1 to 1000 workers from what was measured; `--measure` measures anew."""
+"""`python -m benchmarks.scale.plan`: simulate fleets of 1 to 1000 workers from what was measured; `--measure` measures anew.
+
+`--measure-worker` measures anew only what a worker takes whose runs all think.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -63,6 +66,10 @@ def main() -> None:
         from benchmarks.scale.sizing.measuring import measure
 
         measure()
+    if "--measure-worker" in sys.argv[1:]:
+        from benchmarks.scale.sizing.measuring import measure_worker
+
+        measure_worker()
     inputs = load()
     print(f"From {inputs.date}, {inputs.machine}. Models think for {inputs.think_seconds:.0f} s.\n")
     for workers, seen, simulated_ in fitted(inputs):

@@ -12,6 +12,8 @@ from perdure.intention.reply import Call, Reply
 from perdure.wire.prompt import Answered, Prompt, UserText
 
 THINK_SECONDS: Final = 2.0
+PONDER_SECONDS: Final = 600.0
+"""Longer than anybody looks."""
 
 
 @tool(effect="idempotent")
@@ -63,4 +65,7 @@ WAITER: Final = Agent(name="waiter", instructions="Wait.", tools=[wait], model=S
 THINKER: Final = Agent(
     name="thinker", instructions="Think.", tools=[note], model=Steps(_think, THINK_SECONDS)
 )
-AGENTS: Final = (ASKER, WAITER, THINKER)
+PONDERER: Final = Agent(
+    name="ponderer", instructions="Think.", tools=[note], model=Steps(_think, PONDER_SECONDS)
+)
+AGENTS: Final = (ASKER, WAITER, THINKER, PONDERER)

@@ -7,11 +7,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -20,7 +21,7 @@ from benchmarks.parts import say
 from benchmarks.probes import machine
 from benchmarks.scale.hands import ROOT, Looker
 from benchmarks.scale.sitters import THINK_SECONDS
-from benchmarks.scale.sizing.measured import Inputs, Seen, save
+from benchmarks.scale.sizing.measured import Inputs, Seen, load, save
 from benchmarks.scale.turns import MANY, OURS, SIZES, Spot, undisturbed
 from benchmarks.scale.turns import measure as measured_turns
 from tests.servers.postgres import Server
@@ -29,9 +30,11 @@ RUNS_EACH: Final = 12
 TURNS: Final = 3
 TURNS_LONG: Final = 12
 MORE: Final = 3
-"""A worker that has runs costs something while they think, and each turn something more: three fleets that differ in
-their runs' number and in their length tell these apart."""
-IDLE_SECONDS: Final = 10.0
+"""What a turn takes is told by two fleets that differ in their runs' number alone, and what a worker takes while its runs
+think is measured where they do nothing else."""
+IDLE_SECONDS: Final = 20.0
+SETTLE_SECONDS: Final = 3.0
+"""Until what submitting and beginning took is over."""
 
 
 class Probed:
@@ -174,34 +177,68 @@ def _since(before: Spent, after: Spent, turns: int) -> Spent:
     return Spent(turns, *(b - a for a, b in zip(before[1:], after[1:], strict=True)))
 
 
-def idle(server: Server) -> tuple[float, float]:
-    """Return milliseconds of the server's CPU a second for a worker without work, and its cold start."""
-    dsn = server.database(f"idle_{time.monotonic_ns()}")
-    with perdure.open(dsn), probed(dsn, 1) as (worker,):
-        before = server_cpu(server)
+class Thinking(NamedTuple):
+    """What a worker took whose runs all thought."""
+
+    server_ms_per_s: float
+    connections: float
+    cold_start_seconds: float
+
+
+def thinking(server: Server) -> Thinking:
+    """Have one worker's runs think for longer than is looked at: whatever the server does for it then is its own."""
+    dsn = server.database(f"thinking_{time.monotonic_ns()}")
+    with Looker(dsn) as looker, probed(dsn, 1) as (worker,):
+        with perdure.open(dsn) as store:
+            for number in range(RUNS_EACH):
+                store.submit("ponderer", "1", run=f"run-{number}")
+        looker.until(
+            lambda: looker.one("SELECT count(*) FROM runs WHERE process IS NOT NULL") == RUNS_EACH,
+            seconds=120,
+            what="all runs think",
+        )
+        time.sleep(SETTLE_SECONDS)
+        before, began = _backends(looker), time.perf_counter()
         time.sleep(IDLE_SECONDS)
-        return (server_cpu(server) - before) / IDLE_SECONDS * 1000, worker.start_seconds
+        after, seconds = _backends(looker), time.perf_counter() - began
+        used = sum(spent - before.get(pid, 0.0) for pid, spent in after.items())
+        return Thinking(used / seconds * 1000, len(after), worker.start_seconds)
 
 
-class Parted(NamedTuple):
-    """What a second with runs, and a turn, took."""
+def _backends(looker: Looker) -> dict[int, float]:
+    """Return the server's processes that serve workers, and the seconds of CPU that each has used, to the microsecond."""
+    rows = looker.db.execute("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'perdure%'")
+    found: dict[int, float] = {}
+    for (pid,) in rows:
+        with suppress(OSError):
+            used = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]
+            found[pid] = int(used) / 1e9
+    return found
 
-    second: float
-    turn: float
 
-    @classmethod
-    def of(cls, short: Spent, many: Spent, long: Spent, figure: Callable[[Spent], float]) -> "Parted":
-        """Tell them apart by differences: what beginning took is in all three, and a turn has its share of its run."""
-        turn = max(figure(many) - figure(short), 0.0) / (many.turns - short.turns)
-        left = figure(long) - figure(short) - turn * (long.turns - short.turns)
-        return cls(max(left, 0.0) / (long.seconds - short.seconds), turn)
+def _per_turn(short: Spent, many: Spent, figure: Callable[[Spent], float]) -> float:
+    """Return what one turn took, by the difference of two fleets; it has its share of its run."""
+    return max(figure(many) - figure(short), 0.0) / (many.turns - short.turns)
+
+
+def measure_worker() -> Inputs:
+    """Measure anew only what a worker takes whose runs all think, keep it, and return all."""
+    with undisturbed() as server:
+        found = thinking(server)
+    inputs = msgspec.structs.replace(
+        load(),
+        worker_server_ms_per_s=round(found.server_ms_per_s, 2),
+        connections_per_worker=found.connections,
+    )
+    save(inputs)
+    return inputs
 
 
 def measure(takeover_seconds: float = 0.6, tell: Callable[[str], None] = say) -> Inputs:
     """Measure all of it, keep it, and return it; a takeover was timed by ``benchmarks.scale.workers``."""
     with undisturbed() as server:
-        tell("an idle worker")
-        idle_ms, cold = idle(server)
+        tell("a worker whose runs all think")
+        still = thinking(server)
         tell("one worker, then four, then one with more and with longer runs")
         (one, short), (four, _) = fleet(server, 1), fleet(server, 4)
         (_, many), (_, long) = fleet(server, 1, each=MORE * RUNS_EACH), fleet(server, 1, TURNS_LONG)
@@ -210,10 +247,12 @@ def measure(takeover_seconds: float = 0.6, tell: Callable[[str], None] = say) ->
         alone = measured_turns(server, Spot(*OURS, 1, SIZES[1]))
     about = machine()
 
-    fleets = (short, many, long)
-    server_ms = Parted.of(*fleets, lambda each: each.server * 1000)
-    client_ms = Parted.of(*fleets, lambda each: each.client * 1000)
-    wal, stored = Parted.of(*fleets, lambda each: each.wal), Parted.of(*fleets, lambda each: each.stored)
+    server_ms = _per_turn(short, many, lambda each: each.server * 1000)
+    client_ms = _per_turn(short, many, lambda each: each.client * 1000)
+    wal, stored = (
+        _per_turn(short, many, lambda each: each.wal),
+        _per_turn(short, many, lambda each: each.stored),
+    )
     more = long.turns - short.turns
     commit_ms = short.commit_seconds / max(short.commits, 1) * 1000
     each = TURNS / one.turns_per_s_per_run
@@ -223,19 +262,19 @@ def measure(takeover_seconds: float = 0.6, tell: Callable[[str], None] = say) ->
         think_seconds=THINK_SECONDS,
         turns_per_run=TURNS,
         start_seconds=round(max(each - (TURNS + 1) * (THINK_SECONDS + 2 * commit_ms / 1000), 0.0), 3),
-        client_ms_per_turn=round(client_ms.turn, 3),
-        server_ms_per_turn=round(max(server_ms.turn, busy["server_cpu_ms_per_turn"]), 3),
+        client_ms_per_turn=round(client_ms, 3),
+        server_ms_per_turn=round(max(server_ms, busy["server_cpu_ms_per_turn"]), 3),
         server_ms_per_turn_grouped=busy["server_cpu_ms_per_turn"],
         batches_per_group=MANY / 2,
         commits_per_turn=2.0,
         sync_ms=round(max(alone["turn_ms_median"] / 2 - alone["client_cpu_ms_per_turn"] / 2, 0.1), 3),
-        wal_bytes_per_turn=round(wal.turn),
-        stored_bytes_per_turn=round(stored.turn),
+        wal_bytes_per_turn=round(wal),
+        stored_bytes_per_turn=round(stored),
         events_per_turn=round((long.events - short.events) / more, 2),
-        worker_server_ms_per_s=round(max(idle_ms, server_ms.second), 2),
-        connections_per_worker=round(short.connections, 1),
+        worker_server_ms_per_s=round(still.server_ms_per_s, 2),
+        connections_per_worker=round(max(short.connections, still.connections), 1),
         takeover_seconds=takeover_seconds,
-        cold_start_seconds=round(cold, 2),
+        cold_start_seconds=round(still.cold_start_seconds, 2),
         seen=(one, four),
     )
     save(inputs)
