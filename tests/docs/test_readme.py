@@ -56,6 +56,7 @@ def test_the_agent_in_the_readme_fits_on_a_screen():
 
 def test_the_agent_that_was_killed_pays_each_invoice_once(tmp_path: Path):
     _, using = parts()
+    said = ""
     for attempt in range(ATTEMPTS_MAX):
         folder = tmp_path / f"{attempt}"
         folder.mkdir()
@@ -63,10 +64,10 @@ def test_the_agent_that_was_killed_pays_each_invoice_once(tmp_path: Path):
         assert end.code == 0, end.last
         paid = [line.split(",")[0] for line in (folder / "bank.csv").read_text().splitlines()]
         assert paid == ["INV-1", "INV-2", "INV-3"]
-        wrong = unlike(using, end.printed)
-        if not wrong:
-            break
-    assert wrong == [], end.last
+        said = end.last
+        if unlike(using, end.printed) == []:
+            return
+    pytest.fail(said)
 
 
 @pytest.mark.timeout(900)

@@ -167,7 +167,7 @@ class Dialer:
         try:
             with self._dialed(dsn) as other:
                 other.execute("BEGIN")
-                theirs, ours = _process(other), _process(db)
+                theirs, ours = _backend_of(other), _backend_of(db)
                 other.execute("ROLLBACK")
         except (psycopg.Error, StoreAway):
             # It has no second connection to spare now: the next look may tell.
@@ -191,6 +191,6 @@ class Dialer:
         return row[-3] if row is not None and isinstance(row[-3], int) else 0
 
 
-def _process(db: Database) -> int:
+def _backend_of(db: Database) -> int:
     row = db.execute("SELECT pg_backend_pid()").fetchone()
     return row[0] if row is not None and isinstance(row[0], int) else 0
