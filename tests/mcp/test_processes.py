@@ -192,6 +192,12 @@ def test_a_leash_that_is_killed_takes_its_server_along():
     os.close(held)
 
 
+def test_a_server_whose_leash_is_killed_before_the_kernel_was_told_ends_itself():
+    born = f"import os, runpy; runpy.run_path({str(LEASH)!r})['_born'](os.getppid() + %d)"
+    ends = [subprocess.run([sys.executable, "-c", born % off], check=False).returncode for off in (0, 1)]
+    assert ends == [0, -signal.SIGKILL]
+
+
 def test_a_gateway_killed_while_a_payment_is_under_way_does_not_pay_again(tmp_path: Path):
     with gateway(tmp_path) as at:
         at.pay(invoice="7", reference="a", mishap="hold")

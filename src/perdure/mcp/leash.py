@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -87,7 +88,7 @@ def main() -> int:
         server = subprocess.Popen(  # noqa: S603 - the command is the user's
             sys.argv[2:],
             start_new_session=True,
-            preexec_fn=_born,  # noqa: PLW1509 - this program has one thread
+            preexec_fn=partial(_born, os.getpid()),  # noqa: PLW1509 - this program has one thread
         )
     except OSError as error:
         sys.stderr.write(f"{sys.argv[2]}: {error.strerror}\n")
@@ -113,10 +114,13 @@ def _woken(number: int, frame: FrameType | None) -> None:
     del number, frame
 
 
-def _born() -> None:
+def _born(parent: int) -> None:
+    """The kernel kills this process when ``parent`` dies; where that was before it was told, it ends itself."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_DFL)
     _told_the_kernel(_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
