@@ -21,7 +21,7 @@ from benchmarks.harness.recovery import recovery_figures
 from benchmarks.probes import machine
 from benchmarks.workspace.figures import QUICK, cost_figures, measure_cost
 from benchmarks.workspace.setup import restic_installed
-from perdure.assembly.shelter import ladder_of
+from perdure.assembly.files.shelter import ladder_of
 
 Figures = dict[str, Any]
 

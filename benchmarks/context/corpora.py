@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from perdure.assembly.pricing import rates_of
-from perdure.assembly.profiling import traces
+from perdure.assembly.recorded.profiling import traces
 from perdure.page.caching import HOUR_NS, MINUTE_NS
 from perdure.profile.route import Priced, Route, route
 from perdure.profile.settling import settled

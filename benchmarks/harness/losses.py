@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import perdure
-from perdure.assembly.going_back import GoingBack, Way
+from perdure.assembly.files.going_back import GoingBack, Way
 from perdure.assembly.store import Store
 from perdure.cli import main as command_line
 from perdure.cli.ending import ended

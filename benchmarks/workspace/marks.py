@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from perdure.assembly.ports import OpenedWorkspace, Ports
+from perdure.assembly.agents.ports import OpenedWorkspace, Ports
 from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.driver.port import Deed, Finding, Outcome, Tools
 

@@ -13,10 +13,10 @@ from benchmarks.workspace.agents import ThinkingModel
 from benchmarks.workspace.trees import Turn
 from perdure.adapters.sandboxes.ladder import Ladder
 from perdure.adapters.tools.tool import AnyTool
-from perdure.assembly import shelter
-from perdure.assembly.coding import coding_tools
-from perdure.assembly.ports import OpenedWorkspace, Ports, ports_of
-from perdure.assembly.site import Site
+from perdure.assembly.agents.coding import coding_tools
+from perdure.assembly.agents.ports import OpenedWorkspace, Ports, ports_of
+from perdure.assembly.files import shelter
+from perdure.assembly.files.site import Site
 from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.log.port import BlobStore
 from perdure.values.digest import digest

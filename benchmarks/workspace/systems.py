@@ -11,10 +11,10 @@ from benchmarks.workspace.agents import ThinkingModel, plain_agent
 from benchmarks.workspace.marks import Marks, marked
 from benchmarks.workspace.others import Copies, Method, OtherPlace, Restic, ShadowGit
 from benchmarks.workspace.trees import Turn
-from perdure.assembly.ports import Ports
-from perdure.assembly.site import Site
+from perdure.assembly.agents.ports import Ports
+from perdure.assembly.agents.toolbox import Toolbox
+from perdure.assembly.files.site import Site
 from perdure.assembly.store import Store
-from perdure.assembly.toolbox import Toolbox
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.log.port import BlobStore

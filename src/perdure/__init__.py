@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from perdure.adapters.tools.postgres.database import PostgresDatabase
     from perdure.adapters.tools.tool import tool
     from perdure.adapters.tools.transactions import SQLiteDatabase
-    from perdure.assembly.agent import Agent
-    from perdure.assembly.coding import coding_tools
+    from perdure.assembly.agents.agent import Agent
+    from perdure.assembly.agents.coding import coding_tools
     from perdure.assembly.outcomes import Failed, Finished, Waiting
     from perdure.assembly.run import Run
     from perdure.assembly.store import Store
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Agent": "perdure.assembly.agent",
+    "Agent": "perdure.assembly.agents.agent",
     "Context": "perdure.adapters.tools.context",
     "Contract": "perdure.contract",
     "Failed": "perdure.assembly.outcomes",
@@ -45,7 +45,7 @@ _HOMES = {
     "Unknown": "perdure.adapters.tools.outcomes",
     "Waiting": "perdure.assembly.outcomes",
     "ask_person": "perdure.adapters.tools.builtin",
-    "coding_tools": "perdure.assembly.coding",
+    "coding_tools": "perdure.assembly.agents.coding",
     "open": "perdure.assembly.store",
     "tool": "perdure.adapters.tools.tool",
     "wait": "perdure.adapters.tools.builtin",

@@ -7,7 +7,7 @@ import pytest
 
 import perdure
 from perdure import Contract, coding_tools
-from perdure.assembly.shelter import ladder_of
+from perdure.assembly.files.shelter import ladder_of
 from perdure.contract import Reach
 from perdure.intention.reply import Reply
 from perdure.testing.scripted import ScriptedModel, call, say

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import perdure
-from perdure.assembly.going_back import Collided, Foreign, GoingBack, Reversal
+from perdure.assembly.files.going_back import Collided, Foreign, GoingBack, Reversal
 from perdure.log import events as e
 from perdure.testing.scripted import call, say
 from perdure.values.errors import BadInput, BadPosition, Held, NoUndo, RestoreRefused

@@ -7,8 +7,8 @@ import pytest
 
 import perdure
 from perdure import coding_tools
-from perdure.assembly.beginnings import bereaved
-from perdure.assembly.shelter import Shelter, ladder_of
+from perdure.assembly.agents.beginnings import bereaved
+from perdure.assembly.files.shelter import Shelter, ladder_of
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.projection.evolve import fold

@@ -10,10 +10,10 @@ import pytest
 
 import perdure
 from perdure import coding_tools
-from perdure.assembly import lifetime
-from perdure.assembly.lifetime import Lifetime, WriterLife, lived
-from perdure.assembly.shelter import ladder_of
-from perdure.assembly.site import scratch_of
+from perdure.assembly.files import lifetime
+from perdure.assembly.files.lifetime import Lifetime, WriterLife, lived
+from perdure.assembly.files.shelter import ladder_of
+from perdure.assembly.files.site import scratch_of
 from perdure.checkpoint.inspection import Window
 from perdure.intention.reply import Reply
 from perdure.log import events as e

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from perdure.adapters.memory import MemoryStore
-from perdure.assembly.history import FileHistory
+from perdure.assembly.files.history import FileHistory
 from perdure.checkpoint.compare import PathDifference
 from perdure.checkpoint.tree import Entry
-from perdure.cli.changes import say_list, say_patch, say_stat
+from perdure.cli.travelling.changes import say_list, say_patch, say_stat
 from tests.cli.inside import Inside
 from tests.cli.terminal import AGENTS, Said, Terminal
 from tests.conformance.stores import blob

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.assembly.going_back import GoingBack
+from perdure.assembly.files.going_back import GoingBack
 from perdure.assembly.house import House
 from perdure.driver.writer import RunWriter
 from tests.cli.inside import Inside

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from perdure.adapters.memory.carrying import MemoryCarrier
 from perdure.adapters.memory.store import MemoryStore
-from perdure.assembly.copying import Relocating
-from perdure.assembly.selecting import RunGroup
+from perdure.assembly.stores.copying import Relocating
+from perdure.assembly.stores.selecting import RunGroup
 from perdure.log.carrying import ARRIVING, Carried, CarriedClaim, other_store
 from perdure.log.port import Appended, Batch, Holder, Lease, NewRun, Remembered
 

@@ -3,8 +3,8 @@
 import msgspec
 
 from perdure.adapters.postgres.store import PostgresStore
-from perdure.assembly.copying import Copied, Relocating, Side
-from perdure.assembly.selecting import units_of
+from perdure.assembly.stores.copying import Copied, Relocating, Side
+from perdure.assembly.stores.selecting import units_of
 from perdure.driver.books import Books
 from perdure.log.events import Content
 from perdure.log.port import Batch, ClaimClosed, ClaimOpened, CounterMoved, Post

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from perdure.adapters.memory.store import MemoryStore
-from perdure.assembly.copying import Relocating
-from perdure.assembly.selecting import units_of
+from perdure.assembly.stores.copying import Relocating
+from perdure.assembly.stores.selecting import units_of
 from perdure.log.envelope import Event, seal
 from perdure.log.events import Content, MessageReceived
 from perdure.log.port import CounterMoved, NewRun, Post

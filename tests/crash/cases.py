@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from perdure import Agent, Context, Contract, Found, Never, Partial, Pending, Unknown, ask_person, tool, wait
 from perdure.adapters.tools.tool import AnyTool
-from perdure.assembly.agent import SubAgent
+from perdure.assembly.agents.agent import SubAgent
 from perdure.assembly.people import People
 from perdure.contract import ApprovalRule
 from perdure.intention.declaration import Declaration

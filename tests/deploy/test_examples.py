@@ -14,10 +14,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from psycopg import pq
 
-from perdure.assembly.addresses import address_of
 from perdure.assembly.clock import SystemClock
-from perdure.assembly.clusters import migrate
-from perdure.assembly.describing import Description, described
+from perdure.assembly.stores.addresses import address_of
+from perdure.assembly.stores.clusters import migrate
+from perdure.assembly.stores.describing import Description, described
 from perdure.log.metering import CommitMeter, FleetSeen, StandingSeen
 from perdure.worker.figures import EFFECT_CLASSES, Figures
 from perdure.worker.probes import Answer, Probes

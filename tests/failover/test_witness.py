@@ -11,7 +11,7 @@ from benchmarks.scale.failing.kept import Scribe
 from perdure.adapters.directory import ObjectDirectory
 from perdure.adapters.postgres.failover.outside import OutsideWitness
 from perdure.adapters.postgres.store import PostgresStore
-from perdure.assembly.witnessing import open_witness
+from perdure.assembly.stores.witnessing import open_witness
 from perdure.values.errors import BadInput, BlobMissing, OldPrimary, StoreFailed, Suspended, Unwitnessed
 from tests.failover.test_copies import restored
 from tests.servers.postgres import Server

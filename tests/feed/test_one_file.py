@@ -7,7 +7,7 @@ import pytest
 
 import perdure
 from perdure.adapters.sqlite.store import SqliteStore
-from perdure.assembly.feeding import pages
+from perdure.assembly.stores.feeding import pages
 from perdure.log.feed import FedBatch
 from perdure.values.errors import BadInput, CursorElsewhere
 from tests.cli.inside import Inside

@@ -9,7 +9,7 @@ import pytest
 import perdure
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.adapters.sqlite.store import SqliteStore
-from perdure.assembly.feeding_parts import PartedFeed
+from perdure.assembly.stores.feeding_parts import PartedFeed
 from perdure.log.feed import FedBatch, FeedStore
 from perdure.values.errors import BadInput
 from tests.conformance.stores import opened_run

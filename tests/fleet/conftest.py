@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import perdure
-from perdure.assembly.fleet import Base, bases_of
 from perdure.assembly.store import Store
+from perdure.assembly.stores.fleet import Base, bases_of
 from tests.servers.postgres import UNSYNCED, Server
 from tests.worker.kit import Deeds
 

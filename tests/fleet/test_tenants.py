@@ -6,8 +6,8 @@ from threading import Barrier
 
 import pytest
 
-from perdure.assembly.fleet import Base, bases_of
 from perdure.assembly.store import Store
+from perdure.assembly.stores.fleet import Base, bases_of
 from perdure.log.carrying import moved
 from perdure.log.port import NewRun
 from perdure.log.tenants import TenantFull, TenantLimit

@@ -9,9 +9,9 @@ import pytest
 
 import perdure
 from perdure import Agent, Contract, tool
-from perdure.assembly.fleet import Base
+from perdure.assembly.agents.versions import migration_of, pinned, runs_at
 from perdure.assembly.store import Store
-from perdure.assembly.versions import migration_of, pinned, runs_at
+from perdure.assembly.stores.fleet import Base
 from perdure.log import events as e
 from perdure.testing import ScriptedModel, call, say
 from perdure.values.errors import AgentChanged, BadInput

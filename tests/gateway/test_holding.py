@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from perdure.assembly.clock import SystemClock
-from perdure.assembly.conversations import Conversations
+from perdure.assembly.foreign.conversations import Conversations
 from perdure.assembly.pricing import tariff_of
 from perdure.assembly.store import open_store
 from perdure.gateway import tracking

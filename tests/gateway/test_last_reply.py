@@ -1,6 +1,6 @@
 """Whose calls a wrapped client makes, also while the reply they stand in has not ended yet."""
 
-from perdure.assembly.replies import CameFrom, LastReply, SpelledCall
+from perdure.assembly.foreign.replies import CameFrom, LastReply, SpelledCall
 
 
 def heard(*calls: SpelledCall) -> LastReply:

@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 
-from perdure.assembly.gateways import GatewaySettings, upstreams_of
+from perdure.assembly.foreign.gateways import GatewaySettings, upstreams_of
 from perdure.gateway import exchange
 from perdure.gateway.plans import planned
 from perdure.gateway.serving import serve

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perdure.assembly.replies import SpelledCall
+from perdure.assembly.foreign.replies import SpelledCall
 from perdure.gateway import main_loop
 from perdure.gateway.gemini_reading import GeminiListener
 from perdure.gateway.holding import ApiListener, Hold, Listener

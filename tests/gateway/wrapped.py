@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from perdure.assembly.answering import Answer, Asked
-from perdure.assembly.gateways import GatewaySettings, Mode, upstreams_of
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.answering import Answer, Asked
+from perdure.assembly.foreign.gateways import GatewaySettings, Mode, upstreams_of
+from perdure.assembly.foreign.sessions import Session
 from perdure.gateway.sessions import SessionGateway
 from perdure.log import events as e
 from perdure.log.envelope import Event

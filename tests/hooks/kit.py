@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from perdure.assembly.replies import LastReply
-from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.foreign.replies import LastReply
+from perdure.assembly.foreign.sessions import Foreign, Session
 from perdure.assembly.store import open_store
 from perdure.contract import Contract
 from perdure.log import events as e

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from perdure.assembly.replies import LastReply, SpelledCall
+from perdure.assembly.foreign.replies import LastReply, SpelledCall
 from perdure.contract import Contract
 from perdure.contract.rules import ApprovalRule, Reach, Rule
 from perdure.log import events as e

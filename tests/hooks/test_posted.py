@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from perdure.assembly.gateways import GatewaySettings
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.gateways import GatewaySettings
+from perdure.assembly.foreign.sessions import Session
 from perdure.gateway.sessions import SessionGateway
 from perdure.values.digest import Json
 from perdure.values.limits import HOOK_LINE_BYTES_MAX

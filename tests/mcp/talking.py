@@ -15,7 +15,7 @@ from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.message import SessionMessage
 from mcp_types import METHOD_NOT_FOUND
 
-from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.foreign.sessions import Foreign, Session
 from perdure.assembly.store import open_store
 from perdure.contract import Contract
 from perdure.log.envelope import unseal

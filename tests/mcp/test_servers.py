@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.sessions import Session
 from perdure.intention.declaration import Declaration
 from perdure.mcp.servers import Server, name_of, servers_in, servers_of
 from perdure.values.errors import BadInput

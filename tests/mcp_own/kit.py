@@ -10,7 +10,7 @@ from typing import Any
 import mcp_types as types
 from mcp import Client
 
-from perdure.assembly.answering import Asked
+from perdure.assembly.foreign.answering import Asked
 from perdure.assembly.store import open_store
 from perdure.log import events as e
 from perdure.mcp.own.serving import own_server

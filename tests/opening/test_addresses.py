@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from perdure.assembly.addresses import Address, address_of, without_secrets
-from perdure.assembly.describing import Description, described
+from perdure.assembly.stores.addresses import Address, address_of, without_secrets
+from perdure.assembly.stores.describing import Description, described
 from perdure.values.errors import BadAddress
 
 SECRETS = ("s3cr3t", "p%40ss%2Fw%3Ard")

@@ -9,8 +9,8 @@ import pytest
 
 import perdure
 from perdure.adapters.sqlite.store import SqliteStore
-from perdure.assembly.addresses import address_of
-from perdure.assembly.clusters import steps_of
+from perdure.assembly.stores.addresses import address_of
+from perdure.assembly.stores.clusters import steps_of
 from perdure.values.errors import BadInput, PerdureError
 from tests.cli.inside import Inside
 from tests.cli.terminal import CLERKS, Terminal

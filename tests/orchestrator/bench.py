@@ -5,7 +5,7 @@ from typing import Self
 
 from perdure import Agent, Contract
 from perdure.adapters.tools.tool import AnyTool
-from perdure.assembly.agent import SubAgent
+from perdure.assembly.agents.agent import SubAgent
 from perdure.assembly.people import People
 from perdure.driver.books import Books, text_of
 from perdure.intention.declaration import Declaration

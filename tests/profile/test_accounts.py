@@ -6,8 +6,8 @@ import click
 import msgspec
 import pytest
 
-from perdure.cli import cost_view
-from perdure.cli.cost_page import page
+from perdure.cli.spending import cost_view
+from perdure.cli.spending.cost_page import page
 from perdure.log import events as e
 from perdure.log.envelope import Event
 from perdure.page.ledger import Ledger, ledger

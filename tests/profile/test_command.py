@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perdure.cli.bars import bar, curve, dumbbell
+from perdure.cli.drawing.bars import bar, curve, dumbbell
 from tests.cli.inside import Inside
 from tests.cli.terminal import CLERKS, Terminal
 from tests.profile.test_claude import session

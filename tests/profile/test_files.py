@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from perdure.adapters import transcripts as adapter
 from perdure.adapters.transcripts import Unread, records, transcript_files
-from perdure.assembly.profiling import Headway, figures_of, priced, traces
+from perdure.assembly.recorded.profiling import Headway, figures_of, priced, traces
 from perdure.profile.splitting import ArraySplitter
 from perdure.profile.trace import Trace
 from perdure.values.digest import Json
@@ -231,7 +231,7 @@ def grown(path: Path, reading: str = STREAMING) -> int:
     """Return the kilobytes that reading ``path`` adds to a fresh process at its peak."""
     program = (
         "import re, sys; from pathlib import Path\n"
-        "from perdure.adapters.transcripts import records; from perdure.assembly.profiling import traces\n"
+        "from perdure.adapters.transcripts import records; from perdure.assembly.recorded.profiling import traces\n"
         "status = Path('/proc/self/status')\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', status.read_text())[1])\n"
         "path, before = Path(sys.argv[1]), peak()\n"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from perdure.adapters.transcripts import records
-from perdure.assembly.profiling import figures_of, priced
+from perdure.assembly.recorded.profiling import figures_of, priced
 from perdure.profile.trace import Trace
 from perdure.wire.reading import dict_at
 from tests.profile.test_files import read_all

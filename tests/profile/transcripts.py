@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from perdure.assembly.profiling import Headway, traces
+from perdure.assembly.recorded.profiling import Headway, traces
 from perdure.profile.trace import Trace
 
 Record = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.foreign.sessions import Foreign, Session
 from perdure.assembly.store import open_store
 from perdure.contract import Contract
 from perdure.driver.port import Deed, Done, Finding, InDoubt, Outcome, Undone

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from perdure.assembly import sessions
-from perdure.assembly.answering import Answer, Asked, Waiting
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign import sessions
+from perdure.assembly.foreign.answering import Answer, Asked, Waiting
+from perdure.assembly.foreign.sessions import Session
 from perdure.assembly.store import open_store
 from perdure.contract import ApprovalRule, Contract
 from perdure.driver import drive

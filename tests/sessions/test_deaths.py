@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from perdure.adapters.sqlite.store import SqliteStore
-from perdure.assembly.answering import Answer, Asked
-from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.foreign.answering import Answer, Asked
+from perdure.assembly.foreign.sessions import Foreign, Session
 from perdure.assembly.store import Store
 from perdure.driver.books import Books
 from perdure.driver.port import Deed, Outcome

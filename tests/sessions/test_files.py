@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from perdure.assembly import sessions
-from perdure.assembly.answering import Asked
-from perdure.assembly.ports import OpenedWorkspace, place_of
-from perdure.assembly.site import Site
+from perdure.assembly.agents.ports import OpenedWorkspace, place_of
+from perdure.assembly.files.site import Site
+from perdure.assembly.foreign import sessions
+from perdure.assembly.foreign.answering import Asked
 from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.contract import Law
 from perdure.log import events as e

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from perdure.assembly.answering import Answer, Asked, Waiting
-from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.foreign.answering import Answer, Asked, Waiting
+from perdure.assembly.foreign.sessions import Foreign, Session
 from perdure.assembly.store import open_store
 from perdure.contract import ApprovalRule, Contract
 from perdure.driver.port import InDoubt

@@ -5,7 +5,7 @@ import json
 from copy import copy
 from pathlib import Path
 
-from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.foreign.sessions import Foreign, Session
 from perdure.assembly.store import open_store
 from perdure.log import events as e
 from perdure.values.digest import digest

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.foreign.sessions import Foreign, Session
 from perdure.assembly.store import open_store
 from perdure.wire.bodies.reading import Memo, read_request
 from perdure.wrap.transcripts.resuming import going_on

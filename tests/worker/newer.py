@@ -8,7 +8,7 @@ import os
 from perdure.adapters.postgres import watched
 from perdure.adapters.postgres.schema import migrating
 from perdure.assembly import house
-from perdure.assembly.beginnings import adopted
+from perdure.assembly.agents.beginnings import adopted
 from perdure.worker import surveying, versions
 from tests.fleet import agents
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from perdure.adapters.postgres.store import PostgresStore
-from perdure.assembly.family import Going, taken
+from perdure.assembly.agents.family import Going, taken
 from perdure.assembly.store import Store
 from perdure.log.port import Holder, Lease, NewRun
 from perdure.values.errors import Held

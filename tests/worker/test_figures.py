@@ -12,10 +12,10 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 import perdure
-from perdure.assembly.addresses import address_of
-from perdure.assembly.fleet import bases_of
-from perdure.assembly.hushing import hush_of
+from perdure.assembly.foreign.hushing import hush_of
 from perdure.assembly.store import Store
+from perdure.assembly.stores.addresses import address_of
+from perdure.assembly.stores.fleet import bases_of
 from perdure.values.errors import PerdureError
 from perdure.worker.telling import EVENTS, WARNINGS, Teller
 from tests.worker.kit import ROOT, Deeds, Living, rested, told, until, workers
@@ -187,7 +187,7 @@ def test_what_a_worker_says_is_named_in_one_place():
     spoken: set[str] = set()
     for path in [
         *(Path(perdure.__file__).parent / "worker").glob("*.py"),
-        ROOT / "src/perdure/cli/worker.py",
+        ROOT / "src/perdure/cli/fleet/worker.py",
     ]:
         if path.name not in ("telling.py", "watch.py", "figures.py"):
             spoken |= set(named.findall(path.read_text(encoding="utf-8")))

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from perdure.assembly.fleet import bases_of
 from perdure.assembly.store import Store
+from perdure.assembly.stores.fleet import bases_of
 from perdure.log.placing import ProcessBegun, Summons
 from perdure.log.port import Holder, NewRun
 from perdure.worker.engine import Again

@@ -5,8 +5,8 @@ import signal
 import psycopg
 import pytest
 
-from perdure.assembly.fleet import bases_of
 from perdure.assembly.store import Store
+from perdure.assembly.stores.fleet import bases_of
 from perdure.driver.books import text_of
 from perdure.log import events as e
 from perdure.log.placing import Placed

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 import perdure
-from perdure.assembly.fleet import bases_of, begun_here
 from perdure.assembly.store import Store
+from perdure.assembly.stores.fleet import bases_of, begun_here
 from perdure.assembly.submitting import hand_over, placed_of, placements_of
 from perdure.log.port import NewRun
 from perdure.values.errors import Moved

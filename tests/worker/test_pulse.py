@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 import perdure
-from perdure.assembly.fleet import Base, bases_of, begun_here
+from perdure.assembly.stores.fleet import Base, bases_of, begun_here
 from perdure.worker.pulse import JUDGED, Bounds, Pulse
 
 

@@ -10,7 +10,7 @@ import perdure
 from perdure.adapters.holders import Fate
 from perdure.adapters.postgres.fleet.placements import CALLS
 from perdure.adapters.postgres.fleet.processes import recorded
-from perdure.assembly.fleet import Base, bases_of
+from perdure.assembly.stores.fleet import Base, bases_of
 from perdure.log.placing import ProcessBegun
 from perdure.log.port import Holder
 from tests.servers.postgres import Server

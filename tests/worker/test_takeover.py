@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from perdure.assembly.fleet import bases_of
 from perdure.assembly.store import Store
+from perdure.assembly.stores.fleet import bases_of
 from perdure.log.events import NoteMade
 from tests.worker.agents import DEEDS
 from tests.worker.kit import ROOT, Deeds, Living, kinds, rested, told, until

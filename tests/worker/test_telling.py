@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from perdure.assembly.fleet import bases_of
 from perdure.assembly.store import Store
+from perdure.assembly.stores.fleet import bases_of
 from tests.worker.agents import DEEDS
 from tests.worker.kit import AGENTS, PATIENCE_SECONDS, ROOT, Deeds, rested, told, until
 

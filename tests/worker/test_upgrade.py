@@ -9,9 +9,9 @@ from contextlib import ExitStack
 import psycopg
 
 from perdure.adapters.postgres.schema.migrating import migrations
-from perdure.assembly.fleet import bases_of
+from perdure.assembly.agents.versions import pinned
 from perdure.assembly.store import Store
-from perdure.assembly.versions import pinned
+from perdure.assembly.stores.fleet import bases_of
 from tests.worker.kit import ROOT, Deeds, Living, rested, told, until
 
 LAST = migrations()[-1].number

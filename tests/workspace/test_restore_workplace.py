@@ -12,8 +12,8 @@ from hypothesis import given, settings
 
 from perdure.adapters.memory import MemoryStore
 from perdure.adapters.workspace import restore as restoring
-from perdure.assembly.site import Site
-from perdure.assembly.workplace import Workplace
+from perdure.assembly.files.site import Site
+from perdure.assembly.files.workplace import Workplace
 from perdure.checkpoint.inspection import Restored
 from perdure.checkpoint.tree import find
 from perdure.intention.declaration import Definition

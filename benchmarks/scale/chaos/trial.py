@@ -22,8 +22,8 @@ from benchmarks.scale.chaos.journal import Struck, pid_of, read_journals
 from benchmarks.scale.chaos.oracle import ENDED, Evidence, Verdict, is_parked, judged
 from benchmarks.scale.chaos.people import People, Visitor, settle_doubts
 from benchmarks.scale.chaos.servers import Bucket, Pair, bucket, paired
-from perdure.assembly.addresses import address_of
-from perdure.assembly.failing_over import declare
+from perdure.assembly.stores.addresses import address_of
+from perdure.assembly.stores.failing_over import declare
 from perdure.demo.bank_launch import BankSettings, RunningBank, open_bank
 from perdure.values.errors import RunExists, Unsettled
 from tests.servers.proxy import Mood

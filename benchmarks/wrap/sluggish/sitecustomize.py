@@ -10,7 +10,7 @@ HELD_SECONDS = 0.25
 if "perdure.wrap.keeper" in " ".join(sys.orig_argv):
     import asyncio
 
-    from perdure.assembly.sessions import Session
+    from perdure.assembly.foreign.sessions import Session
 
     recorded = Session.recorded
 

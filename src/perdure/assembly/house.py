@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from perdure.adapters.holders import this_holder
 from perdure.adapters.workspace.export import refuse_taken
-from perdure.assembly.agent import Agent
-from perdure.assembly.beginnings import (
+from perdure.assembly.agents.agent import Agent
+from perdure.assembly.agents.beginnings import (
     BEGIN,
     acquired,
     bereaved,
@@ -28,11 +28,11 @@ from perdure.assembly.beginnings import (
     opened_by,
     root_of,
 )
-from perdure.assembly.family import NOBODY, Family, Going, Watcher, taken
-from perdure.assembly.lodging import Lodging, begin_as_copy, last_driver
-from perdure.assembly.pins import adopted_by
-from perdure.assembly.ports import MakePorts, OpenWorkspace, place_of, ports_of, toolbox_of
-from perdure.assembly.site import Site, scratch_of
+from perdure.assembly.agents.family import NOBODY, Family, Going, Watcher, taken
+from perdure.assembly.agents.pins import adopted_by
+from perdure.assembly.agents.ports import MakePorts, OpenWorkspace, place_of, ports_of, toolbox_of
+from perdure.assembly.files.lodging import Lodging, begin_as_copy, last_driver
+from perdure.assembly.files.site import Site, scratch_of
 from perdure.driver.answers import Answers
 from perdure.driver.books import Books, arguments_of, read_state, text_of, within
 from perdure.driver.drive import Drive, first_of, heard_post

@@ -11,11 +11,11 @@ from perdure.adapters.sqlite import SqliteStore
 from perdure.adapters.sqlite.budget import Room
 from perdure.adapters.sqlite.compacting import Compacted
 from perdure.adapters.sqlite.stats import StoreStats
-from perdure.assembly.addresses import Address
 from perdure.assembly.clock import SystemClock
-from perdure.assembly.clusters import collect_all
-from perdure.assembly.letting_go import LettingGo, letting_go, may_be_pinned
+from perdure.assembly.files.letting_go import LettingGo, letting_go, may_be_pinned
 from perdure.assembly.store import Store
+from perdure.assembly.stores.addresses import Address
+from perdure.assembly.stores.clusters import collect_all
 from perdure.log import events as e
 from perdure.log.garbage import Collected, Tell
 from perdure.log.port import Post

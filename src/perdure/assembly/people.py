@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from perdure.assembly.timeline import files_of
+from perdure.assembly.files.timeline import files_of
 from perdure.driver.books import Books, read_state
 from perdure.log import events as e
 from perdure.log.port import Post

@@ -15,19 +15,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from perdure.assembly.addresses import Location, address_of
-from perdure.assembly.agent import Agent
+from perdure.assembly.agents.agent import Agent
+from perdure.assembly.agents.family import Watcher
 from perdure.assembly.clock import SystemClock
-from perdure.assembly.family import Watcher
-from perdure.assembly.feeding import pages
-from perdure.assembly.going_back import Collided, Foreign, GoingBack, Reversal, Way, refused_for, reverted
-from perdure.assembly.history import FileHistory
+from perdure.assembly.files import going_back
+from perdure.assembly.files.history import FileHistory
+from perdure.assembly.files.site import scratch_of
 from perdure.assembly.house import House
 from perdure.assembly.inspect import Inspector, Verified
-from perdure.assembly.opening import open_books
 from perdure.assembly.people import People
 from perdure.assembly.run import Run
-from perdure.assembly.site import scratch_of
+from perdure.assembly.stores.addresses import Location, address_of
+from perdure.assembly.stores.feeding import pages
+from perdure.assembly.stores.opening import open_books
 from perdure.assembly.submitting import called, handed_back, submit, unpark
 from perdure.assembly.winding_up import all_ended
 from perdure.checkpoint.tree import spelled
@@ -75,7 +75,7 @@ class Store:
         self.house: House = House(
             books, self._clock, scratch=scratch, location=location, threads=self._threads
         )
-        self._going_back: GoingBack = GoingBack(books, scratch)
+        self._going_back: going_back.GoingBack = going_back.GoingBack(books, scratch)
         self.files: FileHistory = FileHistory(books)
         self.people: People = People(books, self._clock.now, lambda: uuid.uuid4().hex)
         self.inspector: Inspector = Inspector(books)
@@ -214,7 +214,7 @@ class Store:
         by: str = "operator",
         why: str = "",
         files: bool = True,
-        foreign: Foreign = "refuse",
+        foreign: going_back.Foreign = "refuse",
         session: str = "",
     ) -> State:
         """Take ``run`` back to position ``to`` and return its state; the world's memory stays.
@@ -229,32 +229,32 @@ class Store:
             way = self.way_back(run, to)
             if way is not None and way.foreign:
                 if foreign == "refuse":
-                    raise refused_for(run, way)
+                    raise going_back.refused_for(run, way)
                 keep = tuple(map(spelled, way.foreign)) if foreign == "keep" else ()
         self.people.rewind(run, to, by=by, why=why, files=files, keep=keep, session=session)
         return self._told(run)
 
-    def way_back(self, run: str, to: int, keep: Sequence[str] = ()) -> Way | None:
+    def way_back(self, run: str, to: int, keep: Sequence[str] = ()) -> going_back.Way | None:
         """Return what a rewind to ``to`` would do to the files but those in ``keep``; None if none were recorded.
 
         Nothing is touched.
         """
         return self._going_back.way(run, to, keep)
 
-    def reversal(self, run: str, position: int) -> Reversal | Collided | None:
+    def reversal(self, run: str, position: int) -> going_back.Reversal | going_back.Collided | None:
         """Return what taking back the change of files at ``position`` would do; None if it is no such change.
 
         Raises ``NoUndo`` with the reason where it can't be taken back by itself.
         """
         return self._going_back.reversal(run, position)
 
-    def take_back(self, run: str, reversal: Reversal, *, by: str = "operator") -> State:
+    def take_back(self, run: str, reversal: going_back.Reversal, *, by: str = "operator") -> State:
         """The change of files is taken back, what came after it stays, and the model is told.
 
         Raises ``Held`` if somebody drives the run.
         """
         self.record_present(run)
-        self.call(self.house.attend(run, then=(Heard(reverted(reversal, by)),)))
+        self.call(self.house.attend(run, then=(Heard(going_back.reverted(reversal, by)),)))
         return self.state(run)
 
     def record_present(self, run: str) -> None:

@@ -14,13 +14,13 @@ from typing import Final
 import apsw
 import psutil
 
-from perdure.assembly.addresses import Address
+from perdure.assembly.files.levels import levels_here
 from perdure.assembly.keeping import Room, stats_of
-from perdure.assembly.levels import levels_here
 from perdure.assembly.presence import driver_of
-from perdure.cli.ink import count, size, span
+from perdure.assembly.stores.addresses import Address
+from perdure.cli.drawing.ink import count, size, span
+from perdure.cli.keeping.room import RELIEF
 from perdure.cli.place import Place, opened, seems_there
-from perdure.cli.room import RELIEF
 from perdure.cli.servers import Check, server_checks
 from perdure.values.errors import PerdureError
 

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import click
 
-from perdure.assembly.addresses import Address
-from perdure.assembly.agent import Agent
-from perdure.assembly.trial import Trial, Tried, contract_problems, loaded_contract
+from perdure.assembly.agents.agent import Agent
+from perdure.assembly.agents.trial import Trial, Tried, contract_problems, loaded_contract
+from perdure.assembly.stores.addresses import Address
+from perdure.cli.drawing.ink import Tone, clean, count, inked
 from perdure.cli.ending import FAILED, FINISHED
-from perdure.cli.ink import Tone, clean, count, inked
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.origins import load
 from perdure.cli.out import put
 from perdure.cli.place import opened
+from perdure.cli.spoken.words import spoken
 from perdure.cli.wheel import tools_speak_aside
-from perdure.cli.words import spoken
 from perdure.values.errors import BadContract
 
 _SIGNS: dict[str, tuple[str, Tone]] = {

@@ -2,10 +2,10 @@
 
 import click
 
-from perdure.assembly.addresses import Address
+from perdure.assembly.stores.addresses import Address
 from perdure.cli.checks import machine_checks, store_checks
+from perdure.cli.drawing.ink import Tone, clean, inked
 from perdure.cli.ending import FAILED, FINISHED
-from perdure.cli.ink import Tone, clean, inked
 from perdure.cli.options import agent_option, example, json_option, shard_found, store_option
 from perdure.cli.origins import agent_of, origin_here, recall
 from perdure.cli.out import put

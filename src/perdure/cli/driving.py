@@ -4,7 +4,7 @@ import uuid
 
 import click
 
-from perdure.assembly.addresses import Address
+from perdure.assembly.stores.addresses import Address
 from perdure.cli.options import agent_option, example, json_option, run_argument, store_option
 from perdure.cli.origins import agent_of, origin_here, remember
 from perdure.cli.place import opened

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TextIO, cast
 
 import click
 
-from perdure.cli.ink import clean, inked
+from perdure.cli.drawing.ink import clean, inked
 from perdure.values import errors
 
 FINISHED: Final = 0

@@ -2,14 +2,14 @@
 
 import click
 
-from perdure.assembly.addresses import Address
-from perdure.assembly.feeding import feed_of, pages
+from perdure.assembly.stores.addresses import Address
+from perdure.assembly.stores.feeding import feed_of, pages
+from perdure.cli.drawing.ink import inked, span
+from perdure.cli.drawing.tables import Cell, table
 from perdure.cli.ending import FINISHED
-from perdure.cli.ink import inked, span
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import Place, opened
-from perdure.cli.tables import Cell, table
 from perdure.log.feed import FeedPage, Stall
 from perdure.values.errors import BadInput
 from perdure.values.limits import FEED_KEEP_SECONDS, FEED_PAGE_BATCHES_MAX

@@ -7,12 +7,12 @@ from typing import Final
 
 import click
 
-from perdure.assembly.addresses import Address
-from perdure.assembly.exporting import Exported, export_commit, export_tree
-from perdure.assembly.history import Line, Origin, within
+from perdure.assembly.files.exporting import Exported, export_commit, export_tree
+from perdure.assembly.files.history import Line, Origin, within
+from perdure.assembly.stores.addresses import Address
 from perdure.checkpoint.tree import Entry, decoded, spelled
+from perdure.cli.drawing.ink import Tone, clean, count, inked, one_line, path_name, size
 from perdure.cli.ending import FINISHED
-from perdure.cli.ink import Tone, clean, count, inked, one_line, path_name, size
 from perdure.cli.options import example, json_option, run_argument, store_option
 from perdure.cli.out import put
 from perdure.cli.place import Place, opened

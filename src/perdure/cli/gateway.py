@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from perdure.assembly.addresses import Address, address_of
-from perdure.assembly.gateways import MODES, RECORDS, GatewaySettings, Mode, Record, upstreams_of
-from perdure.assembly.paging import Switch, switch_paging
+from perdure.assembly.foreign.gateways import MODES, RECORDS, GatewaySettings, Mode, Record, upstreams_of
+from perdure.assembly.foreign.paging import Switch, switch_paging
+from perdure.assembly.stores.addresses import Address, address_of
+from perdure.cli.drawing.ink import inked, money
+from perdure.cli.drawing.tables import Cell, facts, table
 from perdure.cli.ending import FINISHED
-from perdure.cli.ink import inked, money
 from perdure.cli.options import by_option, example, json_option, run_argument, store_option
 from perdure.cli.out import put
 from perdure.cli.place import address_meant, opened
-from perdure.cli.tables import Cell, facts, table
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput
 

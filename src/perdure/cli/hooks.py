@@ -5,8 +5,8 @@
 
 import click
 
+from perdure.cli.drawing.ink import inked
 from perdure.cli.ending import FINISHED
-from perdure.cli.ink import inked
 from perdure.cli.options import example, json_option
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import click
 
-from perdure.assembly.addresses import Address
-from perdure.assembly.trial import loaded_contract
+from perdure.assembly.agents.trial import loaded_contract
+from perdure.assembly.stores.addresses import Address
+from perdure.cli.drawing.ink import count, inked
 from perdure.cli.ending import FINISHED
-from perdure.cli.ink import count, inked
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import address_meant

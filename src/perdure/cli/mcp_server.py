@@ -8,10 +8,10 @@ from typing import Protocol, cast
 import click
 
 from perdure import __version__
-from perdure.assembly.addresses import Address
 from perdure.assembly.store import Store
+from perdure.assembly.stores.addresses import Address
+from perdure.cli.drawing.ink import inked
 from perdure.cli.ending import FINISHED
-from perdure.cli.ink import inked
 from perdure.cli.options import example, json_option, store_option
 from perdure.cli.out import put
 from perdure.cli.place import opened

@@ -7,7 +7,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import click
 
-from perdure.assembly.addresses import Address, address_of
+from perdure.assembly.stores.addresses import Address, address_of
 
 F = TypeVar("F", bound=Callable[..., object])
 P = ParamSpec("P")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from perdure.assembly.agent import Agent
+from perdure.assembly.agents.agent import Agent
 from perdure.cli.place import Place
 from perdure.projection.state import State
 from perdure.values.errors import AgentChanged, BadInput, PerdureError

@@ -2,11 +2,11 @@
 
 import click
 
-from perdure.assembly.addresses import Address
+from perdure.assembly.stores.addresses import Address
 from perdure.cli.options import by_option, example, json_option, resume_option, run_argument, store_option
 from perdure.cli.place import Place, opened
+from perdure.cli.spoken.words import Names
 from perdure.cli.telling import told
-from perdure.cli.words import Names
 
 
 @click.command(epilog=example("perdure approve march ap-3f9c21ab77e0 --resume"))

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from perdure.assembly.addresses import Address, address_of
 from perdure.assembly.store import Store, open_store
+from perdure.assembly.stores.addresses import Address, address_of
 from perdure.cli.homes import home_store
 from perdure.driver.books import full_name
 from perdure.log.port import RunRow
@@ -89,7 +89,7 @@ def whole_name(run: str, given: Address | None) -> str:
     address = address_meant(given)
     if address.kind != "described":
         return run
-    from perdure.assembly.describing import Description, described  # noqa: PLC0415 - only for such a file
+    from perdure.assembly.stores.describing import Description, described  # noqa: PLC0415 - only for such a file
 
     shards = described(address.path)
     if isinstance(shards, Description) or run.partition(".")[0] in shards:

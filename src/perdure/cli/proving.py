@@ -2,10 +2,10 @@
 
 import click
 
-from perdure.assembly.addresses import Address
 from perdure.assembly.inspect import Verified
+from perdure.assembly.stores.addresses import Address
+from perdure.cli.drawing.ink import Tone, clean, count, inked
 from perdure.cli.ending import FAILED, FINISHED
-from perdure.cli.ink import Tone, clean, count, inked
 from perdure.cli.options import example, json_option, run_argument, shard_found, store_option
 from perdure.cli.out import put
 from perdure.cli.place import opened

@@ -13,11 +13,11 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from perdure.cli.drawing.ink import COLOURS, Line, Tone, clock, count, money, one_line, span
 from perdure.cli.following import Follower
-from perdure.cli.ink import COLOURS, Line, Tone, clock, count, money, one_line, span
-from perdure.cli.naming import names_of
 from perdure.cli.place import Place
-from perdure.cli.words import Names, line_of
+from perdure.cli.spoken.naming import names_of
+from perdure.cli.spoken.words import Names, line_of
 from perdure.log import events as e
 from perdure.log.envelope import Event, unseal
 from perdure.projection.state import State

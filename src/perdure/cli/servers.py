@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
-from perdure.assembly.addresses import Address
-from perdure.assembly.clusters import DatabaseStanding, check_objects, standings_of, steps_of
-from perdure.cli.ink import count, size
+from perdure.assembly.stores.addresses import Address
+from perdure.assembly.stores.clusters import DatabaseStanding, check_objects, standings_of, steps_of
+from perdure.cli.drawing.ink import count, size
 from perdure.values.errors import PerdureError
 
 CONNECTIONS_LEFT_FEW: Final = 10

@@ -2,12 +2,12 @@
 
 import click
 
-from perdure.assembly.addresses import Address
+from perdure.assembly.stores.addresses import Address
 from perdure.cli.options import by_option, example, json_option, resume_option, run_argument, store_option
 from perdure.cli.place import opened
-from perdure.cli.resting import result_of
+from perdure.cli.spoken.words import Names
+from perdure.cli.standing.resting import result_of
 from perdure.cli.telling import told
-from perdure.cli.words import Names
 
 SPOKEN = {
     "succeeded": "it happened",

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import click
 
+from perdure.cli.drawing.ink import clean, inked
+from perdure.cli.drawing.tables import wrapped
 from perdure.cli.ending import FAILED, FINISHED
-from perdure.cli.ink import clean, inked
 from perdure.cli.out import put
 from perdure.cli.place import Place
-from perdure.cli.resting import rest_shape, step_lines, steps
-from perdure.cli.tables import wrapped
+from perdure.cli.standing.resting import rest_shape, step_lines, steps
 from perdure.cli.wheel import Manner, go_on
 from perdure.projection.state import State
 from perdure.values.digest import Json

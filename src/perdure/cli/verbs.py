@@ -53,34 +53,40 @@ VERBS: Final = {
     ),
     "run": Verb("perdure.cli.driving:run", _DRIVE, "Start an agent on a task and drive it until it rests."),
     "resume": Verb("perdure.cli.driving:resume", _DRIVE, "Go on with a run, after a crash or a pause."),
-    "submit": Verb("perdure.cli.workers:submit", _DRIVE, "Give a task to workers, which drive it."),
-    "worker": Verb("perdure.cli.worker:worker", _DRIVE, "Drive runs of a shared store, as one of many."),
+    "submit": Verb("perdure.cli.fleet.workers:submit", _DRIVE, "Give a task to workers, which drive it."),
+    "worker": Verb(
+        "perdure.cli.fleet.worker:worker", _DRIVE, "Drive runs of a shared store, as one of many."
+    ),
     "message": Verb("perdure.cli.people:message", _DRIVE, "Say something to a run's model."),
     "cancel": Verb("perdure.cli.people:cancel", _DRIVE, "End a run."),
     "approve": Verb("perdure.cli.people:approve", _DECIDE, "Allow exactly what was asked."),
     "deny": Verb("perdure.cli.people:deny", _DECIDE, "Forbid what was asked."),
     "settle": Verb("perdure.cli.settling:settle", _DECIDE, "Say how an effect in doubt ended."),
-    "ls": Verb("perdure.cli.listing:ls", _LOOK, "List the runs of a store."),
-    "show": Verb("perdure.cli.showing:show", _LOOK, "Show how a run stands, one event, or a file."),
-    "log": Verb("perdure.cli.logs:log", _LOOK, "Read a run's events; -f follows."),
+    "ls": Verb("perdure.cli.standing.listing:ls", _LOOK, "List the runs of a store."),
+    "show": Verb("perdure.cli.standing.showing:show", _LOOK, "Show how a run stands, one event, or a file."),
+    "log": Verb("perdure.cli.spoken.logs:log", _LOOK, "Read a run's events; -f follows."),
     "feed": Verb("perdure.cli.feed:feed", _LOOK, "Follow all runs of a store at once."),
-    "at": Verb("perdure.cli.travel:at", _LOOK, "Show the state of a run at a position."),
-    "diff": Verb("perdure.cli.travel:diff", _LOOK, "Show what changed between two positions."),
+    "at": Verb("perdure.cli.travelling.travel:at", _LOOK, "Show the state of a run at a position."),
+    "diff": Verb("perdure.cli.travelling.travel:diff", _LOOK, "Show what changed between two positions."),
     "files": Verb("perdure.cli.files:files", _LOOK, "List a run's files as they were at a position."),
     "blame": Verb("perdure.cli.files:blame", _LOOK, "Say why each line of a file is there."),
     "export": Verb(
         "perdure.cli.files:export", _LOOK, "Write a run's files elsewhere: directory, tar, commit."
     ),
-    "cost": Verb("perdure.cli.cost:cost", _LOOK, "Show what a run's requests cost, and what moves saved."),
-    "profile": Verb(
-        "perdure.cli.profile:profile", _LOOK, "Show where the tokens and the money of sessions went."
+    "cost": Verb(
+        "perdure.cli.spending.cost:cost", _LOOK, "Show what a run's requests cost, and what moves saved."
     ),
-    "fork": Verb("perdure.cli.travel:fork", _TIME, "Begin a new run as another run's prefix."),
+    "profile": Verb(
+        "perdure.cli.spending.profile:profile", _LOOK, "Show where the tokens and the money of sessions went."
+    ),
+    "fork": Verb("perdure.cli.travelling.travel:fork", _TIME, "Begin a new run as another run's prefix."),
     "rewind": Verb(
-        "perdure.cli.travel:rewind", _TIME, "Take a run and its files back; the world's memory stays."
+        "perdure.cli.travelling.travel:rewind",
+        _TIME,
+        "Take a run and its files back; the world's memory stays.",
     ),
     "revert": Verb(
-        "perdure.cli.reverting:revert", _TIME, "Undo one effect or change of files; keep the rest."
+        "perdure.cli.travelling.reverting:revert", _TIME, "Undo one effect or change of files; keep the rest."
     ),
     "replay": Verb("perdure.cli.proving:replay", _PROVE, "Decide a run again and compare."),
     "verify": Verb("perdure.cli.proving:verify", _PROVE, "Check that a log is what was written."),
@@ -89,7 +95,7 @@ VERBS: Final = {
         "perdure.cli.gateway:gateway", _CONTEXT, "Keep any agent's context for money and room, over HTTP."
     ),
     "store": Verb(
-        "perdure.cli.stores:store",
+        "perdure.cli.keeping.stores:store",
         _KEEP,
         "Back up, measure, bound, thin, free, move or release a store.",
     ),

@@ -18,14 +18,14 @@ from typing import Final, NamedTuple
 import click
 
 from perdure.assembly.run import Run
+from perdure.cli.drawing.ink import clean
 from perdure.cli.ending import FINISHED, STOPPED
-from perdure.cli.ink import clean
 from perdure.cli.origins import agent_of, origin_here, recall, remember
 from perdure.cli.out import put
 from perdure.cli.place import Place
-from perdure.cli.placed import called_for, placed_shape, say_called
-from perdure.cli.resting import exit_code, rest_shape, say_rest
 from perdure.cli.screen import Screen
+from perdure.cli.standing.placed import called_for, placed_shape, say_called
+from perdure.cli.standing.resting import exit_code, rest_shape, say_rest
 from perdure.values.limits import GRACE_SECONDS
 
 Begin = Callable[[Callable[[str], None] | None], Run]

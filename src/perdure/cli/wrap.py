@@ -8,13 +8,13 @@ from typing import Final, cast
 
 import click
 
-from perdure.assembly.addresses import Address, address_of
-from perdure.assembly.gateways import MODES, Mode
+from perdure.assembly.foreign.gateways import MODES, Mode
+from perdure.assembly.stores.addresses import Address, address_of
+from perdure.cli.drawing.ink import Line, Tone, clean, count, inked, money
+from perdure.cli.drawing.tables import facts
 from perdure.cli.homes import home_store
-from perdure.cli.ink import Line, Tone, clean, count, inked, money
 from perdure.cli.options import ADDRESS, example, json_option
 from perdure.cli.out import plain
-from perdure.cli.tables import facts
 from perdure.values.errors import BadInput
 from perdure.values.limits import MCP_PATIENCE_SECONDS
 from perdure.wrap.order import Summary

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.markup import escape
 
 import perdure
-from perdure.assembly.going_back import Reversal
-from perdure.assembly.history import Line
+from perdure.assembly.files.going_back import Reversal
+from perdure.assembly.files.history import Line
 from perdure.demo.sample import ADVICE, BEFORE_WRONG, FILES, TASK, coder, git_program, make_project
 from perdure.demo.telling import PLAIN_WIDTH
 from perdure.log import events as e

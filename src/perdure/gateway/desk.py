@@ -13,10 +13,10 @@ from typing import Final, cast
 import aiohttp
 from aiohttp import web
 
-from perdure.assembly.addresses import address_of
-from perdure.assembly.conversations import Conversations
-from perdure.assembly.gateways import GatewaySettings, Mode
+from perdure.assembly.foreign.conversations import Conversations
+from perdure.assembly.foreign.gateways import GatewaySettings, Mode
 from perdure.assembly.pricing import tariff_of
+from perdure.assembly.stores.addresses import address_of
 from perdure.gateway import heads
 from perdure.gateway.answers import Line, refusal
 from perdure.gateway.clients import Client, client_of, untested

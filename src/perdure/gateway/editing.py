@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from perdure.assembly.conversations import Scribe
+from perdure.assembly.foreign.conversations import Scribe
 from perdure.page.finding import index
 from perdure.page.handles import RECALL_NAME
 from perdure.page.recalling import RECALL

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 import msgspec
 
-from perdure.assembly.replies import SpelledCall
+from perdure.assembly.foreign.replies import SpelledCall
 from perdure.log.events import Usage
 from perdure.values.digest import Json, canonical, digest
 from perdure.wire.bodies.digests import cache_digest

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol
 
-from perdure.assembly.replies import SpelledCall
+from perdure.assembly.foreign.replies import SpelledCall
 from perdure.wire.bodies.nouns import Api
 from perdure.wire.streaming.follow import Follower
 from perdure.wire.streaming.rounds import WORDINGS

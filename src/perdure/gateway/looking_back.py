@@ -8,8 +8,8 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from perdure.assembly.conversations import Scribe
-from perdure.assembly.replies import SpelledCall
+from perdure.assembly.foreign.conversations import Scribe
+from perdure.assembly.foreign.replies import SpelledCall
 from perdure.gateway.gemini_reading import GEMINI, GeminiListener, read_gemini
 from perdure.gateway.histories import Past, past_of
 from perdure.gateway.holding import ApiListener

@@ -14,8 +14,8 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol
 
-from perdure.assembly.conversations import Conversations, Scribe
-from perdure.assembly.replies import LastReply
+from perdure.assembly.foreign.conversations import Conversations, Scribe
+from perdure.assembly.foreign.replies import LastReply
 from perdure.gateway.histories import Past, Way, began_alike, extends, likeness, offers_alike, past_of
 from perdure.gateway.looking_back import AGENT, came_at, ended_at, newest_live, past_in, received_in, reply_in
 from perdure.gateway.talks import Talk

@@ -3,7 +3,7 @@
 from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from perdure.assembly.gateways import ANTHROPIC, OPENAI
+from perdure.assembly.foreign.gateways import ANTHROPIC, OPENAI
 from perdure.gateway.gemini_reading import model_in
 from perdure.wire.bodies.nouns import Api
 

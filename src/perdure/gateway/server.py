@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from perdure.assembly.gateways import GatewaySettings, is_loopback
+from perdure.assembly.foreign.gateways import GatewaySettings, is_loopback
 from perdure.gateway import heads
 from perdure.gateway.answers import Line, refusal
 from perdure.gateway.bodies import Room, Taken, taken

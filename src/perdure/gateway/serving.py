@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from perdure.assembly.addresses import Location, address_of
 from perdure.assembly.clock import SystemClock
-from perdure.assembly.conversations import Conversations
-from perdure.assembly.gateways import GatewaySettings, checked
+from perdure.assembly.foreign.conversations import Conversations
+from perdure.assembly.foreign.gateways import GatewaySettings, checked
 from perdure.assembly.pricing import open_price_book
 from perdure.assembly.store import open_store
+from perdure.assembly.stores.addresses import Location, address_of
 from perdure.gateway.desk import Desk
 from perdure.gateway.server import Gateway
 from perdure.gateway.tidying import collect, collected_in_quiet

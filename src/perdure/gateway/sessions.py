@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from perdure.assembly.conversations import Conversations
-from perdure.assembly.gateways import GatewaySettings, checked
+from perdure.assembly.foreign.conversations import Conversations
+from perdure.assembly.foreign.gateways import GatewaySettings, checked
+from perdure.assembly.foreign.replies import LastReply
+from perdure.assembly.foreign.sessions import Session
 from perdure.assembly.pricing import open_price_book
-from perdure.assembly.replies import LastReply
-from perdure.assembly.sessions import Session
 from perdure.gateway.desk import Desk
 from perdure.gateway.main_loop import MainLoop
 from perdure.gateway.server import Gateway, Hears

@@ -8,7 +8,7 @@ import asyncio
 from itertools import islice
 from typing import Final
 
-from perdure.assembly.conversations import Scribe
+from perdure.assembly.foreign.conversations import Scribe
 from perdure.gateway.evidence import Evidence
 from perdure.page.handles import digest_of
 from perdure.projection.state import Conversation, Page, State

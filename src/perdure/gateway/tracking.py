@@ -17,7 +17,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from perdure.assembly.conversations import Conversations
+from perdure.assembly.foreign.conversations import Conversations
 from perdure.gateway.talks import Talk, common
 from perdure.log import events as e
 from perdure.page.handles import handles_in

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from perdure.assembly.replies import is_named, names_in
+from perdure.assembly.foreign.replies import is_named, names_in
 from perdure.projection.state import CallRecord, State
 from perdure.values.digest import Json
 from perdure.values.limits import ANSWER_CUT_CHARACTERS, ANSWER_WORDS_COMPARED

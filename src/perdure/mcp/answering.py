@@ -4,7 +4,7 @@ from typing import Final, cast
 
 import msgspec
 
-from perdure.assembly.answering import Answer
+from perdure.assembly.foreign.answering import Answer
 from perdure.mcp.link import Object
 from perdure.values.digest import Json
 

@@ -9,8 +9,8 @@ from typing import Final, Protocol, cast
 
 from mcp.shared.exceptions import MCPError
 
-from perdure.assembly.answering import Waiting
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.answering import Waiting
+from perdure.assembly.foreign.sessions import Session
 from perdure.log.events import CallReleased
 from perdure.mcp.link import Link, Object, Params
 from perdure.mcp.performing import Calling

@@ -27,8 +27,8 @@ from mcp_types import (
     JSONRPCError,
 )
 
-from perdure.assembly.answering import Asked, Waiting
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.answering import Asked, Waiting
+from perdure.assembly.foreign.sessions import Session
 from perdure.mcp.answering import result_of
 from perdure.mcp.consent import consent_asked
 from perdure.mcp.lines import Garbled

@@ -18,7 +18,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import CONNECTION_CLOSED
 from mcp_types.version import LATEST_HANDSHAKE_VERSION
 
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.sessions import Session
 from perdure.driver.port import Tools
 from perdure.intention.declaration import Declaration
 from perdure.mcp.effects import Effects, declared, unknown_names

@@ -29,7 +29,7 @@ from mcp_types import METHOD_NOT_FOUND, JSONRPCMessage
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Message, Receive, Scope, Send
 
-from perdure.assembly.gateways import is_loopback
+from perdure.assembly.foreign.gateways import is_loopback
 from perdure.values.errors import Unlistenable
 from perdure.values.limits import MCP_EVENTS_MAX, MCP_IDLE_SECONDS, MCP_LINE_BYTES_MAX, MCP_SESSIONS_MAX
 

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 
-from perdure.assembly.declared import tools_declared
-from perdure.assembly.gateways import is_loopback
-from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.foreign.declared import tools_declared
+from perdure.assembly.foreign.gateways import is_loopback
+from perdure.assembly.foreign.sessions import Foreign, Session
 from perdure.assembly.store import Store, open_store
 from perdure.contract import Contract
 from perdure.log import events as e

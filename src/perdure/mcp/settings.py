@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from perdure.assembly.addresses import Location
+from perdure.assembly.stores.addresses import Location
 from perdure.contract import Contract
 from perdure.mcp.effects import Effects
 from perdure.mcp.servers import Server

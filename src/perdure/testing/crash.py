@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple, TypeVar
 
-from perdure.assembly.agent import Agent
+from perdure.assembly.agents.agent import Agent
 from perdure.testing.disks import MakeDisk, MemoryDisk
 from perdure.testing.lives import Act, Ending, History, run_until_rest
 from perdure.testing.moments import Moment

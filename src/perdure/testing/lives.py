@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from perdure.adapters.holders import Fate, Proof
-from perdure.assembly.agent import Agent
+from perdure.assembly.agents.agent import Agent
+from perdure.assembly.agents.ports import Ports, place_of, ports_of
+from perdure.assembly.files.site import Site, scratch_of
 from perdure.assembly.house import House
 from perdure.assembly.people import People
-from perdure.assembly.ports import Ports, place_of, ports_of
-from perdure.assembly.site import Site, scratch_of
 from perdure.driver.books import Books, read_state
 from perdure.log.port import Holder
 from perdure.projection.state import State

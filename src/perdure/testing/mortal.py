@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from perdure.assembly.ports import OpenedWorkspace
+from perdure.assembly.agents.ports import OpenedWorkspace
 from perdure.checkpoint.inspection import Inspection, Restored, Window
 from perdure.driver.books import Books
 from perdure.driver.port import Deed, Finding, Model, Outcome, Tools

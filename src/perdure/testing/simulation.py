@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple, TypeVar
 
 from perdure.adapters.models.port import ModelAdapter
-from perdure.assembly.agent import Agent
+from perdure.assembly.agents.agent import Agent
 from perdure.assembly.house import House
 from perdure.driver.books import read_state
 from perdure.intention.reply import Reply

@@ -18,11 +18,11 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from perdure.assembly.agent import Agent
+from perdure.assembly.agents.agent import Agent
+from perdure.assembly.agents.family import Going, Watcher
 from perdure.assembly.clock import SystemClock
-from perdure.assembly.family import Going, Watcher
-from perdure.assembly.fleet import holder_has_ended
 from perdure.assembly.house import House
+from perdure.assembly.stores.fleet import holder_has_ended
 from perdure.driver.books import read_state
 from perdure.log import events as e
 from perdure.log.placing import Placed, Placements

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from perdure.assembly.fleet import Base, has_ended
+from perdure.assembly.stores.fleet import Base, has_ended
 from perdure.log.placing import ProcessBegun
 from perdure.values.errors import Busy, PerdureError
 from perdure.values.limits import (

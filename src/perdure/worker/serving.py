@@ -14,14 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-from perdure.assembly.addresses import Location, address_of
-from perdure.assembly.agent import Agent
+from perdure.assembly.agents.agent import Agent
+from perdure.assembly.agents.versions import pinned
 from perdure.assembly.clock import SystemClock
-from perdure.assembly.fleet import Base, bases_of, begun_here
+from perdure.assembly.files.lodging import Lodging
 from perdure.assembly.house import House
-from perdure.assembly.lodging import Lodging
-from perdure.assembly.opening import OpenedBooks, open_books
-from perdure.assembly.versions import pinned
+from perdure.assembly.stores.addresses import Location, address_of
+from perdure.assembly.stores.fleet import Base, bases_of, begun_here
+from perdure.assembly.stores.opening import OpenedBooks, open_books
 from perdure.assembly.watching import counting_in
 from perdure.log.placing import ProcessBegun
 from perdure.values.errors import Busy

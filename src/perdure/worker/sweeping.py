@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from perdure.assembly.clock import SystemClock
-from perdure.assembly.fleet import Base
+from perdure.assembly.stores.fleet import Base
 from perdure.log.placing import Summons
 from perdure.values.errors import PerdureError
 from perdure.values.limits import WORKER_ASKED_SECONDS, WORKER_SWEEP_RUNS_MAX, WORKER_SWEEP_SECONDS

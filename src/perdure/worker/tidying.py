@@ -4,7 +4,7 @@ import asyncio
 import random
 from contextlib import suppress
 
-from perdure.assembly.feeding import feed_of
+from perdure.assembly.stores.feeding import feed_of
 from perdure.driver.books import Books
 from perdure.values.errors import PerdureError
 from perdure.values.limits import FEED_KEEP_SECONDS, FEED_PRUNE_SECONDS

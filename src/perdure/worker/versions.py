@@ -7,7 +7,7 @@ has, the run waits, and says for which.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from perdure.assembly.agent import Agent
+from perdure.assembly.agents.agent import Agent
 from perdure.log.placing import Placed, ProcessSeen, Summons
 from perdure.worker.engine import Engine
 from perdure.worker.gates import Elsewhere

@@ -20,12 +20,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from perdure.assembly.addresses import address_of
-from perdure.assembly.gateways import GatewaySettings, checked
-from perdure.assembly.replies import LastReply
-from perdure.assembly.sessions import Foreign, Session
+from perdure.assembly.foreign.gateways import GatewaySettings, checked
+from perdure.assembly.foreign.replies import LastReply
+from perdure.assembly.foreign.sessions import Foreign, Session
+from perdure.assembly.foreign.wraps import hold_folder, named, still_lives
 from perdure.assembly.store import Store, open_store
-from perdure.assembly.wraps import hold_folder, named, still_lives
+from perdure.assembly.stores.addresses import address_of
 from perdure.contract import Contract, Law
 from perdure.values.errors import BadContract, NotWrapped, PerdureError, RunExists
 from perdure.values.limits import CLIENT_GRACE_SECONDS, DEEDS_END_SECONDS, KEEPER_NOTES_MAX
@@ -253,7 +253,7 @@ async def _session(
     """Return the session of the run. Raises what opening raises."""
     contract = known.contract if known is not None else Contract()
     if order.contract:
-        from perdure.assembly.trial import loaded_contract  # noqa: PLC0415 - YAML is slow to load, and most have none
+        from perdure.assembly.agents.trial import loaded_contract  # noqa: PLC0415 - YAML is slow to load, and most have none
 
         contract = await asyncio.to_thread(loaded_contract, Path(order.contract))
     listed = servers.declarations() if servers is not None else ()

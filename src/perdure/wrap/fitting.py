@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from perdure.assembly.gateways import Mode, upstreams_of
-from perdure.assembly.isolating import Isolation
+from perdure.assembly.files.isolating import Isolation
+from perdure.assembly.foreign.gateways import Mode, upstreams_of
 from perdure.mcp.servers import Server
 from perdure.values.digest import Json
 from perdure.values.errors import BadInput, NotWrapped

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from perdure.assembly.wraps import left_folders, named, still_lives
+from perdure.assembly.foreign.wraps import left_folders, named, still_lives
 from perdure.values.limits import CLIENT_GRACE_SECONDS
 
 _CLIENT: Final = "client"

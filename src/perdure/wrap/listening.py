@@ -4,9 +4,9 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator
 
-from perdure.assembly.gateways import GatewaySettings
-from perdure.assembly.replies import LastReply
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.gateways import GatewaySettings
+from perdure.assembly.foreign.replies import LastReply
+from perdure.assembly.foreign.sessions import Session
 from perdure.gateway.server import Hears
 from perdure.gateway.sessions import SessionGateway
 from perdure.wrap.door import Door

@@ -7,7 +7,7 @@ Invariants:
 
 from msgspec import Struct, json
 
-from perdure.assembly.gateways import Mode
+from perdure.assembly.foreign.gateways import Mode
 from perdure.mcp.servers import Server
 from perdure.values.digest import Json
 from perdure.values.limits import MCP_PATIENCE_SECONDS

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from perdure.assembly.replies import LastReply, names_in
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.replies import LastReply, names_in
+from perdure.assembly.foreign.sessions import Session
 from perdure.driver.port import Tools
 from perdure.intention.declaration import Declaration
 from perdure.mcp.effects import effects_of

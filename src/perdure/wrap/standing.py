@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.sessions import Session
 from perdure.projection.state import State
 from perdure.wrap.order import Summary
 

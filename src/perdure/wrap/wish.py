@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from perdure.assembly.addresses import Address
-from perdure.assembly.gateways import Mode
+from perdure.assembly.foreign.gateways import Mode
+from perdure.assembly.stores.addresses import Address
 from perdure.values.limits import MCP_PATIENCE_SECONDS
 from perdure.wrap.order import Summary
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from perdure.assembly.wraps import PrivateFolder, make_folder
+from perdure.assembly.foreign.wraps import PrivateFolder, make_folder
 from perdure.values.errors import KeeperFailed, PerdureError, WorkspaceBusy, WrapTaken
 from perdure.values.limits import KEEPER_START_SECONDS
 from perdure.wrap import leftovers

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from perdure.adapters.tools.outcomes import NotDone
-from perdure.assembly.shelter import Shelter, ladder_of
-from perdure.assembly.site import Site
+from perdure.assembly.files.shelter import Shelter, ladder_of
+from perdure.assembly.files.site import Site
 from perdure.contract import Contract, compile_law
 from perdure.intention.declaration import Definition
 from tests.tools.coding.attack import SECRET, Ground

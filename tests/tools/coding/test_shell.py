@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from perdure.adapters.tools.coding.admission import Admitted
 from perdure.adapters.tools.desk import Ran, Shell
 from perdure.adapters.tools.outcomes import NotDone
-from perdure.assembly.shelter import Shelter
-from perdure.assembly.site import Site
+from perdure.assembly.files.shelter import Shelter
+from perdure.assembly.files.site import Site
 from perdure.contract import Contract, compile_law
 from perdure.intention.declaration import Definition
 from perdure.values.digest import Json

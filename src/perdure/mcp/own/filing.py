@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from perdure.assembly.history import within
+from perdure.assembly.files.history import within
 from perdure.checkpoint.compare import PathDifference
 from perdure.checkpoint.tree import Entry, spelled
 from perdure.driver.books import text_of

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from perdure.assembly.asides import leave_note, mark
+from perdure.assembly.foreign.asides import leave_note, mark
 from perdure.mcp.own import filing, looking
 from perdure.mcp.own.view import BY, View
 from perdure.mcp.own.wishes import (

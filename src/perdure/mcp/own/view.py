@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from perdure.assembly.hushing import Hush
+from perdure.assembly.foreign.hushing import Hush
 from perdure.assembly.store import Store
 from perdure.log.port import RunRow
 from perdure.projection.state import State

@@ -13,10 +13,10 @@ import os
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from perdure.assembly.answering import Answer, Asked
-from perdure.assembly.hushing import Hush
-from perdure.assembly.replies import LastReply
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.answering import Answer, Asked
+from perdure.assembly.foreign.hushing import Hush
+from perdure.assembly.foreign.replies import LastReply
+from perdure.assembly.foreign.sessions import Session
 from perdure.contract import redact
 from perdure.intention.declaration import Declaration
 from perdure.values.digest import Json, canonical

@@ -8,8 +8,8 @@ from typing import cast
 
 import msgspec
 
-from perdure.assembly.replies import LastReply
-from perdure.assembly.sessions import Session
+from perdure.assembly.foreign.replies import LastReply
+from perdure.assembly.foreign.sessions import Session
 from perdure.values.digest import Json
 from perdure.wrap.hooks.heard import REFUSED, heard
 from perdure.wrap.hooks.payloads import BEFORE

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from perdure.assembly.sessions import BY_CLIENT
+from perdure.assembly.foreign.sessions import BY_CLIENT
 from perdure.driver.books import Books, events_after, read_state
 from perdure.log import events as e
 from perdure.log.envelope import Event

@@ -1,0 +1,1 @@
+"""Figures of recorded sessions, whoever recorded them."""

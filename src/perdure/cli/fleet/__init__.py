@@ -1,0 +1,1 @@
+"""``perdure worker`` and ``perdure submit``: runs that workers drive."""

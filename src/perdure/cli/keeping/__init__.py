@@ -1,0 +1,1 @@
+"""``perdure store``: a whole store as its keeper sees it."""

@@ -1,0 +1,1 @@
+"""``perdure cost`` and ``perdure profile``: where tokens and money went."""

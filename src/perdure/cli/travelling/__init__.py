@@ -1,0 +1,1 @@
+"""Going to another position of a run, and taking one change back."""
