@@ -2,20 +2,28 @@
 
 import asyncio
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from msgspec import Raw, json
 
-from perdure import Agent
+from perdure import Agent, ask_person
 from perdure.adapters.memory import MemoryStore
 from perdure.adapters.sqlite.store import SqliteStore
+from perdure.assembly.agents.family import Going
+from perdure.assembly.agents.versions import pinned
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.house import House
-from perdure.driver.books import Books
+from perdure.assembly.inspect import Inspector
+from perdure.driver.books import Books, read_state
+from perdure.log.events import MessageReceived
+from perdure.log.port import Holder, Lease, NewRun, Post
+from perdure.orchestrator.draft import content_of
 from perdure.testing import ScriptedModel, World, call, say
 from perdure.testing.disks import MakeDisk, MemoryDisk, SqliteDisk
 from perdure.testing.kit import order_of
-from perdure.values.errors import Held
+from perdure.values.errors import Held, OtherVersion, RunExists
 from tests.crash.resumers import PLACES, RESUMERS, Place, race
 
 
@@ -50,6 +58,52 @@ def resumed_by_eight(store: Books, world: World) -> list[BaseException | None]:
         return await asyncio.gather(*(one() for _ in range(RESUMERS)), return_exceptions=True)
 
     return asyncio.run(race_them())
+
+
+class Overtaken(MemoryStore):
+    """Before it grants the first lease, somebody else begins the run and drives it until it rests."""
+
+    def __init__(self, other: Agent) -> None:
+        super().__init__()
+        self.other: Agent | None = other
+
+    def acquire(self, run: str, holder: Holder, *, take_over: bool = False) -> Lease:
+        other, self.other = self.other, None
+        if other is not None:
+            going = House(self, SystemClock()).take_up(other, run, Going(pins=True))
+            with ThreadPoolExecutor() as thread:
+                thread.submit(asyncio.run, going).result()
+        return super().acquire(run, holder, take_over=take_over)
+
+
+def version(number: str) -> Agent:
+    model = ScriptedModel([call("ask_person", question="how many?"), say("done")])
+    return Agent(name="clerk", instructions="i", tools=[ask_person], model=model, version=number)
+
+
+def submitted(store: Books) -> None:
+    """Make the run, and tell it what to do; nobody has begun it."""
+    store.create(NewRun("run", "run", "default", 1))
+    said = MessageReceived("start", "user", content_of("Go.")[0])
+    store.post("run", Post("start", "message.received", Raw(json.encode(said)), 1))
+
+
+def test_who_is_overtaken_between_its_look_and_its_lease_does_not_begin_the_run_again():
+    store = Overtaken(version("1"))
+    submitted(store)
+    with pytest.raises(OtherVersion):
+        asyncio.run(House(store, SystemClock()).take_up(version("2"), "run", Going(pins=True)))
+    assert pinned(store, "run") == "1"
+    kinds = [event.kind for event in Inspector(store).events("run")]
+    assert kinds.count("run.opened") == kinds.count("message.received") == 1
+
+
+def test_who_is_overtaken_with_a_message_of_its_own_hears_that_there_is_a_run_already():
+    store = Overtaken(version("1"))
+    submitted(store)
+    with pytest.raises(RunExists):
+        asyncio.run(House(store, SystemClock()).start(version("1"), "Something else.", run="run"))
+    assert read_state(store, "run").state.status == "waiting"
 
 
 def test_eight_who_start_the_same_run_in_real_time_fire_once(tmp_path: Path):

@@ -4,6 +4,7 @@ Imported by a worker with its agents, or by ``python -m tests.worker.newer store
 """
 
 import os
+import sys
 
 from perdure.adapters.postgres import watched
 from perdure.adapters.postgres.schema import migrating
@@ -46,4 +47,4 @@ billing = agents.billing
 if __name__ == "__main__":
     from perdure.cli import main
 
-    main()
+    sys.exit(main())

@@ -30,15 +30,19 @@ def worker(dsn: str, deeds: Deeds, env: dict[str, str]) -> Living:
     return Living(dsn, deeds.path, "--listen", "127.0.0.1:0", agents=AGENTS, env=env)
 
 
-def migrated(dsn: str, step: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.worker.newer", "store", "migrate", "--store", dsn],
+def migrating(dsn: str, step: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.worker.newer", "store", "migrate", "--store", dsn, *words],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PERDURE_TEST_STEP": step},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def migrated(dsn: str, step: str, *words: str) -> None:
+    done = migrating(dsn, step, *words)
     assert done.returncode == 0, done.stderr
     assert "9901_newer" in done.stdout
 
@@ -110,7 +114,12 @@ def test_an_old_build_ends_in_order_beside_tables_that_it_can_not_work_with(
         old.serving()
         store.submit("billing", told(("send", {"what": "deed", "gate": "later"})), run="deed")
         deeds.begun("deed")
-        migrated(dsn, ALONE)
+        refused = migrating(dsn, ALONE)
+        assert refused.returncode == 2
+        assert old.name in refused.stderr
+        assert "--regardless" in refused.stderr
+        assert not [said for said in old.said if said["event"] == "worker.outdated"]
+        migrated(dsn, ALONE, "--regardless")
         assert "9901_newer" in str(old.heard("worker.outdated")["why"])
         old.heard("worker.drains")
         deeds.open("later")
@@ -129,7 +138,7 @@ def test_a_build_that_never_looks_at_the_tables_goes_on_beside_them_and_is_caugh
 ):
     with worker(dsn, deeds, build("", "1", "PERDURE_TEST_BLIND")) as old:
         old.serving()
-        migrated(dsn, ALONE)
+        migrated(dsn, ALONE, "--regardless")
         store.submit("billing", told(("send", {"what": "blind"})), run="blind")
         deeds.begun("blind")
         assert all(each["event"] != "worker.outdated" for each in old.said)

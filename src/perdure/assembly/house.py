@@ -27,6 +27,7 @@ from perdure.assembly.agents.beginnings import (
     forked,
     opened_by,
     root_of,
+    still_begins,
 )
 from perdure.assembly.agents.family import NOBODY, Family, Going, Watcher, taken
 from perdure.assembly.agents.pins import adopted_by
@@ -357,6 +358,7 @@ class House:
         writer = await self._apart(lambda: RunWriter(store, run, lease.epoch, self.clock, answers))
         writer.begin(rules.definition, rules.contract, rules.law)
         self._agents.add(agent)
+        facts = still_begins(writer.state, facts)
         (row,) = await self._apart(lambda: store.rows(run))
         begins = await self._apart(lambda: forked(store, row))
         root, moves = await self._apart(lambda: self._lodged(agent, row, writer, begins))

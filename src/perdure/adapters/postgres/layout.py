@@ -11,6 +11,9 @@ CHANNEL: Final = "perdure"
 MIGRATING: Final = 0x50455244
 """The advisory lock (``PERD``) under which one process at a time changes the tables."""
 
+SIGN_SECONDS: Final = 60.0
+"""A worker gives a sign of life each second and ends itself after 30 s without one: one silent for so long has ended."""
+
 STEP_LOCK_SECONDS: Final = 2.0
 """A step that waits for a table keeps all waiting who come after it, so it gives way after this long."""
 

@@ -14,7 +14,7 @@ from perdure.orchestrator.draft import content_of
 from perdure.orchestrator.step import STEP
 from perdure.projection.state import Message, State, World
 from perdure.projection.workspace import RULE
-from perdure.values.errors import AgentChanged
+from perdure.values.errors import AgentChanged, RunExists
 
 FORK_SIGN: Final = "~"
 """Between the name of a directory and the fork that works in a copy of it."""
@@ -48,6 +48,16 @@ def opened_by(agent: Agent, run: str, tenant: str, *, depth: int = 0, parent: st
         root=str(agent.workspace.resolve()) if agent.workspace is not None else "",
     )
     return Heard(opened, rules.blobs)
+
+
+def still_begins(state: State, facts: tuple[Heard, ...]) -> tuple[Heard, ...]:
+    """Return ``facts`` that a run begins with; none if somebody has begun it since it was looked at, before our lease.
+
+    Raises ``RunExists`` if they have something to say that would be dropped.
+    """
+    if facts[1:] and state.position:
+        raise RunExists(f"there is a run {state.run!r} already")
+    return facts if not state.position else ()
 
 
 def forked(store: Books, row: RunRow, *, why: str = "", root: str = "") -> tuple[Heard, ...]:

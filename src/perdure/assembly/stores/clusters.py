@@ -89,9 +89,11 @@ def steps_of(address: Address, *, reachable: bool = False) -> Mapping[str, Steps
 
 
 def migrate(
-    address: Address, workers: Sequence[str] = (), beside: Beside | None = None
+    address: Address, workers: Sequence[str] = (), beside: Beside | None = None, *, regardless: bool = False
 ) -> Mapping[str, tuple[str, ...]]:
     """All steps are done in all databases; return those that this call did. Raises ``StoreDenied``, ``StoreAway``.
+
+    Raises ``BadInput`` before anything is changed if workers live that a step leaves behind, unless ``regardless``.
 
     The roles ``workers`` have a worker's rights from here on; those that had them keep them. Where any role has, the
     engine's tables are there, too.
@@ -101,6 +103,8 @@ def migrate(
     from perdure.adapters.postgres.schema.granting import grant, workers_in  # noqa: PLC0415 - an extra
     from perdure.adapters.postgres.schema.migrating import migrate as done  # noqa: PLC0415 - an extra
 
+    if not regardless:
+        _check_nobody_is_left_behind(address)
     found: dict[str, tuple[str, ...]] = {}
     for name, each in _databases(address).items():
         with hushed(each):
@@ -112,6 +116,21 @@ def migrate(
             for role in roles:
                 grant(dialer, role, "" if beside is None else beside.schema)
     return found
+
+
+def _check_nobody_is_left_behind(address: Address) -> None:
+    from perdure.adapters.postgres.layout import Setup  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.link.connecting import Dialer  # noqa: PLC0415 - an extra
+    from perdure.adapters.postgres.schema.migrating import older_living  # noqa: PLC0415 - an extra
+
+    for name, each in _databases(address).items():
+        with hushed(each):
+            older = older_living(Dialer(each.secret, Setup()))
+        if older:
+            raise BadInput(
+                f"{f'shard {name}: ' if name else ''}{', '.join(older)} can't work beside the steps that are left",
+                hint="end these workers first, or say --regardless: they notice within seconds, drain and end",
+            )
 
 
 def rights_lacking(

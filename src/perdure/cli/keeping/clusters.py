@@ -45,13 +45,20 @@ from perdure.cli.servers import warnings_of
     metavar="ROLE",
     help="A role of the server that gets a worker's rights.",
 )
+@click.option(
+    "--regardless",
+    is_flag=True,
+    help="Do steps, too, that workers alive can't work beside; they end in order within seconds.",
+)
 @store_option
 @json_option
-def migrate(*, only_check: bool, workers: tuple[str, ...], store: Address | None, as_json: bool) -> int:
+def migrate(
+    *, only_check: bool, workers: tuple[str, ...], regardless: bool, store: Address | None, as_json: bool
+) -> int:
     """Make the tables of a store in PostgreSQL, or bring them up to date; what will be done is shown before.
 
     Needs the role that owns the tables; workers need less. Each step is done once and whole, and says which older
-    perdure may go on beside it. For workers with roles of their own the tables of procrastinate are made as well.
+    perdure may go on beside it; while workers live that may not, it isn't begun. For workers with roles of their own the tables of procrastinate are made as well.
     """
     address = address_known(store)
     plan, beside = steps_of(address), _beside()
@@ -59,7 +66,9 @@ def migrate(*, only_check: bool, workers: tuple[str, ...], store: Address | None
     if not as_json:
         for line in _planned(plan):
             click.echo(line)
-    done: Mapping[str, tuple[str, ...]] = {} if only_check else migrated(address, workers, beside)
+    done: Mapping[str, tuple[str, ...]] = (
+        {} if only_check else migrated(address, workers, beside, regardless=regardless)
+    )
     lacking: Mapping[str, Sequence[str]] = {}
     if not (only_check and left):
         lacking = rights_lacking(address, workers, beside)

@@ -21,7 +21,14 @@ from psycopg import errors as pg
 from psycopg import sql
 
 from perdure.adapters.postgres.columns import asked
-from perdure.adapters.postgres.layout import MIGRATING, SCHEMA, SERVER_MIN, STEP_LOCK_SECONDS, STEP_TRIES
+from perdure.adapters.postgres.layout import (
+    MIGRATING,
+    SCHEMA,
+    SERVER_MIN,
+    SIGN_SECONDS,
+    STEP_LOCK_SECONDS,
+    STEP_TRIES,
+)
 from perdure.adapters.postgres.link.connecting import Dialer
 from perdure.adapters.postgres.link.faults import said
 from perdure.adapters.postgres.link.waiting import Database
@@ -50,6 +57,11 @@ CREATE TABLE IF NOT EXISTS migrations (
 _HAS_SCHEMA: Final = "SELECT to_regnamespace(%s) IS NOT NULL"
 """Who was given an empty schema may fill it, and needs no right to make another: ``IF NOT EXISTS`` would ask for that."""
 
+_OLDER: Final = """
+SELECT name FROM "perdure".processes
+WHERE ended IS NULL AND lapsed IS NULL AND format < %s AND seen > clock_timestamp() - make_interval(secs => %s)
+ORDER BY begun, name
+"""
 _DONE: Final = 'SELECT number, name, beside, digest FROM "perdure".migrations ORDER BY number'
 
 
@@ -104,6 +116,22 @@ def planned(dialer: Dialer) -> tuple[tuple[Migration, ...], tuple[Migration, ...
     _check_same(done, migrations())
     known = {step.number for step in done}
     return done, tuple(step for step in migrations() if step.number not in known)
+
+
+def older_living(dialer: Dialer) -> tuple[str, ...]:
+    """Return the workers alive whose perdure can't work beside a step that is left; steps that make a store have none."""
+    done, left = planned(dialer)
+    if not done or not left:
+        return ()
+    oldest = max(step.beside for step in left)
+    with dialer.bare() as db:
+        try:
+            found = db.execute("SELECT to_regclass(%s)::text", (f"{SCHEMA}.processes",)).fetchone()
+            if found is None or found[0] is None:
+                return ()
+            return tuple(str(row[0]) for row in db.execute(_OLDER, (oldest, SIGN_SECONDS)).fetchall())
+        except psycopg.Error as error:
+            raise said(error, f"looking who works with {dialer.place}") from error
 
 
 def check(done: tuple[Migration, ...], known: tuple[Migration, ...] | None = None) -> None:
