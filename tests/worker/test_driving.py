@@ -146,9 +146,21 @@ def test_a_directory_of_one_machine_has_no_workers(tmp_path: Path):
         store.submit("doer", "x")
 
 
+def hears(dsn: str) -> bool:
+    with psycopg.connect(dsn) as db:
+        listening = (
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"
+            " AND application_name = 'perdure worker calls' AND query LIKE 'LISTEN%'"
+        )
+        return db.execute(listening).fetchone() is not None
+
+
 def swept(dsn: str, store: Store, deeds: Deeds, agents: str, seconds: float) -> bool:
     """Tell whether a worker finds what was posted behind everybody's back."""
     with workers(1, dsn, deeds.path, agents=agents):
+        if agents == "tests.worker.unswept":
+            # Who sweeps makes good for what is called before it hears.
+            until(lambda: hears(dsn), "a worker hears of calls")
         store.submit("doer", told(("ask_person", {"question": "how many?"})), run="asks")
         rested(store, "asks", "waiting")
         posted(store, "asks", "five")
