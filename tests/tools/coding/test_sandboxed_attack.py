@@ -16,14 +16,15 @@ from tests.tools.coding.attack import SECRET, Ground
 from tests.tools.coding.desk import TOOLS, PlainDesk, text
 
 SERVICE = """
-import ctypes
+import ctypes, os
 exchange = ctypes.CDLL(None).renameat2
 swaps = 0
 while True:
     swaps += exchange(-100, b"d", -100, b"decoy", 2) == 0
     if swaps % 1000 == 0:
-        with open("swaps", "w") as file:
+        with open("swaps.new", "w") as file:
             file.write(str(swaps))
+        os.replace("swaps.new", "swaps")
 """
 ROUNDS_MIN = 300
 SWAPS_MIN = 10_000
@@ -53,7 +54,7 @@ async def under_attack(shelter: Shelter, desk: PlainDesk) -> list[str]:
 
     def swaps() -> int:
         try:
-            return int((desk.root / "swaps").read_text() or 0)
+            return int((desk.root / "swaps").read_text())
         except FileNotFoundError:
             return 0
 
