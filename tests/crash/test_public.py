@@ -10,7 +10,7 @@ import pytest
 import perdure.testing
 from perdure import Agent, Context, Found, Never, tool
 from perdure.testing import ScriptedModel, SimClock, SqliteDisk, World, call, crash_everywhere, say, simulate
-from perdure.testing.simclock import Stuck
+from perdure.testing.simclock import SimLoop, Stuck
 
 PAY = [call("pay", invoice="i1"), say("paid")]
 
@@ -108,6 +108,30 @@ def test_a_day_of_simulated_time_passes_at_once_and_threads_are_waited_for():
     passed, elsewhere = clock.run(day())
     assert passed == 86_400 * 10**9
     assert elsewhere
+
+
+def test_a_thread_begins_where_everything_else_has_come_to_rest():
+    order: list[str] = []
+
+    async def threaded(loop: SimLoop, name: str) -> None:
+        async with loop.thread_at_work():
+            await asyncio.to_thread(order.append, name)
+
+    async def steps() -> None:
+        for number in range(50):
+            await asyncio.sleep(0)
+            order.append(f"step {number}")
+
+    async def all_at_once() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop)
+        given_up = asyncio.create_task(threaded(loop, "given up"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.gather(threaded(loop, "one"), threaded(loop, "two"), steps())
+
+    SimClock().run(all_at_once())
+    assert order == [*(f"step {number}" for number in range(50)), "one", "two"]
 
 
 def test_waiting_for_nothing_is_an_error_and_not_a_hang():

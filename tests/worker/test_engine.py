@@ -1,9 +1,14 @@
 """The task engine finds work of which it heard nothing."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 
 import psycopg
 import pytest
+from procrastinate.jobs import Job, Notification
+from procrastinate.manager import JobManager
+from procrastinate.worker import Worker
 
 from perdure.log.placing import Summons
 from perdure.worker.engine import Again
@@ -16,6 +21,11 @@ INSERT INTO perdure_queue.procrastinate_jobs (queue_name, task_name, queueing_lo
 VALUES ('doer', 'look', 'r', '{"run": "r", "agent": "doer"}')
 """
 
+LISTENING = """
+SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'idle' AND query LIKE 'LISTEN%procrastinate_queue_v1#doer%'
+"""
+
 
 def jobs_in(dsn: str) -> int:
     with psycopg.connect(dsn) as db:
@@ -25,42 +35,102 @@ def jobs_in(dsn: str) -> int:
     return row[0]
 
 
+class Served:
+    """An engine at work, and the runs that it was told to look at."""
+
+    def __init__(self, dsn: str) -> None:
+        self.engine = ProcrastinateEngine(dsn, ("doer",), concurrency=2, name="w")
+        self.looked: list[str] = []
+        self._seen = asyncio.Event()
+
+    async def _look(self, run: str) -> Again | None:
+        self.looked.append(run)
+        self._seen.set()
+        return None
+
+    async def until_seen(self) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._seen.wait()
+        self._seen.clear()
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncGenerator[None]:
+        await self.engine.prepare()
+        serving = asyncio.create_task(self.engine.serve(self._look))
+        try:
+            yield
+        finally:
+            self.engine.stop()
+            await serving
+            await self.engine.close()
+
+
+def listens(dsn: str) -> bool:
+    with psycopg.connect(dsn) as db:
+        return db.execute(LISTENING).fetchone() is not None
+
+
+def insert_quietly(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute("SET session_replication_role = replica")
+        db.execute(QUIETLY)
+
+
 def test_a_job_whose_notice_was_lost_is_fetched_when_its_run_is_asked_for_again(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(procrastinate, "ENGINE_POLL_SECONDS", 3600.0)
 
     async def served() -> list[str]:
-        looked: list[str] = []
-        seen = asyncio.Event()
-
-        async def look(run: str) -> Again | None:
-            looked.append(run)
-            seen.set()
-            return None
-
-        async def until_seen() -> None:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await seen.wait()
-            seen.clear()
-
-        engine = ProcrastinateEngine(dsn, ("doer",), concurrency=2, name="w")
-        await engine.prepare()
-        serving = asyncio.create_task(engine.serve(look))
-        try:
-            assert await engine.ask(Summons("first", "doer"))
-            await until_seen()
-            # Who looks for jobs has found no other beside the first, and waits.
+        served = Served(dsn)
+        async with served.at_work():
+            assert await served.engine.ask(Summons("first", "doer"))
+            await served.until_seen()
             await asyncio.to_thread(until, lambda: jobs_in(dsn) == 0, "the first job has ended")
-            with psycopg.connect(dsn, autocommit=True) as db:
-                db.execute("SET session_replication_role = replica")
-                db.execute(QUIETLY)
-            await engine.ask(Summons("r", "doer"))
-            await until_seen()
-        finally:
-            engine.stop()
-            await serving
-            await engine.close()
-        return looked
+            insert_quietly(dsn)
+            await served.engine.ask(Summons("r", "doer"))
+            await served.until_seen()
+        return served.looked
 
+    # Once more, if its job was found between the two and is done.
     assert asyncio.run(served())[:2] == ["first", "r"]
+
+
+@pytest.mark.parametrize("is_heard", [False, True])
+def test_a_job_that_is_told_of_while_the_engine_looks_is_fetched(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, *, is_heard: bool
+):
+    monkeypatch.setattr(procrastinate, "ENGINE_POLL_SECONDS", 3600.0)
+
+    async def served() -> list[str]:
+        is_looking, heard, let_go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        fetch, hear = JobManager.fetch_job, Worker._handle_notification
+
+        async def fetch_job(self: JobManager, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+            found = await fetch(self, queues, worker_id)
+            if found is None:
+                is_looking.set()
+                await let_go.wait()
+            return found
+
+        async def handle_notification(self: Worker, *, channel: str, notification: Notification) -> None:
+            await hear(self, channel=channel, notification=notification)
+            heard.set()
+
+        monkeypatch.setattr(JobManager, "fetch_job", fetch_job)
+        monkeypatch.setattr(Worker, "_handle_notification", handle_notification)
+        served = Served(dsn)
+        async with served.at_work(), asyncio.timeout(PATIENCE_SECONDS):
+            await is_looking.wait()
+            if is_heard:
+                await asyncio.to_thread(until, lambda: listens(dsn), "the engine listens")
+                await served.engine.ask(Summons("r", "doer"))
+                await heard.wait()
+            else:
+                insert_quietly(dsn)
+                await served.engine.ask(Summons("r", "doer"))
+            let_go.set()
+            await served.until_seen()
+        return served.looked
+
+    assert asyncio.run(served()) == ["r"]

@@ -174,7 +174,7 @@ class MortalTools:
         """Do the deed."""
         self._life.moment("tools.perform", "before", lambda: words_of(deed))
         try:
-            with self._life.loop.threads_at_work(self._threaded(deed.tool)):
+            async with self._life.loop.thread_at_work(threaded=self._threaded(deed.tool)):
                 outcome = await self._tools.perform(deed)
         except asyncio.CancelledError:
             self._witness.let_go.add(deed.key)
@@ -187,7 +187,7 @@ class MortalTools:
     async def look(self, deed: Deed) -> Finding:
         """Find out whether the deed happened."""
         self._life.moment("tools.look", "before", lambda: words_of(deed))
-        with self._life.loop.threads_at_work(self._threaded(deed.tool)):
+        async with self._life.loop.thread_at_work(threaded=self._threaded(deed.tool)):
             finding = await self._tools.look(deed)
         self._witness.looked(deed, finding)
         self._life.course.changed()
@@ -197,7 +197,7 @@ class MortalTools:
     async def poll(self, deed: Deed) -> Outcome:
         """Ask after a pending operation."""
         self._life.moment("tools.poll", "before", lambda: words_of(deed))
-        with self._life.loop.threads_at_work(self._threaded(deed.tool)):
+        async with self._life.loop.thread_at_work(threaded=self._threaded(deed.tool)):
             outcome = await self._tools.poll(deed)
         self._life.course.changed()
         self._life.moment("tools.poll", "after", lambda: f"{deed.tool}: {type(outcome).__name__}")

@@ -3,6 +3,8 @@
 Invariants:
 - Nothing sleeps: when nothing can run, the clock jumps to the next time that somebody waits for.
 - Where threads are at work, the loop waits for them, and time stands still meanwhile.
+- A thread begins where everything else has come to rest, one after the other: what it does is seen between the same
+  two steps of the loop in each history of a seed, however quick the machine.
 - After ``halt`` not one callback runs any more, as after ``kill -9``; ``discard`` then ends what is
   left over, once nobody looks.
 """
@@ -11,9 +13,9 @@ import asyncio
 import math
 import selectors
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from contextvars import Context
 from typing import Final, TypeVar, TypeVarTuple
 
@@ -86,6 +88,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         """whether looking again would show nothing new; then time passes to what else is waited for"""
         self._left: list[Callable[[], object]] = []
         self._arrived: deque[tuple[Callable[[], object], Context | None]] = deque()
+        self._to_begin: deque[asyncio.Future[None]] = deque()
         self.halted: bool = False
         super().__init__(_Jumps(self))
         self.set_exception_handler(_unheard)
@@ -108,14 +111,27 @@ class SimLoop(asyncio.SelectorEventLoop):
         self.halted = True
         super().call_soon_threadsafe(self.stop)
 
-    @contextmanager
-    def threads_at_work(self, number: int = 1) -> Generator[None]:
-        """Say that ``number`` threads are going to call back."""
-        self._threads += number
+    @asynccontextmanager
+    async def thread_at_work(self, *, threaded: bool = True) -> AsyncGenerator[None]:
+        """Begin what is ``threaded`` once the loop rests, and say that it is going to call back."""
+        if threaded:
+            turn = self.create_future()
+            self._to_begin.append(turn)
+            await turn
+        self._threads += threaded
         try:
             yield
         finally:
-            self._threads -= number
+            self._threads -= threaded
+
+    def begin_next(self) -> bool:
+        """Let the next thread begin; tell whether there was one."""
+        while self._to_begin:
+            turn = self._to_begin.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return True
+        return False
 
     def discard(self) -> None:
         """End every task that is left over, and close the loop."""
@@ -238,8 +254,9 @@ class _Jumps(selectors.DefaultSelector):
             return found
         if not found and self._loop.threads_work:
             found = super().select(PATIENCE_SECONDS)
-            self._loop.let_in()
-        if not found:
+            if self._loop.let_in():
+                return found
+        if not found and not self._loop.begin_next():
             self._loop.let_pass(timeout)
         return found
 

@@ -11,14 +11,14 @@ Invariants:
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, LiteralString, Protocol, cast
 
 import procrastinate
 import psycopg
-from procrastinate import exceptions, jobs
+from procrastinate import connector, exceptions, jobs
 from procrastinate.schema import SchemaManager
 from procrastinate.worker import Worker
 from psycopg import conninfo
@@ -69,9 +69,50 @@ def queue_of(agent: str) -> str:
 
 
 class _Fetcher(Worker):
+    """A worker that looks again for what it was told of while it looked: the library's own forgets that."""
+
+    _told: int = 0
+
     def nudge(self) -> None:
         """It looks for jobs now."""
+        self._told += 1
         self._new_job_event.set()
+
+    async def _handle_notification(self, *, channel: str, notification: jobs.Notification) -> None:
+        self._told += 1
+        await super()._handle_notification(channel=channel, notification=notification)
+
+    async def _fetch_and_process_jobs(self) -> None:
+        told = self._told
+        await super()._fetch_and_process_jobs()
+        if told != self._told:
+            self._new_job_event.set()
+
+
+class _Channels:
+    """Names that are listened to one by one, each time a connection begins to; ``then`` is called after the last."""
+
+    def __init__(self, names: Sequence[str], then: Callable[[], None]) -> None:
+        self._names: Sequence[str] = names
+        self._then: Callable[[], None] = then
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._names
+        self._then()
+
+
+class _Listens(Protocol):
+    async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None: ...
+
+
+class _Connector(procrastinate.PsycopgConnector):
+    """A connector that says when it has begun to listen: of what was asked for before, nobody tells it."""
+
+    listening: Callable[[], None] | None = None
+
+    async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
+        heard = channels if self.listening is None else _Channels(tuple(channels), self.listening)
+        await cast("_Listens", super()).listen_notify(on_notification, heard)
 
 
 class _Asked(Protocol):
@@ -87,7 +128,7 @@ class ProcrastinateEngine:
         self._concurrency: int = concurrency
         self._name: str = name
         self._queues: list[str] = [queue_of(agent) for agent in agents]
-        self._connector: procrastinate.PsycopgConnector = procrastinate.PsycopgConnector(
+        self._connector: _Connector = _Connector(
             conninfo=dsn,
             kwargs={
                 # What the address says stays said: a role to take, an endpoint to be led to.
@@ -98,6 +139,7 @@ class ProcrastinateEngine:
             max_size=_CONNECTIONS_MAX,
             timeout=10.0,
         )
+        self._connector.listening = self._nudge
         self._app: procrastinate.App = procrastinate.App(connector=self._connector)
         self._worker: _Fetcher | None = None
         self._stopped: bool = False
