@@ -5,4 +5,4 @@ from tests.worker import agents
 
 holders._host.cache_clear()
 holders._host = lambda: "far-machine/its-boot/its-namespace"
-doer, scribe = agents.doer, agents.scribe
+boss, doer, scribe = agents.boss, agents.doer, agents.scribe

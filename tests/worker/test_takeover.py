@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from contextlib import ExitStack
 
 import pytest
 
+from perdure.adapters.holders import this_holder
 from perdure.assembly.store import Store
-from perdure.assembly.stores.fleet import bases_of
+from perdure.assembly.stores.fleet import bases_of, begun_here
 from perdure.log.events import NoteMade
 from tests.worker.agents import DEEDS
 from tests.worker.kit import ROOT, Deeds, Living, kinds, rested, told, until
@@ -96,6 +98,48 @@ def test_a_dead_host_s_deed_stays_in_doubt_until_somebody_says_that_it_is_fenced
     assert fenced[far.name] == "fenced, says Ada"
     notes = [event.body for event in store.events("r") if isinstance(event.body, NoteMade)]
     assert [note.by for note in notes] == ["Ada"]
+
+
+def test_a_dead_host_s_child_is_taken_over_with_its_parent(dsn: str, store: Store, deeds: Deeds):
+    errand = told(("peek", {"what": "well", "gate": "well-gate"}))
+    with Living(dsn, deeds.path, *QUICK, agents="tests.worker.elsewhere") as far:
+        far.serving()
+        store.submit("boss", told(("doer", {"task": errand})), run="parent")
+        deeds.begun("well")
+        far.signal(signal.SIGKILL)
+        far.ended()
+    deeds.open("well-gate")
+    with Living(dsn, deeds.path, *QUICK) as near:
+        near.serving().heard("worker.silent", silent=far.name)
+        near.heard("run.taken", run="parent")
+        rested(store, "parent")
+    (child,) = [row.run for row in store.runs() if row.run != "parent"]
+    assert store.state(child).status == "finished"
+    assert kinds(store, child).count("lease.acquired") == 2
+    assert len(deeds.lines("begin", "well")) == 2
+
+
+def test_a_child_that_another_process_holds_leads_its_parent_on_once_it_is_let_go(
+    dsn: str, store: Store, deeds: Deeds
+):
+    with Living(dsn, deeds.path) as one:
+        one.serving()
+        question = told(("ask_person", {"question": "which?"}))
+        store.submit("boss", told(("doer", {"task": question})), run="parent")
+        waits = rested(store, "parent", "waiting").wait_text
+        (child,) = [row.run for row in store.runs() if row.run != "parent"]
+        (base,) = bases_of(dsn)
+        base.registry.enter(begun_here(address="", version="0", engine="none", agents={}, concurrency=1))
+        lease = store.books.acquire(child, this_holder(uuid.uuid4().hex))
+        store.message("parent", "hurry")
+        until(lambda: "holds it under epoch" in rested(store, "parent", "waiting").wait_text, "it is held")
+        store.books.release(child, lease.epoch)
+        until(lambda: rested(store, "parent", "waiting").wait_text == waits, "its parent has asked again")
+        driven = kinds(store, "parent").count("lease.acquired")
+        store.message(child, "the red one")
+        rested(store, "parent")
+        base.close()
+    assert driven == 3
 
 
 def test_a_worker_that_is_told_to_end_finishes_its_deed_and_gives_its_run_back(

@@ -208,3 +208,7 @@ class SharedStore(Protocol):
         a writer that is alive, and raise ``Held``.
         """
         ...
+
+    def silent_writer(self, run: str) -> int | None:
+        """Return the epoch under which a process that was judged silent holds the run; None if no such one does."""
+        ...

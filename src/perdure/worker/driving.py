@@ -201,7 +201,7 @@ class Driving:
         """Tell whether it is this process's turn to drive the run, and how."""
         now = self._clock.now()
         if placed.root:
-            await self._ask(lambda: self._placements.call(placed.run))
+            await self._ask(lambda: self._lead_on(placed.run))
             return None
         due = placed.wake is not None and placed.wake <= now
         wanted = due or placed.posts or placed.proved or placed.holding in ("ended", "lapsed")
@@ -291,8 +291,13 @@ class Driving:
             return None
         return Again(wake) if wake < self._clock.now() + ENGINE_TIMER_NS else None
 
+    def _lead_on(self, child: str) -> None:
+        """The child's root is driven, and nothing is left of why."""
+        self._placements.call(child)
+        self._placements.rest(child, wake=None)
+
     def _place_children(self, state: State, root: str) -> None:
-        """What people say to children that wait leads their root on."""
+        """What people say to children that wait leads their root on, and so does whoever lets go of one that it holds."""
         children = [effect.child for effect in state.world.open.values() if effect.child]
         if state.closed or not children:
             return
@@ -302,7 +307,17 @@ class Driving:
         for child in children:
             with suppress(UnknownRun):
                 self._placements.place(child, placed.agent, root=root)
+                self._await_end(child)
                 self._place_children(read_state(self._house.store, child).state, root)
+
+    def _await_end(self, child: str) -> None:
+        """Let the child be called once nobody holds it, if it did not come to its rest in this driving of its root."""
+        placed = self._placements.look(child)
+        if placed is None or (placed.holding == "nobody" and placed.status == "waiting"):
+            return
+        self._placements.rest(child, wake=0)
+        if placed.holding == "stranger":
+            self._placements.leave(child, later=self._clock.now() + WORKER_WAITS_NS, waits="")
 
     async def _failed(self, watch: Watch, error: Exception, tries: int) -> Again | None:
         run = watch.run

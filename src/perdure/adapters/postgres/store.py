@@ -27,7 +27,7 @@ from perdure.adapters.postgres.failover.beating import Beating
 from perdure.adapters.postgres.failover.known import Known
 from perdure.adapters.postgres.failover.outside import OutsideWitness
 from perdure.adapters.postgres.fleet.placements import PostgresPlacements
-from perdure.adapters.postgres.fleet.processes import recorded
+from perdure.adapters.postgres.fleet.processes import recorded, silent_writer
 from perdure.adapters.postgres.fleet.roster import PostgresRoster
 from perdure.adapters.postgres.following.feed import PostgresFeed
 from perdure.adapters.postgres.judging.reading import read_events, read_rows
@@ -221,6 +221,10 @@ class PostgresStore:
     def take_from(self, epoch: int, run: str, holder: Holder) -> Lease:
         """See ``perdure.log.placing.SharedStore``."""
         return self._granted(run, holder, lambda now: now == epoch)
+
+    def silent_writer(self, run: str) -> int | None:
+        """See ``perdure.log.placing.SharedStore``."""
+        return self._readers.read(f"looking who is silent with {run}", lambda db: silent_writer(db, run))
 
     def _granted(self, run: str, holder: Holder, takes_over: Callable[[int], bool]) -> Lease:
         self._check_open()

@@ -43,10 +43,19 @@ class Going(NamedTuple):
 
 
 def taken(store: Books, run: str, holder: Holder, going: Going) -> Lease:
-    """Return the lease under which a run goes on. Raises as ``acquire`` does."""
-    if going.judged is None:
-        return store.acquire(run, holder, take_over=going.take_over)
+    """Return the lease under which a run goes on. Raises as ``acquire`` does.
+
+    A writer whose process workers have judged silent need not be proved dead: a child's no more than its parent's.
+    """
     part = within(store, run)
+    if going.judged is None:
+        try:
+            return store.acquire(run, holder, take_over=going.take_over)
+        except Held:
+            silent = part.silent_writer(run) if isinstance(part, SharedStore) else None
+            if not isinstance(part, SharedStore) or silent is None:
+                raise
+            return part.take_from(silent, run, holder)
     if not isinstance(part, SharedStore):
         raise Broken(f"{run}: somebody was judged in a store that workers can't share")
     return part.take_from(going.judged, run, holder)

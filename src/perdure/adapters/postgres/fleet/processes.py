@@ -12,6 +12,9 @@ from perdure.log.placing import ProcessBegun, ProcessSeen
 from perdure.log.port import Holder
 
 _RECORDED: Final = "SELECT ended IS NOT NULL FROM processes WHERE name = %s"
+_SILENT: Final = """
+SELECT r.epoch FROM runs r JOIN processes h ON h.name = r.process WHERE r.name = %s AND h.lapsed IS NOT NULL
+"""
 _ENTER: Final = """
 INSERT INTO processes (name, host, pid, started, station, address, version, format, engine, agents, concurrency)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
@@ -63,6 +66,12 @@ def recorded(db: "psycopg.Connection[tuple[object, ...]]", holder: Holder) -> Fa
     """Return what was proved of the holder's process, here or on another host, and written down."""
     row = db.execute(_RECORDED, (f"{holder.host}/{holder.pid}/{holder.started}",)).fetchone()
     return Fate.DEAD if row is not None and row[0] is True else Fate.UNKNOWN
+
+
+def silent_writer(db: "psycopg.Connection[tuple[object, ...]]", run: str) -> int | None:
+    """Return the epoch under which a process that was judged silent holds the run."""
+    row = db.execute(_SILENT, (run,)).fetchone()
+    return None if row is None else int(cast("int", row[0]))
 
 
 class PostgresProcesses:
