@@ -16,7 +16,7 @@ from benchmarks.scale.chaos.aim import has_flight
 from benchmarks.scale.chaos.course import Fault
 from benchmarks.scale.chaos.jobs import TENANT, Job, Step, drawn_jobs, message_of
 from benchmarks.scale.chaos.journal import Acked, Called, Entry, Got, Journal, Turned
-from benchmarks.scale.chaos.oracle import Evidence, Verdict, judged
+from benchmarks.scale.chaos.oracle import Evidence, Verdict, judged, unexcused
 from perdure.demo.bank_launch import BankSettings, open_bank
 from perdure.log import events as e
 
@@ -110,6 +110,13 @@ def test_a_payment_that_a_receipt_tells_of_and_nobody_booked_is_an_untruth(playe
     _, *rest = played.evidence.statement.payments
     statement = replace(played.evidence.statement, payments=tuple(rest))
     assert len(played.judged(statement=statement).untruths) == 2
+
+
+def test_a_job_that_met_another_s_doubt_ends_there_and_no_other_does():
+    first, second, third, _ = (step.about for step in JOBS[0].steps)
+    assert list(unexcused(JOBS[0], {first, third}, {second})) == []
+    assert list(unexcused(JOBS[0], {first}, {third})) == [second]
+    assert list(unexcused(JOBS[0], {first}, {first})) == [second, third, "INV-0001-4"]
 
 
 def test_a_batch_of_an_epoch_that_was_overtaken_is_a_stale_write(played: Played):

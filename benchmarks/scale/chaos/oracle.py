@@ -15,6 +15,7 @@ Invariants of what it counts:
   in the process that it struck, or anywhere if it struck a server.
 """
 
+import itertools
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -212,10 +213,17 @@ def _untruths(runs: Mapping[str, _Run], evidence: Evidence) -> Iterable[str]:
         run = runs.get(job.run)
         if run is None or run.state.status != "finished":
             continue
-        for step in job.steps:
-            # One that another run has in doubt is refused to this one, whose model then ends without it.
-            if step.about.startswith("INV-") and step.about not in done | doubted:
-                yield f"{job.run} is finished, and nobody paid {step.about}"
+        for invoice in unexcused(job, done, doubted):
+            yield f"{job.run} is finished, and nobody paid {invoice}"
+
+
+def unexcused(job: Job, done: Collection[str], doubted: Collection[str]) -> Iterable[str]:
+    """Return the invoices of a finished job that nobody paid, though nothing kept it from paying them.
+
+    One that another run has in doubt is refused to this one, whose model then ends there.
+    """
+    unpaid = (step.about for step in job.steps if step.about.startswith("INV-") and step.about not in done)
+    return itertools.takewhile(lambda invoice: invoice not in doubted, unpaid)
 
 
 def _unsound(store: perdure.Store, runs: Mapping[str, _Run]) -> Iterable[str]:
