@@ -22,8 +22,8 @@ from benchmarks.scale.chaos.trial import Trial, Wish, trial_of
 Figures = dict[str, Any]
 Say = Callable[[str], None]
 
-FLEET_SECONDS: Final = 75.0
-IN_FLIGHT_MIN: Final = 130
+FLEET_SECONDS: Final = 60.0
+IN_FLIGHT_MIN: Final = 120
 """Aimed at, so that a hundred and more have surely landed in flight, as the oracle counts."""
 ROUNDS_MAX: Final = 4
 """So often a broken build is given the chance to be caught: when its processes meet is the machine's."""

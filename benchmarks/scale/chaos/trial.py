@@ -32,6 +32,8 @@ LOOK_SECONDS: Final = 0.05
 AGAIN_SECONDS: Final = 0.25
 AIM_SECONDS: Final = 0.5
 """So long a strike waits for a worker that has an effect on its way."""
+SOON_NS: Final = 3600 * 10**9
+"""A time further away than this is an approval's end, a week ahead: nothing that a trial could wait for."""
 CALM_SECONDS: Final = 4.0
 BEGIN_SECONDS: Final = 180.0
 SLOW_MS: Final = 700
@@ -379,8 +381,8 @@ class _Standing(NamedTuple):
 def _standing(store: perdure.Store) -> _Standing:
     rows = store.runs()
     open_rows = [row for row in rows if row.status not in ENDED]
-    resting = [row for row in open_rows if row.status == "waiting" and row.wake is None]
-    # An approval that nobody has given yet wakes its run in a week: the people are on their way, so that it moves.
+    soon = time.time_ns() + SOON_NS
+    resting = [row for row in open_rows if row.status == "waiting" and (row.wake is None or row.wake > soon)]
     parked = [row for row in open_rows if row.status == "running" and is_parked(store, row.run)]
     moving = len(open_rows) - len(resting) - len(parked)
     return _Standing(moving, len(resting) + len(parked), sum(row.position for row in rows))
