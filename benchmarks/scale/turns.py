@@ -74,9 +74,18 @@ def measure(server: Server, spot: Spot, *, syncs: bool = False) -> dict[str, Any
     words = [python, str(script), "--dsn", server.database(name), "--server", str(server.pid)]
     words += ["--runs", str(spot.runs), "--turns", str(spot.turns), "--variant", spot.variant]
     words += ["--payload-bytes", str(PAYLOAD_BYTES), *(["--syncs"] if syncs else [])]
-    ended = subprocess.run(
-        words, capture_output=True, text=True, check=False, env=peer_environment(), timeout=PEER_SECONDS_MAX
-    )
+    try:
+        ended = subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=peer_environment(),
+            timeout=PEER_SECONDS_MAX,
+        )
+    finally:
+        # What the server would still tidy in it, it would tidy and log while the next is measured.
+        server.drop(name)
     if ended.returncode != 0 or not ended.stdout.strip():
         tail = "\n".join(ended.stderr.strip().splitlines()[-8:])
         raise PeerFailed(f"{spot.peer} ({spot.variant}) ended with {ended.returncode}\n{tail}")

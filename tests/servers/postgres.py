@@ -108,6 +108,11 @@ class Server:
             db.execute(f'CREATE DATABASE "{name}"'.encode())
         return self.dsn(name)
 
+    def drop(self, name: str) -> None:
+        """The database is gone, whoever uses it."""
+        with psycopg.connect(self.dsn(), autocommit=True) as db:
+            db.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
     def make(self) -> None:
         """There is an empty cluster in the directory."""
         self._own(self.directory)
