@@ -28,7 +28,7 @@ help:
 	@echo 'make evidence-workspace  the same for workspaces'
 	@echo 'make evidence-context  the same for paging, on recorded sessions and under load'
 	@echo 'make evidence-wrap  the same for wrapped agents, with real clients and the MCP suite; fetches what is missing'
-	@echo 'make evidence-scale  the same for a fleet on PostgreSQL: chaos, failovers, peers, a million parked runs; over ten minutes'
+	@echo 'make evidence-scale  the same for a fleet on PostgreSQL: chaos, failovers, peers, a million parked runs; nine minutes'
 	@echo 'make local          also install a small real model for --model local (125 MB)'
 	@echo 'make format         let the tools mend what they can'
 	@echo 'make lock           resolve the dependencies again'
