@@ -86,6 +86,16 @@ def test_stats_count_what_is_there(reader: Inside):
     assert "events" in reader.type("store", "stats").out
 
 
+def test_a_list_of_runs_looks_at_the_newest_and_says_if_there_are_older_ones(reader: Inside):
+    every = reader.type("ls", "--json", "--limit", "0").json
+    assert every == reader.type("ls", "--json", "--limit", "2").json == reader.type("ls", "--json").json
+    assert reader.type("ls", "--json", "--limit", "1").json == {"runs": every["runs"][1:], "older": True}
+    shown = reader.type("ls", "--limit", "1")
+    assert every["runs"][0]["run"] not in shown.out.split()
+    assert "--limit 0" in shown.err
+    assert "--limit 0" not in reader.type("ls", "--limit", "2").err
+
+
 def test_the_doctor_looks_at_machine_and_store(reader: Inside):
     said = reader.type("doctor", "--json")
     assert (said.code, said.json["ok"]) == (0, True)

@@ -54,6 +54,9 @@ def test_rows_show_runs_in_the_order_they_were_made(store: Store):
     for name in ("zebra", "ant", "mole"):
         opened_run(store, name)
     assert [row.run for row in store.rows()] == ["zebra", "ant", "mole"]
+    assert [row.run for row in store.rows(newest=2)] == ["ant", "mole"]
+    assert len(store.rows(newest=3)) == len(store.rows(newest=9)) == 3
+    assert not store.rows(newest=0)
     assert store.rows("nobody") == []
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,9 +12,11 @@ from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
 from perdure.log.placing import Summons
+from perdure.values.errors import Busy
 from perdure.worker.engine import Again
 from perdure.worker.engines import procrastinate
-from perdure.worker.engines.procrastinate import ProcrastinateEngine
+from perdure.worker.engines.procrastinate import ProcrastinateEngine, make_tables
+from tests.servers.postgres import Server
 from tests.worker.kit import PATIENCE_SECONDS, until
 
 QUIETLY = """
@@ -134,3 +137,23 @@ def test_a_job_that_is_told_of_while_the_engine_looks_is_fetched(
         return served.looked
 
     assert asyncio.run(served()) == ["r"]
+
+
+def test_a_job_that_no_standby_confirms_is_given_up_within_its_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(procrastinate, "ENGINE_ASK_SECONDS", 0.5)
+
+    async def asked(dsn: str, run: str) -> None:
+        engine = ProcrastinateEngine(dsn, ("doer",), concurrency=2, name="w")
+        try:
+            await engine.ask(Summons(run, "doer"))
+        finally:
+            await engine.close()
+
+    with Server(tmp_path / "pg", {"synchronous_standby_names": "nobody"}) as lonely:
+        local = f"{lonely.dsn()}?options=-c%20synchronous_commit%3Dlocal"
+        make_tables(local)
+        asyncio.run(asked(local, "one"))
+        with pytest.raises(Busy, match="didn't say within"):
+            asyncio.run(asked(lonely.dsn(), "two"))

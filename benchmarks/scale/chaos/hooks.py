@@ -193,8 +193,10 @@ class _Through:
     def acquire(self, run: str, holder: Holder, *, take_over: bool = False) -> Lease:
         return self._books.acquire(run, holder, take_over=take_over)
 
-    def rows(self, run: str | None = None) -> Sequence[RunRow]:
-        return self._books.rows(run)
+    def rows(
+        self, run: str | None = None, *, lineage: str | None = None, newest: int | None = None
+    ) -> Sequence[RunRow]:
+        return self._books.rows(run, lineage=lineage, newest=newest)
 
 
 def _notify_lost() -> None:

@@ -167,9 +167,9 @@ class Store:
         self.inspector.row(name)
         return Run(self, name, None)
 
-    def runs(self) -> tuple[RunRow, ...]:
-        """Return all runs, oldest first; those of shards that are away (see ``missing``) are left out."""
-        return tuple(self.books.rows())
+    def runs(self, *, newest: int | None = None) -> tuple[RunRow, ...]:
+        """Return all runs, oldest first, or the ``newest`` so many; those of shards that are ``missing`` are left out."""
+        return tuple(self.books.rows(newest=newest))
 
     def missing(self) -> tuple[str, ...]:
         """Return the shards of the store that couldn't be reached when they were last asked."""

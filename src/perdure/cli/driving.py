@@ -57,7 +57,7 @@ def run(
     label = name or f"{made.name}-{uuid.uuid4().hex[:8]}"
     with opened(store, create=True) as place:
         label = name_for(place.store.books, label, tenant)
-        if not any(row.run == label for row in place.runs()):
+        if not place.has(label):
             # Before the start: a run that is killed in its first moment must be found again.
             remember(place, label, origin)
         return drive(

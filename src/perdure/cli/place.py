@@ -35,6 +35,10 @@ class Place(NamedTuple):
         """Return the runs that have begun, oldest first; a name whose start was refused is none."""
         return [row for row in self.store.runs() if row.position]
 
+    def has(self, run: str) -> bool:
+        """Tell whether there is such a run, and it has begun."""
+        return any(row.position for row in self.store.books.rows(run))
+
 
 def address_meant(given: Address | None) -> Address:
     """Return the store that ``--store`` names, or the one that is meant without it."""

@@ -123,7 +123,7 @@ class Play:
 
     def head(self) -> str:
         """Return the end of the log, to be remembered outside of it."""
-        row = next(row for row in self.store.runs() if row.run == self.run)
+        (row,) = self.store.books.rows(self.run)
         return f"{row.position}:{row.head.hex()}"
 
     def rewind(self, payments: int) -> Rewound | None:

@@ -189,8 +189,13 @@ class LogStore(Protocol):
         """Return posts that no event has taken in, oldest first."""
         ...
 
-    def rows(self, run: str | None = None, *, lineage: str | None = None) -> Sequence[RunRow]:
-        """Return the run's row (none if there is no such run), those of one lineage, or all, oldest first."""
+    def rows(
+        self, run: str | None = None, *, lineage: str | None = None, newest: int | None = None
+    ) -> Sequence[RunRow]:
+        """Return the run's row (none if there is no such run), those of one lineage, or all, oldest first.
+
+        With ``newest`` at most so many, the last ones.
+        """
         ...
 
 

@@ -75,9 +75,11 @@ class MortalStore:
         """Look into the inbox."""
         return self._pass("inbox", run, lambda: self._store.inbox(run))
 
-    def rows(self, run: str | None = None, *, lineage: str | None = None) -> Sequence[RunRow]:
+    def rows(
+        self, run: str | None = None, *, lineage: str | None = None, newest: int | None = None
+    ) -> Sequence[RunRow]:
         """List runs."""
-        return self._pass("rows", run or "", lambda: self._store.rows(run, lineage=lineage))
+        return self._pass("rows", run or "", lambda: self._store.rows(run, lineage=lineage, newest=newest))
 
     def create(self, new: NewRun) -> bool:
         """Make a run."""

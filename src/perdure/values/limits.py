@@ -756,6 +756,9 @@ ENGINE_POLL_SECONDS: Final = 5.0
 """Between two looks for jobs of which nothing was heard at all. One whose notice alone was lost is fetched when a sweep asks
 for its run again, about a second later."""
 
+ENGINE_ASK_SECONDS: Final = 15.0
+"""For a job to be durable: past what one of its statements may take. What isn't asked for by then, the sweep asks for."""
+
 ENGINE_BEAT_SECONDS: Final = 2.0
 """procrastinate's own sign of life."""
 
@@ -804,6 +807,9 @@ WITNESS_PRUNE_LISTS: Final = 500
 
 MISSING_BYTES_MAX: Final = 16 * 1024 * 1024
 """Of a file in which a person names missing claims: some 50,000 of them."""
+
+RUNS_SHOWN_MAX: Final = 1000
+"""Runs that a list looks at unless told otherwise: of each of a client's runs, and of each that waits, it reads the state."""
 
 DOUBTFUL_SHOWN_MAX: Final = 100
 """Runs shown of those that a person has to answer for: more don't fit on a screen."""

@@ -189,7 +189,7 @@ async def keep(order: KeepingOrder, orders: asyncio.StreamReader) -> None:
 
 def _known(order: KeepingOrder, store: Store) -> Law | None:
     """Return what the run was held to so far; None where it begins. Raises ``RunExists`` and ``NotWrapped``."""
-    begun = any(row.run == order.run and row.position for row in store.runs())
+    begun = any(row.position for row in store.books.rows(order.run))
     if not begun:
         if order.goes_on:
             raise NotWrapped(f"there is no run {order.run!r} in {address_of(order.store)}")

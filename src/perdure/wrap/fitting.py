@@ -288,7 +288,7 @@ def _going_on(wish: Wish) -> "GoingOn":
     from perdure.wrap.transcripts.resuming import going_on  # noqa: PLC0415 - as above
 
     with open_store(wish.store, create=False) as store:
-        if all(row.run != wish.resume for row in store.runs()):
+        if not store.books.rows(wish.resume):
             raise NotWrapped(f"there is no run {wish.resume!r} in {wish.store}")
         return going_on(store.books, wish.resume)
 

@@ -103,10 +103,13 @@ class MemoryStore:
     def has_post(self, run: str) -> bool:
         return bool(self.inbox(run))
 
-    def rows(self, run: str | None = None, *, lineage: str | None = None) -> Sequence[RunRow]:
+    def rows(
+        self, run: str | None = None, *, lineage: str | None = None, newest: int | None = None
+    ) -> Sequence[RunRow]:
         with self._changed:
             rows = [record.row() for name, record in self._shelf.runs.items() if run in (None, name)]
-        return [row for row in rows if lineage in (None, row.lineage)]
+        found = [row for row in rows if lineage in (None, row.lineage)]
+        return found if newest is None else found[max(len(found) - newest, 0) :]
 
     # -- leases --------------------------------------------------------------------------------------
 

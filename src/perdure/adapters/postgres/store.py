@@ -198,8 +198,10 @@ class PostgresStore:
         self._watch.begin()
         return self._mail.waits(run)
 
-    def rows(self, run: str | None = None, *, lineage: str | None = None) -> Sequence[RunRow]:
-        return self._readers.read("listing runs", lambda db: read_rows(db, run, lineage))
+    def rows(
+        self, run: str | None = None, *, lineage: str | None = None, newest: int | None = None
+    ) -> Sequence[RunRow]:
+        return self._readers.read("listing runs", lambda db: read_rows(db, run, lineage, newest))
 
     # -- leases --------------------------------------------------------------------------------------
 

@@ -86,10 +86,13 @@ class ShardedStore:
     def inbox(self, run: str) -> Sequence[Post]:
         return self._asked(self._of_run(run), lambda books: books.inbox(run))
 
-    def rows(self, run: str | None = None, *, lineage: str | None = None) -> Sequence[RunRow]:
+    def rows(
+        self, run: str | None = None, *, lineage: str | None = None, newest: int | None = None
+    ) -> Sequence[RunRow]:
         if run is None:
-            found = [row for name in self._shards.names for row in self._listed(name, lineage)]
-            return sorted(found, key=lambda row: row.created)
+            found = [row for name in self._shards.names for row in self._listed(name, lineage, newest)]
+            found.sort(key=lambda row: row.created)
+            return found if newest is None else found[max(len(found) - newest, 0) :]
         where = self._where(run)
         return self._asked(where, lambda books: books.rows(run)) if where is not None else []
 
@@ -174,9 +177,9 @@ class ShardedStore:
     def _asked(self, name: str, ask: Callable[[ShardBooks], T]) -> T:
         return self._shards.asked(name, lambda shard: ask(shard.books))
 
-    def _listed(self, name: str, lineage: str | None) -> Sequence[RunRow]:
+    def _listed(self, name: str, lineage: str | None, newest: int | None) -> Sequence[RunRow]:
         try:
-            return self._asked(name, lambda books: books.rows(lineage=lineage))
+            return self._asked(name, lambda books: books.rows(lineage=lineage, newest=newest))
         except StoreAway:
             return ()
 

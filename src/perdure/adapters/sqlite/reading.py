@@ -128,16 +128,21 @@ def _first_wrong(name: str, after: int, rows: list[tuple[int, bytes, bytes]], pr
     return StoreDamaged(f"{name} at {due}: the event isn't what was written, or the one before")
 
 
-def read_rows(db: Database, run: str | None, family: str | None = None) -> Sequence[RunRow]:
-    """Return the run's row, those of a lineage, or all of them, oldest first."""
-    if run is None and family is None:
-        rows = ask(db, _ROWS + "ORDER BY r.number")
-    elif run is None:
-        rows = ask(db, _ROWS + "WHERE r.lineage = ? ORDER BY r.number", (family,))
-    else:
+def read_rows(
+    db: Database, run: str | None, family: str | None = None, newest: int | None = None
+) -> Sequence[RunRow]:
+    """Return the run's row, those of a lineage, or all of them, oldest first; or only the ``newest`` of them."""
+    most = -1 if newest is None else newest
+    if run is not None:
         rows = ask(db, _ROWS + "WHERE r.name = ?", (run,))
+    elif family is not None:
+        rows = ask(db, _ROWS + "WHERE r.lineage = ? ORDER BY r.number DESC LIMIT ?", (family, most))
+    else:
+        rows = ask(db, _ROWS + "ORDER BY r.number DESC LIMIT ?", (most,))
     found: list[RunRow] = []
-    for number, name, lineage, tenant, parent, forked_at, epoch, status, holder, wake, created in rows:
+    for number, name, lineage, tenant, parent, forked_at, epoch, status, holder, wake, created in reversed(
+        list(rows)
+    ):
         position, head = end_of(db, whole(number), whole(forked_at))
         found.append(
             RunRow(

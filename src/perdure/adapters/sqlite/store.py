@@ -169,9 +169,11 @@ class SqliteStore:
     def has_post(self, run: str) -> bool:
         return bool(self.inbox(run))
 
-    def rows(self, run: str | None = None, *, lineage: str | None = None) -> Sequence[RunRow]:
+    def rows(
+        self, run: str | None = None, *, lineage: str | None = None, newest: int | None = None
+    ) -> Sequence[RunRow]:
         with self._readers.moment("listing runs") as db:
-            return read_rows(db, run, lineage)
+            return read_rows(db, run, lineage, newest)
 
     # -- leases --------------------------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ def _is_run(name: str, store: Address | None) -> bool:
     if not seems_there(address_meant(store)):
         return False
     with opened(store) as place:
-        return any(row.run == name for row in place.runs())
+        return place.has(name)
 
 
 def _first(troubles: Counter[str]) -> str:

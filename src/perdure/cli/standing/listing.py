@@ -8,7 +8,7 @@ import click
 from perdure.assembly.presence import driver_of, elsewhere
 from perdure.assembly.stores.addresses import Address
 from perdure.assembly.submitting import placed_among
-from perdure.cli.drawing.ink import Tone, inked, span
+from perdure.cli.drawing.ink import Tone, count, inked, span
 from perdure.cli.drawing.tables import Cell, table
 from perdure.cli.ending import FINISHED
 from perdure.cli.following import CLOSED
@@ -21,6 +21,7 @@ from perdure.log.placing import Placed
 from perdure.log.port import RunRow
 from perdure.projection.state import State
 from perdure.values.digest import Json
+from perdure.values.limits import RUNS_SHOWN_MAX
 
 TONES: dict[str, Tone] = {
     "finished": "good",
@@ -49,11 +50,19 @@ class Seen(NamedTuple):
     placed: Placed | None
 
 
-@click.command(epilog=example("perdure ls", "perdure ls --status waiting"))
+@click.command(epilog=example("perdure ls", "perdure ls --status waiting", "perdure ls --limit 20"))
 @click.option("--status", metavar="WORD", help="Only runs that are running, stopped, waiting, finished, ...")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=RUNS_SHOWN_MAX,
+    show_default=True,
+    help="Look at the newest N runs, and at no older ones; 0 looks at all.",
+)
 @store_option
 @json_option
-def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
+def ls(*, status: str | None, limit: int, store: Address | None, as_json: bool) -> int:
     """List the runs of a store, oldest first.
 
     A run is *stopped* if it could go on and nobody drives it: resume it. A run of workers is *submitted* until one
@@ -61,7 +70,9 @@ def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
     or *broke off*: `perdure wrap --resume` goes on with it.
     """
     with opened(store) as place:
-        known = place.store.runs()
+        found = place.store.runs(newest=limit + 1 if limit else None)
+        known = found[-limit:] if limit else found
+        older = len(known) < len(found)
         placed = placed_among(place.store.books, [row.run for row in known if row.status not in CLOSED])
         begun = [row for row in known if row.position or row.run in placed]
         guests = {row.run: guest_state(place, row) for row in begun if row.position}
@@ -70,7 +81,7 @@ def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
         away = place.store.missing()
         if as_json:
             shapes = [_shape(each) for each in rows]
-            put({"runs": shapes, "away": away} if away else {"runs": shapes})
+            put({"runs": shapes, **({"older": True} if older else {}), **({"away": away} if away else {})})
         elif rows:
             wrapped = any(each.guest for each in rows)
             head = (
@@ -86,6 +97,13 @@ def ls(*, status: str | None, store: Address | None, as_json: bool) -> int:
             click.echo(table([each[: len(head)] for each in cells], head=head))
         else:
             click.echo("no such runs" if status else "no runs yet: begin one with `perdure run`")
+        if older and not as_json:
+            click.echo(
+                inked(
+                    f"only the newest {count(limit, 'run')} were looked at: --limit 0 looks at all", "quiet"
+                ),
+                err=True,
+            )
         for name in away:
             click.echo(
                 f"{inked('✗', 'bad', bold=True)} shard {name} is away: its runs are not listed", err=True

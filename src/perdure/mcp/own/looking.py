@@ -45,7 +45,7 @@ def status(view: View, wish: StatusWish) -> Json:
     """Return how a run stands: what it waits for, what is open, what is asked."""
     run = view.run_of(wish.run)
     state = view.state(run)
-    (row,) = (row for row in view.store.runs() if row.run == run)
+    (row,) = view.store.books.rows(run)
     shown: dict[str, Json] = {
         **_row(row),
         "agent": state.agent,

@@ -27,6 +27,7 @@ from perdure.log.placing import Summons
 from perdure.values.digest import short_digest
 from perdure.values.errors import Busy, EngineMissing
 from perdure.values.limits import (
+    ENGINE_ASK_SECONDS,
     ENGINE_BEAT_SECONDS,
     ENGINE_PAUSE_SECONDS_MAX,
     ENGINE_POLL_SECONDS,
@@ -68,25 +69,31 @@ def queue_of(agent: str) -> str:
     return f"{agent[:20]}-{short_digest(agent.encode())[:12]}"
 
 
-class _Fetcher(Worker):
-    """A worker that looks again for what it was told of while it looked: the library's own forgets that."""
+class _Notices(asyncio.Event):
+    """That there may be jobs: forgotten before a look and not behind it, as the library would."""
 
-    _told: int = 0
+    def clear(self) -> None:
+        """What comes while jobs are looked for stays."""
+
+    def forget(self) -> None:
+        """Jobs are about to be looked for."""
+        super().clear()
+
+
+class _Fetcher(Worker):
+    """A worker that looks again for what it was told of while it looked."""
+
+    async def run(self) -> None:
+        self._new_job_event: _Notices = _Notices()
+        await super().run()
+
+    async def _fetch_and_process_jobs(self) -> None:
+        self._new_job_event.forget()
+        await super()._fetch_and_process_jobs()
 
     def nudge(self) -> None:
         """It looks for jobs now."""
-        self._told += 1
         self._new_job_event.set()
-
-    async def _handle_notification(self, *, channel: str, notification: jobs.Notification) -> None:
-        self._told += 1
-        await super()._handle_notification(channel=channel, notification=notification)
-
-    async def _fetch_and_process_jobs(self) -> None:
-        told = self._told
-        await super()._fetch_and_process_jobs()
-        if told != self._told:
-            self._new_job_event.set()
 
 
 class _Channels:
@@ -144,6 +151,7 @@ class ProcrastinateEngine:
         self._worker: _Fetcher | None = None
         self._stopped: bool = False
         self._opened: bool = False
+        self._opening: asyncio.Lock = asyncio.Lock()
 
     async def prepare(self) -> None:
         await asyncio.to_thread(make_tables, self._dsn)
@@ -211,12 +219,18 @@ class ProcrastinateEngine:
             priority=_priority_of(call, at_ns),
         )
         try:
-            await options.defer_async(run=call.run, agent=call.agent)
+            async with asyncio.timeout(ENGINE_ASK_SECONDS):
+                await options.defer_async(run=call.run, agent=call.agent)
         except exceptions.AlreadyEnqueued:
             # Its notice came while jobs were looked for, or never did.
             if at_ns is None:
                 self._nudge()
             return False
+        except TimeoutError as error:
+            # Its statements are bounded, and its commit is not: a synchronous standby may be away.
+            raise Busy(
+                f"the engine didn't say within {ENGINE_ASK_SECONDS:.0f} s that {call.run} is asked for"
+            ) from error
         except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:
             raise Busy(f"the engine can't be asked for {call.run}: {error}") from error
         return True
@@ -245,7 +259,9 @@ class ProcrastinateEngine:
             await self._app.close_async()
 
     async def _open(self) -> None:
-        if not self._opened:
+        async with self._opening:
+            if self._opened:
+                return
             try:
                 await self._app.open_async()
             except (exceptions.ProcrastinateException, psycopg.Error, OSError) as error:

@@ -111,15 +111,19 @@ def _take(part: Stretch, after: int, rows: Sequence[_Event], prev: bytes, found:
     return prev
 
 
-def read_rows(db: Database, run: str | None, lineage: str | None = None) -> Sequence[RunRow]:
-    """Return the run's row, those of a lineage, or all of them, oldest first."""
-    if run is None and lineage is None:
-        rows = asked(db, RunRow, _ROWS + "ORDER BY r.number")
-    elif run is None:
-        rows = asked(db, RunRow, _ROWS + "WHERE r.lineage = %s ORDER BY r.number", (lineage,))
-    else:
+def read_rows(
+    db: Database, run: str | None, lineage: str | None = None, newest: int | None = None
+) -> Sequence[RunRow]:
+    """Return the run's row, those of a lineage, or all of them, oldest first; or only the ``newest`` of them."""
+    if run is not None:
         rows = asked(db, RunRow, _ROWS + "WHERE r.name = %s", (run,))
-    return [row._replace(holder=holder_of(cast("str | None", row.holder))) for row in rows]
+    elif lineage is not None:
+        rows = asked(
+            db, RunRow, _ROWS + "WHERE r.lineage = %s ORDER BY r.number DESC LIMIT %s", (lineage, newest)
+        )
+    else:
+        rows = asked(db, RunRow, _ROWS + "ORDER BY r.number DESC LIMIT %s", (newest,))
+    return [row._replace(holder=holder_of(cast("str | None", row.holder))) for row in reversed(rows)]
 
 
 def holder_of(json: str | None) -> Holder | None:
