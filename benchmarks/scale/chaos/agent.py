@@ -30,15 +30,17 @@ from perdure.adapters.tools.context import Transaction
 from perdure.contract.rules import ApprovalRule
 from perdure.demo.bank_client import NoReply, NotSent, Rejected, bank_at
 from perdure.demo.bank_words import Transfer, Wire
-from perdure.intention.reply import Reply
+from perdure.intention.reply import Call, Reply
 from perdure.testing import ScriptedModel, call, say
 from perdure.values.digest import Json
-from perdure.wire.prompt import Answered, Prompt, UserText
+from perdure.wire.prompt import Answered, Prompt, Said, UserText
 
 BANK: Final = "CHAOS_BANK"
 BOOK: Final = "CHAOS_BOOK"
 LISTED_WITHIN_S: Final = 1.0
 WAITS_S: Final = 1.0
+AGAIN_S: Final = 1.5
+"""Before what failed is tried again; not what a step of a job waits, so that none is taken for the other."""
 SENDS_MAX: Final = 50
 ARCHIVE_BYTES: Final = 1_300_000
 """More than a store keeps in its database where it has a bucket."""
@@ -159,14 +161,35 @@ def _wire(ctx: Context, invoice: str, cents: int, reference: str, *, express: bo
 
 
 def play(prompt: Prompt) -> Reply:
-    """Return the next step of the job in the prompt; one that failed is tried again."""
+    """Return the first step of the job that isn't done; one that failed is tried again after a while."""
     first = next(entry.text for entry in prompt.entries if isinstance(entry, UserText))
+    calls = {
+        call.id: call for entry in prompt.entries if isinstance(entry, Said) for call in entry.reply.calls
+    }
     answers = [entry for entry in prompt.entries if isinstance(entry, Answered)]
-    done = sum(not answer.is_error for answer in answers)
+    failed = sum(answer.is_error for answer in answers)
     steps = read_job(first).steps
-    if done >= len(steps) or len(answers) - done > TRIES_MAX:
-        return say(f"{done} of {len(steps)} steps are done.")
-    return _spoken(steps[done], f"ref-{len(answers)}-{os.getpid()}")
+    left = list(steps)
+    for answer in answers:
+        done = (
+            None
+            if answer.is_error
+            else next((each for each in left if _means(calls[answer.call_id], each)), None)
+        )
+        if done is not None:
+            left.remove(done)
+    if not left or failed > TRIES_MAX:
+        return say(f"{len(steps) - len(left)} of {len(steps)} steps are done.")
+    if answers and answers[-1].is_error:
+        return call("wait", seconds=AGAIN_S)
+    return _spoken(left[0], f"ref-{len(answers)}-{os.getpid()}")
+
+
+def _means(called: Call, step: Step) -> bool:
+    """Tell whether the call is this step's: a model words its request anew each time, and what it is about stays."""
+    spoken = _spoken(step, "").calls[0]
+    said, meant = (dict(each.arguments or {}) for each in (called, spoken))
+    return called.tool == spoken.tool and {**said, "reference": ""} == {**meant, "reference": ""}
 
 
 def _spoken(step: Step, reference: str) -> Reply:

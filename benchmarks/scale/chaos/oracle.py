@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import perdure
+from benchmarks.scale.chaos.agent import TRIES_MAX
 from benchmarks.scale.chaos.course import (
     Fault,
     flights,
@@ -213,8 +214,17 @@ def _untruths(runs: Mapping[str, _Run], evidence: Evidence) -> Iterable[str]:
         run = runs.get(job.run)
         if run is None or run.state.status != "finished":
             continue
+        if _refusals(run) > TRIES_MAX:
+            continue
         for invoice in unexcused(job, done, doubted):
             yield f"{job.run} is finished, and nobody paid {invoice}"
+
+
+def _refusals(run: _Run) -> int:
+    """Return how often the run was told that another one has its payment under way: after so many its model gives up."""
+    return sum(
+        isinstance(each.body, e.IntentionRefused) and each.body.rule == "in doubt" for each in run.events
+    )
 
 
 def unexcused(job: Job, done: Collection[str], doubted: Collection[str]) -> Iterable[str]:
