@@ -37,7 +37,8 @@ from perdure.wire.prompt import Answered, Prompt, Said, UserText
 
 BANK: Final = "CHAOS_BANK"
 BOOK: Final = "CHAOS_BOOK"
-LISTED_WITHIN_S: Final = 1.0
+LISTED_WITHIN_S: Final = 3.0
+"""The bank books after 0.7 s and lists 0.3 s later: that, and as long again twice for a machine that is busy."""
 WAITS_S: Final = 1.0
 AGAIN_S: Final = 1.5
 """Before what failed is tried again; not what a step of a job waits, so that none is taken for the other."""
