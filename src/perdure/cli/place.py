@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,7 +12,7 @@ from perdure.assembly.stores.addresses import Address, address_of
 from perdure.cli.homes import home_store
 from perdure.driver.books import full_name
 from perdure.log.port import RunRow
-from perdure.values.errors import BadInput
+from perdure.values.errors import BadInput, StoreAway
 
 LOG: Final = "log.db"
 """The file by which a directory is known to be a store."""
@@ -36,8 +36,10 @@ class Place(NamedTuple):
         return [row for row in self.store.runs() if row.position]
 
     def has(self, run: str) -> bool:
-        """Tell whether there is such a run, and it has begun."""
-        return any(row.position for row in self.store.books.rows(run))
+        """Tell whether there is such a run, and it has begun; one on a shard that is away isn't seen, as in ``runs``."""
+        with suppress(StoreAway):
+            return any(row.position for row in self.store.books.rows(run))
+        return False
 
 
 def address_meant(given: Address | None) -> Address:
