@@ -8,6 +8,7 @@ import pytest
 from perdure.adapters.objects import open_objects
 from perdure.adapters.postgres.content.collecting import COLLECTING
 from perdure.adapters.postgres.content.fence import Fence
+from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log import events as e
 from perdure.log.envelope import Stored
@@ -46,6 +47,25 @@ def beside_collectors(location: str, grace: int, seconds: int) -> None:
 
 def test_recording_processes_lose_nothing_to_collectors_that_are_killed(tmp_path: Path):
     beside_collectors(located(tmp_path), 0, seconds=2)
+
+
+def test_one_collection_after_the_other_is_not_refused_for_a_session_that_has_yet_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ending: list[Database] = []
+
+    def ends_later(db: Database) -> None:
+        ending.append(db)
+
+    with monkeypatch.context() as slow, store_at(located(tmp_path)) as store:
+        assert isinstance(store, PostgresStore)
+        slow.setattr(Database, "close", ends_later)
+        store.collect(grace_seconds=0)
+        assert len(ending) == 1
+        again = store.collect(grace_seconds=0)
+    for db in ending:
+        db.close()
+    assert again.taken.blobs == 0
 
 
 @pytest.mark.soak

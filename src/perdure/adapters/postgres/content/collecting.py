@@ -104,9 +104,12 @@ class Collector:
                 marks = Marking(db, self._large, self._tell)
                 marks.advance()
                 db.execute("ANALYZE pg_temp.reached", prepare=False)
-                return self._tried(db) if trial else self._collected(db, marks)
+                found = self._tried(db) if trial else self._collected(db, marks)
+                # A session ends some time after its connection, and whoever collects next would find it at work.
+                db.execute("SELECT pg_advisory_unlock(%s)", (COLLECTING,))
             except psycopg.Error as error:
                 raise said(error, "collecting garbage") from error
+        return found
 
     def _begin(self, db: Database) -> None:
         """Only this process collects, and this is the store that counts."""
