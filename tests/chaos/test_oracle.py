@@ -16,6 +16,7 @@ from benchmarks.scale.chaos.aim import has_flight
 from benchmarks.scale.chaos.course import Fault
 from benchmarks.scale.chaos.jobs import TENANT, Job, Step, drawn_jobs, message_of
 from benchmarks.scale.chaos.journal import Acked, Called, Entry, Got, Journal, Turned
+from benchmarks.scale.chaos.keeping import keep_logs
 from benchmarks.scale.chaos.oracle import Evidence, Verdict, judged, unexcused
 from perdure.demo.bank_launch import BankSettings, open_bank
 from perdure.log import events as e
@@ -164,6 +165,15 @@ def test_a_strike_is_aimed_at_who_has_called_and_has_no_durable_outcome(tmp_path
         journal.write(entry)
         assert has_flight(tmp_path, pid) == flies, entry
     assert not has_flight(tmp_path, pid + 1)
+
+
+def test_the_logs_of_runs_that_a_verdict_names_are_kept(played: Played, tmp_path: Path):
+    keep_logs(played.store, (), tmp_path / "none")
+    keep_logs(played.store, ("INV-0002-1 was paid 2 times",), tmp_path / "runs")
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs", "job-0002.txt"]
+    lines = (tmp_path / "runs" / "job-0002.txt").read_text().splitlines()
+    assert len(lines) == played.store.state("job-0002").position
+    assert "express" in "".join(lines)
 
 
 def test_jobs_are_the_same_for_the_same_seed():

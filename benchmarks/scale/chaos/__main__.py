@@ -27,7 +27,9 @@ def main() -> int:
     parser.add_argument("--failovers", type=int, default=1)
     parser.add_argument("--broken", choices=["", *BREAKS], default="")
     parser.add_argument(
-        "--keep", type=Path, help="a directory that stays, with journals and what workers said"
+        "--keep",
+        type=Path,
+        help="a directory that stays, with journals, what workers said, and the logs of runs that are named",
     )
     words = parser.parse_args()
     wish = Wish(

@@ -19,9 +19,11 @@ from benchmarks.scale.chaos.fleet import Body, Fleet, Order
 from benchmarks.scale.chaos.hooks import Strikes
 from benchmarks.scale.chaos.jobs import TENANT, Job, drawn_jobs, message_of
 from benchmarks.scale.chaos.journal import Struck, pid_of, read_journals
+from benchmarks.scale.chaos.keeping import keep_logs
 from benchmarks.scale.chaos.oracle import ENDED, Evidence, Verdict, is_parked, judged
 from benchmarks.scale.chaos.people import People, Visitor, settle_doubts
 from benchmarks.scale.chaos.servers import Bucket, Pair, bucket, paired
+from benchmarks.scale.chaos.standing import standing_of
 from perdure.assembly.stores.addresses import address_of
 from perdure.assembly.stores.failing_over import declare
 from perdure.demo.bank_launch import BankSettings, RunningBank, open_bank
@@ -32,8 +34,6 @@ LOOK_SECONDS: Final = 0.05
 AGAIN_SECONDS: Final = 0.25
 AIM_SECONDS: Final = 0.5
 """So long a strike waits for a worker that has an effect on its way."""
-SOON_NS: Final = 3600 * 10**9
-"""A time further away than this is an approval's end, a week ahead: nothing that a trial could wait for."""
 CALM_SECONDS: Final = 4.0
 BEGIN_SECONDS: Final = 180.0
 SLOW_MS: Final = 700
@@ -306,7 +306,7 @@ class Trial:
         calm_since: float | None = None
         while now < min(until, latest):
             self._tend_until(now + AGAIN_SECONDS)
-            standing = self._visitor.ask(_standing)
+            standing = self._visitor.ask(standing_of)
             now = time.monotonic()
             if standing is not None and standing.told != told:
                 told, until = standing.told, now + self.wish.patience
@@ -341,7 +341,9 @@ class Trial:
             evidence = Evidence(
                 self.jobs, self.bank.statement(), self.place / "book.db", journals, self.faults, self.heads
             )
-            return judged(store, evidence)
+            verdict = judged(store, evidence)
+            keep_logs(store, verdict.lines(), self.place / "runs")
+        return verdict
 
     def _settled_by_people(self) -> int:
         """Settle every doubt by the bank's ledger; return how many runs don't end then."""
@@ -368,24 +370,6 @@ def _asked(store: perdure.Store, job: Job) -> bool:
     with contextlib.suppress(RunExists):
         store.submit("payer", message_of(job), run=job.run, tenant=TENANT)
     return True
-
-
-class _Standing(NamedTuple):
-    """How many runs still move, how many wait for a person, and how many events there are."""
-
-    moving: int
-    resting: int
-    told: int
-
-
-def _standing(store: perdure.Store) -> _Standing:
-    rows = store.runs()
-    open_rows = [row for row in rows if row.status not in ENDED]
-    soon = time.time_ns() + SOON_NS
-    resting = [row for row in open_rows if row.status == "waiting" and (row.wake is None or row.wake > soon)]
-    parked = [row for row in open_rows if row.status == "running" and is_parked(store, row.run)]
-    moving = len(open_rows) - len(resting) - len(parked)
-    return _Standing(moving, len(resting) + len(parked), sum(row.position for row in rows))
 
 
 @contextlib.contextmanager
