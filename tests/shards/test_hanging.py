@@ -15,6 +15,8 @@ from perdure.adapters.postgres.layout import Setup
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.adapters.shards.reaching import Shard, Shards
 from perdure.adapters.shards.store import ShardedStore
+from perdure.assembly.stores.addresses import address_of
+from perdure.cli.place import opened
 from perdure.driver.books import missing, name_for
 from perdure.log.port import Appended, NewRun
 from perdure.values.errors import Busy, StoreAway, StoreSilent
@@ -171,6 +173,11 @@ def test_a_command_says_which_shard_hangs_and_answers_for_the_others(
     told = inside.type("message", parted.runs["b"], "hello", "--store", "store.toml")
     assert told.code == 4
     assert "shard b is away" in told.err
+    with (
+        opened(address_of(tmp_path / "store.toml")) as place,
+        pytest.raises(StoreAway, match="shard b is away"),
+    ):
+        place.has(parted.runs["b"])
 
 
 def listing(inside: Inside, near: str) -> Said:

@@ -9,8 +9,10 @@ import pytest
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.assembly.agents.family import Going, taken
 from perdure.assembly.store import Store
+from perdure.assembly.stores.fleet import bases_of
 from perdure.log.port import Holder, Lease, NewRun
 from perdure.values.errors import Held
+from tests.worker.test_registry import aged, process
 
 TAKERS = 8
 
@@ -69,3 +71,23 @@ def test_a_run_that_was_given_back_meanwhile_is_taken_in_order(store: Store):
         books.take_from(first, "r", _far("late"))
     books.release("r", second)
     assert books.take_from(first, "r", _far("late")).epoch == 3
+
+
+def test_a_writer_that_was_judged_silent_is_fenced_by_whoever_goes_on_and_one_that_was_not_is_not(
+    dsn: str, store: Store
+):
+    books = store.books
+    books.create(NewRun("r", "r", "default", 1))
+    (base,) = bases_of(dsn)
+    try:
+        base.registry.enter(process("far", 7))
+        books.acquire("r", Holder("far", 7, "7", "one"))
+        with pytest.raises(Held):
+            taken(books, "r", _far("another"), Going())
+        aged(dsn, 60)
+        assert base.registry.judge("near", 30) == ["far/7/7"]
+        assert taken(books, "r", _far("another"), Going()).epoch == 2
+        with pytest.raises(Held):
+            taken(books, "r", _far("third"), Going())
+    finally:
+        base.close()

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,7 +12,7 @@ from perdure.assembly.stores.addresses import Address, address_of
 from perdure.cli.homes import home_store
 from perdure.driver.books import full_name
 from perdure.log.port import RunRow
-from perdure.values.errors import BadInput, StoreAway
+from perdure.values.errors import BadInput
 
 LOG: Final = "log.db"
 """The file by which a directory is known to be a store."""
@@ -36,10 +36,8 @@ class Place(NamedTuple):
         return [row for row in self.store.runs() if row.position]
 
     def has(self, run: str) -> bool:
-        """Tell whether there is such a run, and it has begun; one on a shard that is away isn't seen, as in ``runs``."""
-        with suppress(StoreAway):
-            return any(row.position for row in self.store.books.rows(run))
-        return False
+        """Tell whether there is such a run, and it has begun. Raises ``StoreAway`` where its shard is away."""
+        return any(row.position for row in self.store.books.rows(run))
 
 
 def address_meant(given: Address | None) -> Address:
