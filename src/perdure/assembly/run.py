@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Protocol
 
+from perdure.assembly.blocking import result_of
 from perdure.assembly.outcomes import Failed, Finished, Outcome, Waiting
 from perdure.driver.books import text_of
 from perdure.log.envelope import Event
@@ -57,7 +58,7 @@ class Run:
 
         Raises ``Fenced`` if another writer took it over, ``StoreFailed`` if the disk failed.
         """
-        return self._outcome(self._driven().result(timeout))
+        return self._outcome(result_of(self._driven(), timeout))
 
     async def finish(self) -> Outcome:
         """Wait, in the caller's event loop, until the run rests and return how."""
@@ -93,7 +94,7 @@ class Run:
         """Stop driving it here; it can be resumed, here or elsewhere."""
         if self._driving is not None and self._driving.cancel():
             with contextlib.suppress(CancelledError):
-                self._driving.result(None)
+                result_of(self._driving)
 
     def _driven(self) -> "Future[State]":
         if self._driving is None:

@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 
 from perdure.assembly.agents.agent import Agent
 from perdure.assembly.agents.family import Watcher
+from perdure.assembly.blocking import result_of, until_set
 from perdure.assembly.clock import SystemClock
 from perdure.assembly.files import going_back
 from perdure.assembly.files.history import FileHistory
@@ -362,7 +363,7 @@ class Store:
 
     def call(self, work: Coroutine[object, object, T]) -> T:
         """Run ``work`` in the store's loop and return its result."""
-        return asyncio.run_coroutine_threadsafe(work, self._running()).result()
+        return result_of(asyncio.run_coroutine_threadsafe(work, self._running()))
 
     def _told(self, run: str) -> State:
         if not self.call(called(self.books, run)):
@@ -375,12 +376,11 @@ class Store:
         begun = threading.Event()
         future = asyncio.run_coroutine_threadsafe(work(begun.set), self._running())
         future.add_done_callback(lambda _: begun.set())
-        begun.wait()
-        if future.done() and future.exception() is not None:
+        until_set(begun)
+        if future.done():
             future.result()
-        run = Run(self, name, future)
-        self._runs.append(run)
-        return run
+        self._runs.append(Run(self, name, future))
+        return self._runs[-1]
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._thread is None:

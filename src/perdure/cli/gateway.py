@@ -187,8 +187,8 @@ def _asked(address: str, token: str) -> dict[str, Json]:
     line = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=_ANSWER_SECONDS)
     try:
         line.request("GET", "/perdure/status", headers={"x-perdure-token": token} if token else {})
-        answer = line.getresponse()
-        body = answer.read()
+        with line.getresponse() as answer:
+            body = answer.read()
     except OSError as error:
         raise BadInput(
             f"no gateway answers at {address}: {error}", hint="begin one with `perdure gateway`"

@@ -26,20 +26,23 @@ agent exactly there waits for a fact and not for a while.
 """
 
 import argparse
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from perdure.demo.bank_faults import Faults
 from perdure.demo.bank_http import BankServer
 from perdure.demo.bank_ledger import Ledger
 from perdure.demo.bank_routes import Bank
+
+ENDS: Final = (signal.SIGINT, signal.SIGTERM)
+PARENT_SECONDS: Final = 0.1
+"""Between two looks at who started us."""
 
 
 class Settings(NamedTuple):
@@ -58,8 +61,8 @@ class Settings(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM, SIGINT or the end of the parent; what was booked stays booked."""
     settings = _settings(arguments)
-    stop = threading.Event()
-    _stop_on_signals(stop)
+    # Before there are threads: blocked in all of them, a signal waits until it is asked for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     ledger = Ledger(settings.ledger, opening_cents=settings.opening_cents)
     faults = Faults(
         seed=settings.seed,
@@ -72,28 +75,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Daemons: a held request must not keep the bank from closing.
     threading.Thread(target=server.serve_forever, daemon=True).start()
     if settings.parent is not None:
-        threading.Thread(target=_end_with, args=(settings.parent, stop), daemon=True).start()
+        threading.Thread(target=_end_with, args=(settings.parent,), daemon=True).start()
     sys.stdout.write(f"listening on {server.url}\n")
     sys.stdout.flush()
-    stop.wait()
+    signal.sigwait(ENDS)
     ledger.close()
     return 0
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
-    def stop_now(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, stop_now)
-    signal.signal(signal.SIGINT, stop_now)
-
-
-def _end_with(parent: int, stop: threading.Event) -> None:
-    import psutil  # noqa: PLC0415 - slow to load; the bank listens before that
-
-    with suppress(psutil.NoSuchProcess):  # It may be gone before we look.
-        psutil.Process(parent).wait()
-    stop.set()
+def _end_with(parent: int) -> None:
+    """Ask for our end once ``parent``, who started us, has ended: whoever has ended has no children any more."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _settings(arguments: Sequence[str] | None) -> Settings:
@@ -105,7 +99,9 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
     parser.add_argument("--slow-ms", type=int, default=0, help="delay before each booking")
     parser.add_argument("--visible-ms", type=int, default=0, help="age at which wires are listed")
     parser.add_argument("--opening-cents", type=int, default=100_000_000, help="first balance")
-    parser.add_argument("--parent", type=int, default=None, help="end when this process ends")
+    parser.add_argument(
+        "--parent", type=int, default=None, help="end when this process, which has started us, ends"
+    )
     return Settings(**vars(parser.parse_args(arguments)))
 
 

@@ -66,8 +66,9 @@ class RunningBank(msgspec.Struct, frozen=True):
         connection = HTTPConnection(self.url.removeprefix("http://"), timeout=wait_s + 10.0)
         try:
             connection.request(method, target, body)
-            reply = connection.getresponse()
-            said = reply.read()
+            # Closed here and not by its finalizer, which swallows a Ctrl-C.
+            with connection.getresponse() as reply:
+                said = reply.read()
         finally:
             connection.close()
         if reply.status != 200:

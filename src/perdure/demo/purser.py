@@ -317,10 +317,10 @@ def _reply(body: bytes) -> Iterator[TextBlock | UseBlock]:
     }
     try:
         line.request("POST", f"{base.path}/v1/messages", body, headers)
-        answer = line.getresponse()
-        if answer.status != http.client.OK:
-            sys.exit(f"purser: {answer.status} {answer.read().decode()}")
-        blocks = _heard(answer)
+        with line.getresponse() as answer:
+            if answer.status != http.client.OK:
+                sys.exit(f"purser: {answer.status} {answer.read().decode()}")
+            blocks = _heard(answer)
     except (OSError, http.client.HTTPException) as error:
         raise Broken(str(error)) from error
     finally:

@@ -103,10 +103,10 @@ class Coder:
         line = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=SECONDS)
         try:
             line.request("POST", "/v1/messages", body, _HEADERS)
-            answer = line.getresponse()
-            if answer.status != http.client.OK:
-                raise Refused(answer.read().decode())
-            return self._heard(answer)
+            with line.getresponse() as answer:
+                if answer.status != http.client.OK:
+                    raise Refused(answer.read().decode())
+                return self._heard(answer)
         except (OSError, http.client.HTTPException) as error:
             raise Broken(str(error)) from error
         finally:

@@ -42,7 +42,8 @@ class Readers:
             raise said(error, doing) from error
         finally:
             with self._guard:
-                if self._closed:
+                # Whoever was interrupted between two statements left a moment open.
+                if self._closed or db.in_transaction:
                     db.close()
                 else:
                     self._idle.append(db)
