@@ -46,10 +46,13 @@ def holder_of(pid: int, token: str) -> Holder:
     return Holder(_host(), pid, _started(pid) or "", token)
 
 
-def begin(token: str) -> None:
-    """From here on a holder of this process under ``token`` is alive."""
+def begin(token: str) -> bool:
+    """From here on a holder of this process under ``token`` is alive; False if it was so before."""
     with _guard:
+        if token in _living:
+            return False
         _living.add(token)
+        return True
 
 
 def end(token: str) -> None:

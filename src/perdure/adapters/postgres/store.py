@@ -230,6 +230,17 @@ class PostgresStore:
 
     def _granted(self, run: str, holder: Holder, takes_over: Callable[[int], bool]) -> Lease:
         self._check_open()
+        # Alive before anybody can see it: another thread of this process would take it for dead.
+        begun = holders.begin(holder.token)
+        self._tokens.add(holder.token)
+        try:
+            return self._lease(run, holder, takes_over)
+        except BaseException:
+            if begun:
+                holders.end(holder.token)
+            raise
+
+    def _lease(self, run: str, holder: Holder, takes_over: Callable[[int], bool]) -> Lease:
         while True:
             seen = self._readers.read(f"looking who holds {run}", lambda db: seen_lease(db, run))
             heard = prove_writers(run, seen, self._fate, holder, take_over=takes_over(seen.epoch))
@@ -242,8 +253,6 @@ class PostgresStore:
                 blocked=lambda db: end_silent(db, run, self._dialer.setup.idle_seconds),
             )
             if lease is not None:
-                self._tokens.add(holder.token)
-                holders.begin(holder.token)
                 return lease
 
     def release(self, run: str, epoch: int, *, ended: bool = True) -> None:
