@@ -19,6 +19,7 @@ from perdure.assembly.stores.addresses import address_of
 from perdure.assembly.stores.clusters import migrate
 from perdure.assembly.stores.describing import Description, described
 from perdure.log.metering import CommitMeter, FleetSeen, StandingSeen
+from perdure.worker.clocks import FleetClock
 from perdure.worker.figures import EFFECT_CLASSES, Figures
 from perdure.worker.probes import Answer, Probes
 from perdure.worker.survey_figures import KINDS as REASONS
@@ -152,7 +153,7 @@ def shown() -> set[str]:
     counting = _Counting()
     counting.meter.refused["P410"] += 1
     figures = Figures()
-    survey = Survey({"": _Quiet()}, lambda: {"": counting}, tell=print, outdated=print)
+    survey = Survey({"": _Quiet()}, lambda: {"": counting}, tell=print, outdated=print, clock=FleetClock())
     figures.follow(driving=lambda: 0, silence=lambda: 0.0, draining=lambda: False, places=1, survey=survey)
     survey.scraped()
     survey.begin()

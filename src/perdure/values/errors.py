@@ -551,7 +551,7 @@ class NotPlaced(FixTheCall):
 
 
 class ClockAstray(FixTheCall):
-    """This machine's clock and the server's are far apart: timers would fire early or late."""
+    """This machine's clock and the server's are far apart: nobody knows which of the two is wrong."""
 
     code: ClassVar[str] = "P634"
     next_step: ClassVar[str] = "set the clock that is wrong, and let chrony or another service keep it"

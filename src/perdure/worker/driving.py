@@ -20,10 +20,10 @@ import msgspec
 
 from perdure.assembly.agents.agent import Agent
 from perdure.assembly.agents.family import Going, Watcher
-from perdure.assembly.clock import SystemClock
 from perdure.assembly.house import House
 from perdure.assembly.stores.fleet import holder_has_ended
 from perdure.driver.books import read_state
+from perdure.driver.port import Clock
 from perdure.log import events as e
 from perdure.log.placing import Placed, Placements
 from perdure.log.port import Post
@@ -92,7 +92,7 @@ class Driving:
         self._gates: tuple[Gate, ...] = tuple(gates)
         self._durable: Durable = durable
         self._hushed: Callable[[str], str] = hushed
-        self._clock: SystemClock = SystemClock()
+        self._clock: Clock = house.clock
         self._suspects: asyncio.Lock = asyncio.Lock()
         self._drives: dict[str, asyncio.Task[Again | None]] = {}
         self._turns: dict[str, str] = {}

@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 
 from perdure.assembly.agents.agent import Agent
 from perdure.assembly.agents.versions import pinned
-from perdure.assembly.clock import SystemClock
 from perdure.assembly.files.lodging import Lodging
 from perdure.assembly.house import House
 from perdure.assembly.stores.addresses import Location, address_of
@@ -26,6 +25,7 @@ from perdure.assembly.watching import counting_in
 from perdure.log.placing import ProcessBegun
 from perdure.values.errors import Busy
 from perdure.values.limits import ENGINE_PAUSE_SECONDS_MAX
+from perdure.worker.clocks import FleetClock
 from perdure.worker.driving import Driving
 from perdure.worker.engine import Engine
 from perdure.worker.engines import EngineWish, engine_of
@@ -85,9 +85,10 @@ class Worker:
         # Whoever waits for a shard that is away must not keep the others' runs waiting.
         spare = settings.concurrency if len(bases) > 1 else 0
         self._threads: ThreadPoolExecutor = ThreadPoolExecutor(6 + spare, "perdure-store")
+        self._clock: FleetClock = FleetClock()
         self._house: House = House(
             opened.books,
-            SystemClock(),
+            self._clock,
             scratch=opened.scratch,
             location=opened.location,
             threads=self._threads,
@@ -123,6 +124,7 @@ class Worker:
             lambda: counting_in(opened.books),
             tell=tell,
             outdated=_end_in_order,
+            clock=self._clock,
         )
         figures.follow(
             driving=lambda: len(self.runs),
@@ -159,7 +161,7 @@ class Worker:
             *settings.agents,
             *(queue_for(name, each.version) for name, each in settings.agents.items()),
         )
-        wish = EngineWish(base.address.secret, queues, settings.concurrency, begun.name)
+        wish = EngineWish(base.address.secret, queues, settings.concurrency, begun.name, self._clock.now)
         engine = engine_of(settings.engine, wish)
         versions = VersionGate(
             settings.agents,
@@ -167,7 +169,7 @@ class Worker:
             pinned=lambda run: pinned(self._opened.books, run),
             living=base.registry.processes,
         )
-        tenants = TenantGate(base.tenants)
+        tenants = TenantGate(base.tenants, self._clock)
         driving = Driving(
             self._house,
             base.placements,
@@ -187,6 +189,7 @@ class Worker:
             renew=driving.renew,
             threads=self._threads,
             tell=tell,
+            clock=self._clock,
         )
         return Station(base, engine, driving, sweep, tenants)
 

@@ -21,6 +21,7 @@ from perdure.values.limits import (
     WATCH_STANDING_SECONDS,
     WATCH_UNASKED_SECONDS,
 )
+from perdure.worker.clocks import FleetClock
 from perdure.worker.pulse import passed
 from perdure.worker.telling import Tell
 
@@ -55,14 +56,19 @@ class Survey:
         *,
         tell: Tell,
         outdated: Callable[[], None],
+        clock: FleetClock,
     ) -> None:
-        """Look at ``bases``; ``counting`` are this process's open stores; ``outdated`` is called once tables are too new."""
+        """Look at ``bases``; ``counting`` are this process's open stores; ``outdated`` is called once tables are too new.
+
+        ``clock`` is told what time it is there.
+        """
         self._bases: Mapping[str, Watched] = bases
         self._counting: Callable[[], Mapping[str, Counting]] = counting
         self._tell: Tell = tell
         self._outdated: Callable[[], None] = outdated
         self._told: set[str] = set()
-        self._clock: SystemClock = SystemClock()
+        self._own: SystemClock = SystemClock()
+        self._clock: FleetClock = clock
         self._ends: bool = False
         self._hurry: threading.Event = threading.Event()
         self._scraped: float = -WATCH_UNASKED_SECONDS
@@ -131,7 +137,7 @@ class Survey:
             try:
                 # Before: a step in between is counted twice rather than not at all.
                 offset = self._offset()
-                standing, skew = self._asked(base)
+                standing, skew = self._asked(base, leads=self._leads(name))
                 seen = seen._replace(standing=standing, skew_seconds=skew, offset_seconds=offset, trouble="")
                 self.seen[name] = seen
                 if self._due(name):
@@ -141,13 +147,22 @@ class Survey:
         self._warn()
 
     def _offset(self) -> float:
-        return self._clock.now() / 1e9 - passed()
+        return self._own.now() / 1e9 - passed()
 
-    def _asked(self, base: Watched) -> tuple[StandingSeen, float]:
+    def _leads(self, name: str) -> bool:
+        """Whether time goes by this database: the first that has ever answered, the same for all workers."""
+        return name == next(
+            (each for each, seen in self.seen.items() if seen.offset_seconds is not None), name
+        )
+
+    def _asked(self, base: Watched, *, leads: bool) -> tuple[StandingSeen, float]:
         began = passed()
         standing = base.standing()
+        answered = passed()
+        if leads:
+            self._clock.told(standing.clock_ns, asked=began, answered=answered)
         # The server answered somewhere between the two.
-        return standing, (self._clock.now() - standing.clock_ns) / 1e9 - (passed() - began) / 2
+        return standing, (self._own.now() - standing.clock_ns) / 1e9 - (answered - began) / 2
 
     def _due(self, name: str) -> bool:
         now = passed()

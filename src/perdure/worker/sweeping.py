@@ -13,8 +13,8 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TypeVar
 
-from perdure.assembly.clock import SystemClock
 from perdure.assembly.stores.fleet import Base
+from perdure.driver.port import Clock
 from perdure.log.placing import Summons
 from perdure.values.errors import PerdureError
 from perdure.values.limits import WORKER_ASKED_SECONDS, WORKER_SWEEP_RUNS_MAX, WORKER_SWEEP_SECONDS
@@ -40,6 +40,7 @@ class Sweep:
         renew: Callable[[str], bool],
         threads: Executor,
         tell: Tell,
+        clock: Clock,
     ) -> None:
         """Ask ``engine`` for runs of ``agents`` that are called in ``base``; ``name`` is this process.
 
@@ -52,7 +53,7 @@ class Sweep:
         self._name: str = name
         self._threads: Executor = threads
         self._tell: Tell = tell
-        self._clock: SystemClock = SystemClock()
+        self._clock: Clock = clock
         self._asked: dict[Summons, float] = {}
         self._hurry: asyncio.Event = asyncio.Event()
         self._living: tuple[str, ...] = (name,)

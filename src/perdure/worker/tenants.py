@@ -6,7 +6,7 @@ Invariant: a run without a place holds up nobody: it is put off, and comes to th
 import asyncio
 from contextlib import suppress
 
-from perdure.assembly.clock import SystemClock
+from perdure.driver.port import Clock
 from perdure.log.placing import Placed
 from perdure.log.tenants import Tenants
 from perdure.values.errors import PerdureError
@@ -16,10 +16,10 @@ from perdure.values.limits import TENANT_RECALL_SECONDS
 class TenantGate:
     """Keeps runs from workers while their tenant has no place free."""
 
-    def __init__(self, tenants: Tenants) -> None:
-        """Judge by ``tenants``, which may block."""
+    def __init__(self, tenants: Tenants, clock: Clock) -> None:
+        """Judge by ``tenants``, which may block; it is as late as ``clock`` says."""
         self._tenants: Tenants = tenants
-        self._clock: SystemClock = SystemClock()
+        self._clock: Clock = clock
 
     async def __call__(self, placed: Placed) -> str | None:
         """Return why this process may not drive the run; else the run has a place from here on."""

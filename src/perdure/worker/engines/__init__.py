@@ -1,6 +1,7 @@
 """Task engines that say which run is to be looked at, and when."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Final, NamedTuple, Protocol, cast
@@ -21,6 +22,8 @@ class EngineWish(NamedTuple):
     concurrency: int
     process: str
     """this process, as the registry has it"""
+    now: Callable[[], int] = time.time_ns
+    """the time by which runs are due"""
 
 
 class _Room(Protocol):

@@ -129,8 +129,17 @@ class _Asked(Protocol):
 class ProcrastinateEngine:
     """Jobs in one database of the store."""
 
-    def __init__(self, dsn: str, agents: Sequence[str], *, concurrency: int, name: str) -> None:
-        """Serve runs of ``agents`` of the store at ``dsn``, looking at most at so many at once."""
+    def __init__(
+        self,
+        dsn: str,
+        agents: Sequence[str],
+        *,
+        concurrency: int,
+        name: str,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Serve runs of ``agents`` of the store at ``dsn``, looking at most at so many at once, when ``now`` says it is time."""
+        self._now: Callable[[], int] = now
         self._dsn: str = dsn
         self._concurrency: int = concurrency
         self._name: str = name
@@ -162,7 +171,7 @@ class ProcrastinateEngine:
             again = await look(run)
             if again is not None:
                 await self.ask(Summons(run, agent), at_ns=again.at_ns)
-                wait = max(again.at_ns - time.time_ns(), 0) / 1e9
+                wait = max(again.at_ns - self._now(), 0) / 1e9
                 asyncio.get_running_loop().call_later(wait, self._nudge)
 
         pause = 0.1
@@ -289,7 +298,9 @@ def _priority_of(call: Summons, at_ns: int | None) -> int:
 
 def made(wish: EngineWish) -> Engine:
     """Return the engine for one database of a store."""
-    return ProcrastinateEngine(wish.dsn, wish.agents, concurrency=wish.concurrency, name=wish.process)
+    return ProcrastinateEngine(
+        wish.dsn, wish.agents, concurrency=wish.concurrency, name=wish.process, now=wish.now
+    )
 
 
 def make_tables(dsn: str) -> None:
