@@ -1,6 +1,7 @@
 """The task engine finds work of which it heard nothing."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,15 +42,19 @@ def jobs_in(dsn: str) -> int:
 class Served:
     """An engine at work, and the runs that it was told to look at."""
 
-    def __init__(self, dsn: str) -> None:
-        self.engine = ProcrastinateEngine(dsn, ("doer",), concurrency=2, name="w")
+    def __init__(self, dsn: str, *, ahead_ns: int = 0, again_ns: int = 0) -> None:
+        """The engine's clock is ``ahead_ns`` ahead; a run that was looked at first wants it again after ``again_ns``."""
+        self.engine = ProcrastinateEngine(
+            dsn, ("doer",), concurrency=2, name="w", now=lambda: time.time_ns() + ahead_ns
+        )
         self.looked: list[str] = []
+        self._again = [Again(time.time_ns() + ahead_ns + again_ns)] if again_ns else []
         self._seen = asyncio.Event()
 
     async def _look(self, run: str) -> Again | None:
         self.looked.append(run)
         self._seen.set()
-        return None
+        return self._again.pop() if self._again else None
 
     async def until_seen(self) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -137,6 +142,23 @@ def test_a_job_that_is_told_of_while_the_engine_looks_is_fetched(
         return served.looked
 
     assert asyncio.run(served()) == ["r"]
+
+
+@pytest.mark.parametrize("ahead_ns", [0, 15_000_000, 150_000_000, 900_000_000])
+def test_a_run_is_looked_at_when_it_is_due_though_our_clock_is_ahead_of_the_server_s(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, ahead_ns: int
+):
+    monkeypatch.setattr(procrastinate, "ENGINE_POLL_SECONDS", 3600.0)
+
+    async def served() -> list[str]:
+        served = Served(dsn, ahead_ns=ahead_ns, again_ns=2_000_000_000)
+        async with served.at_work():
+            await served.engine.ask(Summons("r", "doer"))
+            await served.until_seen()
+            await served.until_seen()
+        return served.looked
+
+    assert asyncio.run(served()) == ["r", "r"]
 
 
 def test_a_job_that_no_standby_confirms_is_given_up_within_its_bound(

@@ -59,6 +59,9 @@ FROM (SELECT id FROM procrastinate_jobs WHERE status = 'todo' AND (scheduled_at 
 LEFT JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'
 """
 
+_LATE_SECONDS: Final = (0.0, 0.02, 0.2, 1.0)
+"""After it is time by our clock, which may be ahead of the server's by as much as half of an answer took: the server says what is due."""
+
 _log: Final = logging.getLogger("perdure.worker.engine")
 
 
@@ -172,7 +175,8 @@ class ProcrastinateEngine:
             if again is not None:
                 await self.ask(Summons(run, agent), at_ns=again.at_ns)
                 wait = max(again.at_ns - self._now(), 0) / 1e9
-                asyncio.get_running_loop().call_later(wait, self._nudge)
+                for late in _LATE_SECONDS:
+                    asyncio.get_running_loop().call_later(wait + late, self._nudge)
 
         pause = 0.1
         while not self._stopped:
