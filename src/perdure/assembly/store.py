@@ -379,8 +379,8 @@ class Store:
         until_set(begun)
         if future.done():
             future.result()
-        self._runs.append(Run(self, name, future))
-        return self._runs[-1]
+        self._runs.append(run := Run(self, name, future))
+        return run
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._thread is None:

@@ -8,7 +8,6 @@ Invariants:
 - A look that took longer than another says less: it counts once the other has become as uncertain, or is contradicted.
 """
 
-import threading
 from typing import Final, NamedTuple
 
 from perdure.assembly.clock import SystemClock
@@ -41,20 +40,21 @@ class FleetClock(SystemClock):
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self._guard: threading.Lock = threading.Lock()
         self._best: _Look | None = None
 
     def told(self, said_ns: int, *, asked: float, answered: float) -> None:
-        """Take in what the database's clock said (ns) between ``asked`` and ``answered``, seconds of ``passed``."""
+        """Take in what the database's clock said (ns) between ``asked`` and ``answered``, seconds of ``passed``.
+
+        One thread at a time tells; any may ask for the time meanwhile.
+        """
         new = _Look((asked + answered) / 2, said_ns, (answered - asked) / 2)
-        with self._guard:
-            best = self._best
-            if best is not None:
-                left = best.uncertain(answered)
-                apart = abs(new.time(answered) - best.time(answered)) / 1e9
-                if new.error > left and apart <= new.error + left:
-                    return
-            self._best = new
+        best = self._best
+        if best is not None:
+            left = best.uncertain(answered)
+            apart = abs(new.time(answered) - best.time(answered)) / 1e9
+            if new.error > left and apart <= new.error + left:
+                return
+        self._best = new
 
     def now(self) -> int:
         """Return nanoseconds since the epoch."""

@@ -232,13 +232,14 @@ class PostgresStore:
         self._check_open()
         # Alive before anybody can see it: another thread of this process would take it for dead.
         begun = holders.begin(holder.token)
-        self._tokens.add(holder.token)
         try:
-            return self._lease(run, holder, takes_over)
+            lease = self._lease(run, holder, takes_over)
         except BaseException:
             if begun:
                 holders.end(holder.token)
             raise
+        self._tokens.add(holder.token)
+        return lease
 
     def _lease(self, run: str, holder: Holder, takes_over: Callable[[int], bool]) -> Lease:
         while True:
