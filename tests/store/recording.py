@@ -23,8 +23,11 @@ from tests.store.trees import Tree, sealed, taken
 SEEDS = 60
 """Trees are few, so that one is given up and taken again, with all the others between."""
 
-TURNS_MIN = 5
-"""More than these are recorded, however slow the machine is."""
+RELEASE_TURNS = 8
+"""After so many turns what was before them is let go."""
+
+TURNS_MIN = RELEASE_TURNS + 3
+"""More than these are recorded, however slow the machine is: something is let go and something kept."""
 
 
 def store_at(location: str) -> SqliteStore | PostgresStore:
@@ -52,7 +55,7 @@ def record(directory: Path | str, run: str, seconds: float) -> None:
                     store.put(name, content)
                 continue
             body: e.Body = taken(tree.name)
-            if writer.position > before + 8:
+            if writer.position > before + RELEASE_TURNS:
                 before = writer.position
                 body = e.CheckpointReleased(before, "ann")
             while True:
