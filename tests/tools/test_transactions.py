@@ -154,7 +154,7 @@ def test_a_statement_that_runs_past_the_limit_is_interrupted(path: Path):
     began = time.monotonic()
     with pytest.raises(NotDone):
         SQLiteDatabase(path).perform("k", 1, 0.1, endless)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(
