@@ -1,5 +1,6 @@
 """A copy of a store knows that it is one, however it was made."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -74,8 +75,11 @@ def test_a_database_copied_within_its_cluster_is_noticed(server: Server, dsn: st
 
 
 def test_a_base_backup_that_is_started_by_itself_is_noticed(tmp_path: Path):
-    backup = Server(tmp_path / "backup", UNSYNCED)
-    with Server(tmp_path / "original", UNSYNCED) as original:
+    backup, original = Server(tmp_path / "backup", UNSYNCED), Server(tmp_path / "original", UNSYNCED)
+    original.make()
+    # Not in the same second as the backup: servers tell no more of it.
+    os.utime(original.directory / "PG_VERSION", (1e9, 1e9))
+    with original:
         made(original.database("store"))
         backup.copy_of(original, "backup")
     (backup.directory / "standby.signal").unlink()

@@ -59,6 +59,17 @@ class Severer:
             self.counted, self.said = {"said": 0, "heard": 0}, []
             self.cut.clear()
 
+    def fewest(self, deed: Callable[[], None]) -> dict[Side, int]:
+        """Return how many messages ``deed`` takes, which arms first: the fewer of two times.
+
+        A machine that stands still for seconds makes the server end a transaction, and it is said again.
+        """
+        found: list[dict[Side, int]] = []
+        for _ in range(2):
+            deed()
+            found.append(dict(self.counted))
+        return {side: min(each[side] for each in found) for side in ("said", "heard")}
+
     def close(self) -> None:
         self._listener.close()
 
