@@ -79,6 +79,14 @@ class Parted:
 
         return opened
 
+    def describe(self, folder: Path) -> None:
+        """The store's file is there, where b is reached through the proxy."""
+        lines = [
+            f'[shards.{name}]\npostgres = "{dsn}"'
+            for name, dsn in (("a", self.dsns["a"]), ("b", self.behind))
+        ]
+        (folder / "store.toml").write_text("\n".join(lines))
+
     def hang(self) -> None:
         """The server of b takes connections from here on, and says nothing."""
         self.proxy.turn(Mood.STALL)
@@ -160,11 +168,7 @@ def test_a_command_says_which_shard_hangs_and_answers_for_the_others(
     parted: Parted, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(stores, "Setup", lambda: QUICK)
-    lines = [
-        f'[shards.{name}]\npostgres = "{dsn}"'
-        for name, dsn in (("a", parted.dsns["a"]), ("b", parted.behind))
-    ]
-    (tmp_path / "store.toml").write_text("\n".join(lines))
+    parted.describe(tmp_path)
     inside, near = Inside(tmp_path, capfd, monkeypatch), parted.runs["a"]
     Writer(parted.store, near, parted.store.acquire(near, holder("w1"))).append()
     parted.hang()
@@ -178,6 +182,43 @@ def test_a_command_says_which_shard_hangs_and_answers_for_the_others(
         pytest.raises(StoreAway, match="shard b is away"),
     ):
         place.has(parted.runs["b"])
+
+
+@pytest.mark.parametrize("words", [("stats", "stats"), ("gc", "collect")], ids=lambda words: words[0])
+def test_a_shard_that_hangs_once_it_was_opened_is_named(
+    parted: Parted,
+    words: tuple[str, str],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    command, asked = words
+    monkeypatch.setattr(stores, "Setup", lambda: QUICK)
+    parted.describe(tmp_path)
+    inside = Inside(tmp_path, capfd, monkeypatch)
+
+    def opened() -> Said:
+        """Raise ``Busy`` where the server is too slow, too, for such a short bound."""
+        parted.proxy.turn(Mood.PASS)
+        monkeypatch.setattr(PostgresStore, asked, hanging)
+        answers.clear()
+        said = inside.type("store", command, "--store", "store.toml")
+        monkeypatch.setattr(PostgresStore, asked, real)
+        if len(answers) < len(parted.dsns) or "shard a is away" in said.out + said.err:
+            raise Busy(said.err)
+        return said
+
+    real, answers = getattr(PostgresStore, asked), list[object]()
+
+    def hanging(store: PostgresStore, **more: object) -> object:
+        # Both are open by now.
+        parted.hang()
+        answers.append(store)
+        return real(store, **more)
+
+    said = insisted(opened)
+    assert "shard b is away" in said.out + said.err
+    assert said.code == (0 if command == "stats" else 4)
 
 
 def listing(inside: Inside, near: str) -> Said:

@@ -48,10 +48,17 @@ class Beside(NamedTuple):
 
 def standings_of(address: Address) -> DatabaseStandings:
     """Return how the store's databases stand. Raises ``BadInput`` for a store in a directory."""
+    found: dict[str, DatabaseStanding] = {}
     with _open(address) as stores:
-        return DatabaseStandings(
-            {name: _standing(store) for name, store in stores.named.items()}, stores.away
-        )
+        away = dict(stores.away)
+        for name, store in stores.named.items():
+            try:
+                found[name] = _standing(store)
+            except StoreAway as error:
+                if not name:
+                    raise
+                away[name] = str(error)
+    return DatabaseStandings(found, away)
 
 
 def collect_all(address: Address, *, trial: bool, tell: "Tell") -> "Collected":
@@ -60,8 +67,9 @@ def collect_all(address: Address, *, trial: bool, tell: "Tell") -> "Collected":
 
     with _open(address) as stores:
         whole = Collected(Heap(), Heap(), Heap(), Heap(), in_use=False, trial=trial)
-        for store in stores.named.values():
-            one = store.collect(trial=trial, tell=tell)
+        for name, store in stores.named.items():
+            with _shard(name):
+                one = store.collect(trial=trial, tell=tell)
             whole = Collected(
                 in_all(whole.reached, one.reached),
                 in_all(whole.unreached, one.unreached),
@@ -185,6 +193,17 @@ def _open(address: Address) -> Generator[_Stores]:
         yield _Stores(named, dict(missing(books)))
     finally:
         close()
+
+
+@contextmanager
+def _shard(name: str) -> Generator[None]:
+    """Whoever is away is named, where there are several."""
+    try:
+        yield
+    except StoreAway as error:
+        if not name:
+            raise
+        raise StoreAway(f"shard {name} is away: {error}") from error
 
 
 def _standing(store: "PostgresStore") -> DatabaseStanding:
