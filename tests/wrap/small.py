@@ -164,6 +164,16 @@ def stubborn() -> int:
         signal.pause()
 
 
+def again() -> int:
+    """It starts itself anew, as some clients do, and a service that it lets go of."""
+    child = subprocess.Popen([sys.executable, __file__, "stubborn"], stdout=subprocess.PIPE)
+    service = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    assert child.stdout is not None
+    child.stdout.readline()
+    say(pid=os.getpid(), child=child.pid, service=service.pid)
+    return child.wait()
+
+
 def tell() -> int:
     """It says what it was given, and ends as it is told to."""
     path = os.environ.get("SMALL_SERVERS")
@@ -194,6 +204,8 @@ def main() -> int:
         case [*_, "list"]:
             say(files=sorted(each.name for each in Path.cwd().iterdir()))
             return 0
+        case ["again"]:
+            return again()
         case ["stubborn"]:
             return stubborn()
         case _:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -82,6 +84,44 @@ def test_a_killed_wrapper_takes_its_client_along_and_the_keeper_ends_in_order(de
     assert again.hears()["arguments"] == []  # it had asked nothing yet: there is no session to go on with
     again.says("0")
     assert again.ends()[0] == 0
+
+
+Anew = tuple[Wrapped, psutil.Process, psutil.Process]
+
+
+@pytest.fixture
+def anew(desk: Desk) -> Iterator[Anew]:
+    """A client that started itself anew and let go of a service, and these two processes."""
+    wrapped = desk.wrap("small", "again", run="anew")
+    said = wrapped.hears()
+    child, service = psutil.Process(said["child"]), psutil.Process(said["service"])
+    yield wrapped, child, service
+    for each in (child, service):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+
+
+def test_a_killed_wrapper_takes_along_what_its_client_started_and_no_service(anew: Anew):
+    wrapped, child, service = anew
+    keeper = wrapped.keeper()
+    os.kill(wrapped.pid, signal.SIGKILL)
+    gone(child, keeper)
+    assert service.is_running()
+
+
+def test_what_a_client_started_is_cleared_with_it_by_the_next_wrapper(desk: Desk, anew: Anew):
+    wrapped, child, service = anew
+    keeper = wrapped.keeper()
+    os.kill(wrapped.pid, signal.SIGSTOP)  # so that it starts no other keeper meanwhile
+    keeper.kill()
+    os.kill(wrapped.pid, signal.SIGKILL)
+    gone(keeper)
+    after = desk.wrap("small", run="after")
+    after.hears()
+    after.says("0")
+    assert after.ends()[0] == 0
+    gone(child)
+    assert service.is_running()
 
 
 def test_what_a_killed_wrapper_and_keeper_left_is_cleared_by_the_next_one(desk: Desk):

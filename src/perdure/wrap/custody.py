@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Final
 from perdure.assembly.foreign.gateways import GatewaySettings, checked
 from perdure.assembly.foreign.replies import LastReply
 from perdure.assembly.foreign.sessions import Foreign, Session
-from perdure.assembly.foreign.wraps import hold_folder, named, still_lives
+from perdure.assembly.foreign.wraps import hold_folder
 from perdure.assembly.store import Store, open_store
 from perdure.assembly.stores.addresses import address_of
 from perdure.contract import Contract, Law
 from perdure.values.errors import BadContract, NotWrapped, PerdureError, RunExists
-from perdure.values.limits import CLIENT_GRACE_SECONDS, DEEDS_END_SECONDS, KEEPER_NOTES_MAX
+from perdure.values.limits import DEEDS_END_SECONDS, KEEPER_NOTES_MAX
+from perdure.wrap.crews import Crew, dismiss
 from perdure.wrap.door import Door, until_gone
 from perdure.wrap.hooks.builtins import builtins_of
 from perdure.wrap.hooks.heard import heard
@@ -70,7 +71,7 @@ class Keeping:
         self._order: KeepingOrder = order
         self._session: Session = session
         self._servers: Serving | None = servers
-        self._client: str = ""
+        self._crew: Crew | None = None
         self._left: str = ""
         self.over: asyncio.Event = asyncio.Event()
         self.reply: LastReply = LastReply()
@@ -86,8 +87,8 @@ class Keeping:
         """Take what the wrapper says until it or its client has ended."""
         while line := await orders.readline():
             match told_in(line):
-                case ClientStarted(pid=pid):
-                    self._client = named(pid)
+                case ClientStarted(crew=crew):
+                    self._crew = crew
                 case ClientEnded(words=words):
                     self._left = words
                     break
@@ -95,7 +96,8 @@ class Keeping:
                     continue
         else:
             self._left = "its wrapper was killed"
-            await self._end_client()
+            if self._crew is not None:
+                await asyncio.to_thread(dismiss, self._crew)
         self.over.set()
 
     def told_to_end(self) -> None:
@@ -107,19 +109,6 @@ class Keeping:
     def left(self) -> str:
         """Why the client isn't there any more."""
         return self._left
-
-    async def _end_client(self) -> None:
-        """The client, whose wrapper is gone, is gone as well: it had time to put its terminal in order."""
-        latest = asyncio.get_running_loop().time() + CLIENT_GRACE_SECONDS
-        if pid := still_lives(self._client):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)  # where the system has no word for it
-        while pid := still_lives(self._client):
-            if asyncio.get_running_loop().time() > latest:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                return
-            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _serve_server(
         self, words: Words, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

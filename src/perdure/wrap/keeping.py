@@ -29,6 +29,7 @@ from perdure.values.limits import (
     KEEPER_QUIET_SECONDS,
     KEEPER_SAID_BYTES_MAX,
 )
+from perdure.wrap.crews import Crew
 from perdure.wrap.order import (
     ClientEnded,
     ClientStarted,
@@ -124,9 +125,9 @@ class Kept:
         self._order = order
         self._tell(order)
 
-    def client_started(self, pid: int) -> None:
-        """The keeper knows of the client's process."""
-        self._client = ClientStarted(pid=pid)
+    def client_started(self, crew: Crew) -> None:
+        """The keeper knows of the client."""
+        self._client = ClientStarted(crew=crew)
         self._tell(self._client)
 
     def hear(self) -> None:

@@ -3,23 +3,20 @@
 A client that outlived both is ended: it speaks to sockets that nobody serves any more.
 """
 
-import os
-import signal
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from perdure.assembly.foreign.wraps import left_folders, named, still_lives
-from perdure.values.limits import CLIENT_GRACE_SECONDS
+from msgspec import DecodeError, json
+
+from perdure.assembly.foreign.wraps import left_folders
+from perdure.wrap.crews import Crew, dismiss
 
 _CLIENT: Final = "client"
-_PAUSE_SECONDS: Final = 0.02
 
 
-def noted_client(folder: Path, pid: int) -> None:
-    """The client's process is known to whoever clears the folder away."""
-    (folder / _CLIENT).write_text(named(pid), encoding="utf-8")
+def noted_client(folder: Path, crew: Crew) -> None:
+    """The client is known to whoever clears the folder away."""
+    (folder / _CLIENT).write_bytes(json.encode(crew))
 
 
 def cleared() -> int:
@@ -33,21 +30,9 @@ def cleared() -> int:
     return ended
 
 
-def _ended(note: Path) -> int:
+def _ended(note: Path) -> bool:
     try:
-        name = note.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return 0
-    pid = still_lives(name)
-    if not pid:
-        return 0
-    latest = time.monotonic() + CLIENT_GRACE_SECONDS
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-    while still_lives(name):
-        if time.monotonic() > latest:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            break
-        time.sleep(_PAUSE_SECONDS)
-    return 1
+        crew = json.decode(note.read_bytes(), type=Crew)
+    except (OSError, DecodeError):
+        return False
+    return dismiss(crew)

@@ -12,6 +12,7 @@ from perdure.mcp.servers import Server
 from perdure.values.digest import Json
 from perdure.values.limits import MCP_PATIENCE_SECONDS
 from perdure.wire.bodies.nouns import Api
+from perdure.wrap.crews import Crew
 
 
 class KeepingOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="keep"):
@@ -57,9 +58,9 @@ class KeepingOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="k
 
 
 class ClientStarted(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="started"):
-    """The client's process, which the keeper ends where the wrapper was killed."""
+    """The client lives; the keeper ends it where the wrapper was killed."""
 
-    pid: int
+    crew: Crew
 
 
 class ClientEnded(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ended"):

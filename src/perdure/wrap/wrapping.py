@@ -19,6 +19,7 @@ from perdure.assembly.foreign.wraps import PrivateFolder, make_folder
 from perdure.values.errors import KeeperFailed, PerdureError, WorkspaceBusy, WrapTaken
 from perdure.values.limits import KEEPER_START_SECONDS
 from perdure.wrap import leftovers
+from perdure.wrap.crews import crew_of
 from perdure.wrap.fitting import OVERLAYS, Fitted, Planned, cover_of, fitted, order_of, planned, standpoint_of
 from perdure.wrap.foreground import Ended, Foreground, Signals, program_of
 from perdure.wrap.keeping import Kept, Sockets, listening
@@ -109,7 +110,6 @@ def _run(stage: _Stage, fit: Fitted, voice: Voice) -> Ended:
     kept = stage.kept
     with Signals() as signals:
         client = _started(stage, fit, voice)
-        kept.client_started(client.pid)
         while (ended := client.look()) is None:
             ready = signals.await_any(() if kept.said < 0 else (kept.said,), None)
             for each in signals.handed_on():
@@ -139,7 +139,9 @@ def _started(stage: _Stage, fit: Fitted, voice: Voice) -> Foreground:
     except (PerdureError, OSError) as error:
         stage.kept.end(f"the client was never started: {error}")
         raise
-    leftovers.noted_client(stage.folder.path, client.pid)
+    crew = crew_of(client.pid, str(stage.sockets.path))
+    leftovers.noted_client(stage.folder.path, crew)
+    stage.kept.client_started(crew)
     return client
 
 
