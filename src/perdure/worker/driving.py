@@ -11,7 +11,7 @@ Invariants:
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final, Literal, TypeVar
@@ -250,6 +250,7 @@ class Driving:
     async def _tried(self, placed: Placed, turn: Turn, watch: Watch, *, counts: bool) -> Again | None:
         run, began, name = placed.run, self._clock.now(), uuid.uuid4().hex
         self._turns[run] = name
+        held: set[str] = set()
         tries = await self._ask(lambda: self._placements.begin(run, counts=counts, turn=name))
         if tries > WORKER_TRIES_MAX:
             await self._park(run, f"{tries - 1} processes ended while they drove it, and nothing was done")
@@ -258,7 +259,8 @@ class Driving:
             self._tell("run.taken", **watch.told, of=placed.process)
         try:
             judged = placed.epoch if turn == "take over" else None
-            going = Going(Watcher(watch), judged=judged, parks=True, pins=True)
+            watcher = Watcher(watch, held=held.add)
+            going = Going(watcher, judged=judged, parks=True, pins=True)
             state = await self._house.take_up(self._agents[placed.agent], run, going)
         except asyncio.CancelledError:
             await asyncio.shield(self._rest(run, 0))
@@ -267,10 +269,10 @@ class Driving:
         except Exception as error:  # noqa: BLE001 - an agent's code may raise anything; it is told and counted
             return await self._failed(watch, error, tries)
         watch.done()
-        return await self._rested(state, began, watch)
+        return await self._rested(state, began, watch, held)
 
-    async def _rested(self, state: State, began: int, watch: Watch) -> Again | None:
-        await self._ask(lambda: self._place_children(state, state.run))
+    async def _rested(self, state: State, began: int, watch: Watch, held: Collection[str]) -> Again | None:
+        await self._ask(lambda: self._place_children(state, state.run, held))
         wake = (
             0
             if (self._drains and not state.closed) or state.run in self._renewed
@@ -296,7 +298,7 @@ class Driving:
         self._placements.call(child)
         self._placements.rest(child, wake=None)
 
-    def _place_children(self, state: State, root: str) -> None:
+    def _place_children(self, state: State, root: str, held: Collection[str]) -> None:
         """What people say to children that wait leads their root on, and so does whoever lets go of one that it holds."""
         children = [effect.child for effect in state.world.open.values() if effect.child]
         if state.closed or not children:
@@ -307,13 +309,18 @@ class Driving:
         for child in children:
             with suppress(UnknownRun):
                 self._placements.place(child, placed.agent, root=root)
-                self._await_end(child)
-                self._place_children(read_state(self._house.store, child).state, root)
+                self._await_end(child, was_held=child in held)
+                self._place_children(read_state(self._house.store, child).state, root, held)
 
-    def _await_end(self, child: str) -> None:
-        """Let the child be called once nobody holds it, if it did not come to its rest in this driving of its root."""
+    def _await_end(self, child: str, *, was_held: bool) -> None:
+        """Let the child be called once nobody holds it, if it did not come to its rest in this driving of its root.
+
+        One that was held then may have been let go since: its root has not heard how it rests.
+        """
         placed = self._placements.look(child)
-        if placed is None or (placed.holding == "nobody" and placed.status == "waiting"):
+        if placed is None:
+            return
+        if placed.holding == "nobody" and placed.status == "waiting" and not was_held:
             return
         self._placements.rest(child, wake=0)
         if placed.holding == "stranger":

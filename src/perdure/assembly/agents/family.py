@@ -17,6 +17,8 @@ class Watcher(NamedTuple):
 
     progress: Progress | None = None
     on_text: Callable[[str], None] | None = None
+    held: Callable[[str], None] | None = None
+    """called with a child, at any depth, that was not driven because somebody else held it"""
 
 
 NOBODY = Watcher()
@@ -97,11 +99,11 @@ class Family:
         """Start the child or go on with it; say how it ended or that it waits."""
         house, agent = self._house, self._agent.children[tool]
         rows = house.store.rows(child)
-        text_only = Watcher(self._watcher.progress)
+        told = self._watcher._replace(on_text=None)
         house.share(child, parent)
         try:
             if rows and rows[0].position:
-                state = await house.resume(agent, child, watcher=text_only)
+                state = await house.resume(agent, child, watcher=told)
             else:
                 tenant = house.store.rows(parent)[0].tenant
                 state = await house.start(
@@ -111,9 +113,11 @@ class Family:
                     tenant=tenant,
                     parent=parent,
                     depth=depth,
-                    watcher=text_only,
+                    watcher=told,
                 )
         except Held as held:
+            if self._watcher.held is not None:
+                self._watcher.held(child)
             return ChildEnd("waiting", why=str(held))
         if not state.closed:
             return ChildEnd("waiting", why=state.wait_text or "it waits")
