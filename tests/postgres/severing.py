@@ -10,15 +10,10 @@ import threading
 from collections.abc import Callable
 from typing import Final, Literal
 
-from tests.conformance.stores import SECONDS
-
 Side = Literal["said", "heard"]
 """what the writer says to the server, or would hear from it"""
 
 WRITES: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-
-ATTEMPTS_MAX: Final = 5
-"""A machine stands still in the same moment so often at most."""
 
 _STARTUP_BYTES: Final = 4
 
@@ -64,39 +59,13 @@ class Severer:
             self.counted, self.said = {"said": 0, "heard": 0}, []
             self.cut.clear()
 
-    def sever(
-        self,
-        deed: Callable[[], None],
-        side: Side,
-        number: int,
-        act: Callable[[], None] = _nothing,
-        *,
-        since: bytes = b"",
-        before: Callable[[], None] = _nothing,
-    ) -> None:
-        """Do ``deed`` with a connection that is lost at a message; see ``arm``. ``before`` is done first.
-
-        It is done again where it came to its end without that message: the server had ended the connection itself.
-        """
-        for _ in range(ATTEMPTS_MAX):
-            before()
-            self.arm(side, number, act, since=since)
-            deed()
-            with self._guard:
-                reached = self._side is None
-            if reached:
-                assert self.cut.wait(SECONDS)
-                self.arm(None)
-                return
-        raise AssertionError(f"message {number} that is {side} was never about to be passed on")
-
     def fewest(self, deed: Callable[[], None]) -> dict[Side, int]:
-        """Return how many messages ``deed`` takes, which arms first: the fewest of some times.
+        """Return how many messages ``deed`` takes, which arms first: the fewer of two times.
 
         A machine that stands still for seconds makes the server end a transaction, and it is said again.
         """
         found: list[dict[Side, int]] = []
-        for _ in range(ATTEMPTS_MAX):
+        for _ in range(2):
             deed()
             found.append(dict(self.counted))
         return {side: min(each[side] for each in found) for side in ("said", "heard")}

@@ -13,7 +13,7 @@ from perdure.adapters.postgres.link.waiting import Database
 from perdure.adapters.postgres.store import PostgresStore
 from perdure.log.port import Appended, NewRun
 from perdure.values.errors import Busy
-from tests.conformance.stores import Writer, holder, opened_run, post
+from tests.conformance.stores import SECONDS, Writer, holder, opened_run, post
 from tests.postgres.severing import Severer, Side
 from tests.servers.shared import database_of, server
 
@@ -70,7 +70,11 @@ class Trial:
         *,
         since: bytes = b"",
     ) -> None:
-        self.severer.sever(deed, side, number, act, since=since, before=self.renew)
+        self.renew()
+        self.severer.arm(side, number, act, since=since)
+        deed()
+        assert self.severer.cut.wait(SECONDS)
+        self.severer.arm(None)
 
     def count(self, deed: Callable[[], None], *, since: bytes = b"") -> dict[Side, int]:
         """Return how many messages ``deed`` takes on a connection that is as new as at each cut."""

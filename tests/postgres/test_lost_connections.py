@@ -87,11 +87,10 @@ class Trial:
 
     def cut(self, side: Side, number: int, act: Callable[[], None] | None = None) -> None:
         """Write a batch whose connection is lost at a moment, and see that it is there, once."""
-
-        def deed() -> None:
-            assert self.write() == Appended(2 * self.number)
-
-        self.severer.sever(deed, side, number, act or (lambda: None))
+        self.severer.arm(side, number, act or (lambda: None))
+        assert self.write() == Appended(2 * self.number)
+        assert self.severer.cut.wait(SECONDS)
+        self.severer.arm(None)
         self.look()
 
     def cut_at(self, moments: list[tuple[Side, int]]) -> None:
