@@ -22,6 +22,15 @@ def folder_of(wrapped: Wrapped) -> Path:
     return next(Path(each.path).parent for each in keeper.open_files() if each.path.endswith("/lock"))
 
 
+def both_killed(wrapped: Wrapped) -> None:
+    """Neither the wrapper nor its keeper is left; whatever else they started may be."""
+    keeper = wrapped.keeper()
+    os.kill(wrapped.pid, signal.SIGSTOP)  # so that it starts no other keeper meanwhile
+    keeper.kill()
+    os.kill(wrapped.pid, signal.SIGKILL)
+    gone(keeper)
+
+
 def left(desk: Desk, run: str) -> list[str]:
     return [event.body.why for event in desk.events(run) if isinstance(event.body, e.ClientLeft)]
 
@@ -111,11 +120,7 @@ def test_a_killed_wrapper_takes_along_what_its_client_started_and_no_service(ane
 
 def test_what_a_client_started_is_cleared_with_it_by_the_next_wrapper(desk: Desk, anew: Anew):
     wrapped, child, service = anew
-    keeper = wrapped.keeper()
-    os.kill(wrapped.pid, signal.SIGSTOP)  # so that it starts no other keeper meanwhile
-    keeper.kill()
-    os.kill(wrapped.pid, signal.SIGKILL)
-    gone(keeper)
+    both_killed(wrapped)
     after = desk.wrap("small", run="after")
     after.hears()
     after.says("0")
@@ -127,11 +132,8 @@ def test_what_a_client_started_is_cleared_with_it_by_the_next_wrapper(desk: Desk
 def test_what_a_killed_wrapper_and_keeper_left_is_cleared_by_the_next_one(desk: Desk):
     wrapped = desk.wrap("small", "stubborn", run="lost")
     client = psutil.Process(wrapped.hears()["pid"])
-    keeper, folder = wrapped.keeper(), folder_of(wrapped)
-    os.kill(wrapped.pid, signal.SIGSTOP)  # so that it starts no other keeper meanwhile
-    keeper.kill()
-    os.kill(wrapped.pid, signal.SIGKILL)
-    gone(keeper)
+    folder = folder_of(wrapped)
+    both_killed(wrapped)
     after = desk.wrap("small", run="after")
     after.hears()
     gone(client)
